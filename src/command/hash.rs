@@ -1,0 +1,213 @@
+//! Hash commands.
+
+use super::args::Args;
+use super::context::Context;
+use super::scan::reply_scan;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Editor;
+use crate::number::{IntText, LongDouble, parse_i64};
+use crate::value::hash::Hash;
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
+
+/// A row of this family: all of them have one key, the first argument.
+const fn row(
+    name: &'static str,
+    arity: super::spec::Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command { name, arity, flags, keys: Keys::FIRST, since, complexity, summary, subcommands: &[], run }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Hash,
+    commands: &[
+        row("hdel", AtLeast(3), Flags::WRITE.and(Flags::FAST), "2.0.0", "O(1) per field",
+            "Removes fields.", hdel),
+        row("hexists", Exactly(3), READ_FAST, "2.0.0", "O(1)",
+            "Tells whether a field exists.", hexists),
+        row("hget", Exactly(3), READ_FAST, "2.0.0", "O(1)",
+            "The value of a field.", hget),
+        row("hgetall", Exactly(2), READ, "2.0.0", "O(N) in fields",
+            "All fields with their values.", hgetall),
+        row("hincrby", Exactly(4), ADD, "2.0.0", "O(1)",
+            "Adds an integer to the value of a field.", hincrby),
+        row("hincrbyfloat", Exactly(4), ADD, "2.6.0", "O(1)",
+            "Adds a number to the value of a field.", hincrbyfloat),
+        row("hkeys", Exactly(2), READ, "2.0.0", "O(N) in fields",
+            "All fields.", hkeys),
+        row("hlen", Exactly(2), READ_FAST, "2.0.0", "O(1)",
+            "The number of fields.", hlen),
+        row("hmget", AtLeast(3), READ_FAST, "2.0.0", "O(1) per field",
+            "The values of several fields.", hmget),
+        row("hmset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
+            "Sets fields; HSET with another reply.", hmset),
+        row("hscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
+            "Walks the fields a step at a time.", hscan),
+        row("hset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
+            "Sets fields.", hset),
+        row("hsetnx", Exactly(4), ADD, "2.0.0", "O(1)",
+            "Sets a field that does not exist yet.", hsetnx),
+        row("hstrlen", Exactly(3), READ_FAST, "3.2.0", "O(1)",
+            "The length of a field's value.", hstrlen),
+        row("hvals", Exactly(2), READ, "2.0.0", "O(N) in fields",
+            "All values.", hvals),
+    ],
+};
+
+fn hset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let added = set_pairs(cx, args)?;
+    cx.reply.count(added);
+    Ok(())
+}
+
+fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    set_pairs(cx, args)?;
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Sets all pairs; returns how many fields are new.
+fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
+    let key = args.key()?;
+    let pairs = args.pairs()?;
+    cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
+        pairs.filter(|&(field, value)| hash.set(field, value)).count()
+    })
+}
+
+fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field, value) = (args.key()?, args.next()?, args.next()?);
+    let added = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
+        hash.get(field).is_none() && hash.set(field, value)
+    })?;
+    cx.reply.integer(added.into());
+    Ok(())
+}
+
+fn hget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field) = (args.key()?, args.next()?);
+    let hash = cx.keys.read::<Hash>(key)?;
+    cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+    Ok(())
+}
+
+fn hmget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let hash = cx.keys.read::<Hash>(key)?;
+    cx.reply.array(args.len());
+    for field in args.rest() {
+        cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+    }
+    Ok(())
+}
+
+fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let removed = cx.keys.edit_existing(key, |hash: &mut Editor<'_, Hash>| {
+        args.rest().iter().filter(|field| hash.remove(field)).count()
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn hexists(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field) = (args.key()?, args.next()?);
+    let hash = cx.keys.read::<Hash>(key)?;
+    let found = hash.is_some_and(|hash| hash.get(field).is_some());
+    cx.reply.integer(found.into());
+    Ok(())
+}
+
+fn hstrlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field) = (args.key()?, args.next()?);
+    let hash = cx.keys.read::<Hash>(key)?;
+    cx.reply.count(hash.and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len));
+    Ok(())
+}
+
+fn hlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let hash = cx.keys.read::<Hash>(args.key()?)?;
+    cx.reply.count(hash.map_or(0, Hash::len));
+    Ok(())
+}
+
+fn hgetall(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let hash = cx.keys.read::<Hash>(args.key()?)?;
+    cx.reply.map(hash.map_or(0, Hash::len));
+    for (field, value) in hash.iter().flat_map(|hash| hash.iter()) {
+        cx.reply.bulk(field);
+        cx.reply.bulk(value);
+    }
+    Ok(())
+}
+
+fn hkeys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let hash = cx.keys.read::<Hash>(args.key()?)?;
+    cx.reply.array(hash.map_or(0, Hash::len));
+    hash.iter().flat_map(|hash| hash.iter()).for_each(|(field, _)| cx.reply.bulk(field));
+    Ok(())
+}
+
+fn hvals(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let hash = cx.keys.read::<Hash>(args.key()?)?;
+    cx.reply.array(hash.map_or(0, Hash::len));
+    hash.iter().flat_map(|hash| hash.iter()).for_each(|(_, value)| cx.reply.bulk(value));
+    Ok(())
+}
+
+fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field, delta) = (args.key()?, args.next()?, args.integer()?);
+    let sum = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
+        let old = match hash.get(field) {
+            Some(text) => parse_i64(text).ok_or(CommandError::HashNotInteger)?,
+            None => 0,
+        };
+        let sum = old.checked_add(delta).ok_or(CommandError::Overflow)?;
+        hash.set(field, IntText::new(sum).as_bytes());
+        Ok(sum)
+    })??;
+    cx.reply.integer(sum);
+    Ok(())
+}
+
+fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, field) = (args.key()?, args.next()?);
+    let delta = LongDouble::parse(args.next()?).ok_or(CommandError::NotFloat)?;
+    let text = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
+        let sum = match hash.get(field) {
+            Some(text) => LongDouble::parse(text).ok_or(CommandError::HashNotFloat)?.add(delta),
+            None => delta,
+        };
+        if sum.is_nan() || sum.is_infinite() {
+            return Err(CommandError::NanOrInfinity);
+        }
+        let text = sum.to_text();
+        hash.set(field, &text);
+        Ok(text)
+    })??;
+    cx.reply.bulk(&text);
+    Ok(())
+}
+
+fn hscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let scan = super::scan::Scan::parse(&mut args, false)?;
+    let hash = cx.keys.read::<Hash>(key)?;
+    reply_scan(cx.reply, &scan, 2, |cursor, found| match hash {
+        Some(hash) => hash.scan(cursor, &mut |field, value| {
+            found(&[field, value]);
+        }),
+        None => 0,
+    });
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The form of a command's row: everything there is to know about a command, once.
+
+use super::args::Args;
+use super::context::Context;
+use crate::error::CommandResult;
+
+/// A command: its facts and its handler.
+pub(crate) struct Command {
+    /// The full name in lower case; a subcommand's is `container|name`.
+    pub(crate) name: &'static str,
+    /// How many arguments, the name counted; a subcommand's container too.
+    pub(crate) arity: Arity,
+    /// What it does and where it may be called.
+    pub(crate) flags: Flags,
+    /// Which arguments are keys.
+    pub(crate) keys: Keys,
+    /// The version of Redis that had it first.
+    pub(crate) since: &'static str,
+    /// What it costs.
+    pub(crate) complexity: &'static str,
+    /// What it does, in one line.
+    pub(crate) summary: &'static str,
+    /// What it consists of, if it is a container.
+    pub(crate) subcommands: &'static [Command],
+    /// The handler.
+    pub(crate) run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+}
+
+/// Commands of one kind, in one file.
+pub(crate) struct Family {
+    /// What Redis groups them under in its documentation.
+    pub(crate) group: Group,
+    /// Their rows.
+    pub(crate) commands: &'static [Command],
+}
+
+/// The groups of commands that exist here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Connection,
+    Generic,
+    Hash,
+    List,
+    Scripting,
+    Server,
+    SortedSet,
+    String,
+}
+
+impl Group {
+    /// The name in Redis's documentation.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Hash => "hash",
+            Group::List => "list",
+            Group::Scripting => "scripting",
+            Group::Server => "server",
+            Group::SortedSet => "sorted-set",
+            Group::String => "string",
+        }
+    }
+}
+
+/// How many arguments a command takes, its name counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arity {
+    /// Just so many.
+    Exactly(usize),
+    /// So many or more.
+    AtLeast(usize),
+}
+
+impl Arity {
+    /// Whether a number of arguments is right.
+    #[inline]
+    pub(crate) const fn admits(self, count: usize) -> bool {
+        match self {
+            Arity::Exactly(n) => count == n,
+            Arity::AtLeast(n) => count >= n,
+        }
+    }
+}
+
+/// Where the keys are among the arguments: the first, the last (negative: from the end), and
+/// the step from one to the next; none where `first` is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keys {
+    pub(crate) first: i32,
+    pub(crate) last: i32,
+    pub(crate) step: i32,
+}
+
+impl Keys {
+    /// No keys, or none at a fixed place.
+    pub(crate) const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    /// The first argument.
+    pub(crate) const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+    /// The first two arguments.
+    pub(crate) const FIRST_TWO: Keys = Keys { first: 1, last: 2, step: 1 };
+    /// All arguments.
+    pub(crate) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    /// Every other argument, from the first on.
+    pub(crate) const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
+}
+
+/// A set of flags, Redis's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    pub(crate) const NONE: Flags = Flags(0);
+    /// May change data.
+    pub(crate) const WRITE: Flags = Flags(1);
+    /// Only reads data.
+    pub(crate) const READONLY: Flags = Flags(1 << 1);
+    /// May make data grow.
+    pub(crate) const DENYOOM: Flags = Flags(1 << 2);
+    /// Takes constant or logarithmic time.
+    pub(crate) const FAST: Flags = Flags(1 << 3);
+    /// Scripts may not call it.
+    pub(crate) const NOSCRIPT: Flags = Flags(1 << 4);
+    /// Allowed while data is loaded.
+    pub(crate) const LOADING: Flags = Flags(1 << 5);
+    /// Allowed on a replica that has lost its primary.
+    pub(crate) const STALE: Flags = Flags(1 << 6);
+    /// Not shown to MONITOR.
+    pub(crate) const SKIP_MONITOR: Flags = Flags(1 << 7);
+    /// Has keys at places that depend on the arguments.
+    pub(crate) const MOVABLEKEYS: Flags = Flags(1 << 8);
+    /// May be called without keys.
+    pub(crate) const NO_MANDATORY_KEYS: Flags = Flags(1 << 9);
+    /// Allowed while a script runs past its time.
+    pub(crate) const ALLOW_BUSY: Flags = Flags(1 << 10);
+
+    /// Every flag with its name.
+    pub(crate) const NAMES: [(Flags, &'static str); 11] = [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::FAST, "fast"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::MOVABLEKEYS, "movablekeys"),
+        (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ];
+
+    /// Both sets together.
+    pub(crate) const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether all flags of another set are in this one.
+    pub(crate) const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}

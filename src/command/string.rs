@@ -1,0 +1,408 @@
+//! String commands.
+
+use super::args::{Args, clamp_range};
+use super::context::Context;
+use super::expire::{Unit, deadline_from};
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::{Content, NEVER, Slot, Text};
+use crate::number::{LongDouble, parse_i64};
+use crate::reply::ReplyBuf;
+
+const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const ADD_FAST: Flags = ADD.and(Flags::FAST);
+
+/// The most bytes a string may have, `proto-max-bulk-len`.
+const STRING_MOST: i64 = 512 << 20;
+
+const fn row(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    keys: Keys,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::String,
+    commands: &[
+        row("append", Exactly(3), ADD_FAST, Keys::FIRST, "2.0.0", "O(1) amortised",
+            "Adds text to the end of a string.", append),
+        row("decr", Exactly(2), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Subtracts one from an integer.", decr),
+        row("decrby", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Subtracts from an integer.", decrby),
+        row("get", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "The string a key holds.", get),
+        row("getdel", Exactly(2), Flags::WRITE.and(Flags::FAST), Keys::FIRST, "6.2.0", "O(1)",
+            "The string a key holds, which is removed.", getdel),
+        row("getex", AtLeast(2), Flags::WRITE.and(Flags::FAST), Keys::FIRST, "6.2.0", "O(1)",
+            "The string a key holds, which gets another deadline.", getex),
+        row("getrange", Exactly(4), Flags::READONLY, Keys::FIRST, "2.4.0", "O(N) in bytes returned",
+            "A part of a string.", getrange),
+        row("getset", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Sets a string and returns the old one.", getset),
+        row("incr", Exactly(2), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Adds one to an integer.", incr),
+        row("incrby", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Adds to an integer.", incrby),
+        row("incrbyfloat", Exactly(3), ADD_FAST, Keys::FIRST, "2.6.0", "O(1)",
+            "Adds to a number.", incrbyfloat),
+        row("mget", AtLeast(2), READ_FAST, Keys::ALL, "1.0.0", "O(1) per key",
+            "The strings several keys hold.", mget),
+        row("mset", AtLeast(3), ADD, Keys::PAIRS, "1.0.1", "O(1) per key",
+            "Sets several strings.", mset),
+        row("msetnx", AtLeast(3), ADD, Keys::PAIRS, "1.0.1", "O(1) per key",
+            "Sets several strings if none of the keys exists.", msetnx),
+        row("psetex", Exactly(4), ADD, Keys::FIRST, "2.6.0", "O(1)",
+            "Sets a string that expires, in milliseconds.", psetex),
+        row("set", AtLeast(3), ADD, Keys::FIRST, "1.0.0", "O(1)",
+            "Sets a string.", set),
+        row("setex", Exactly(4), ADD, Keys::FIRST, "2.0.0", "O(1)",
+            "Sets a string that expires, in seconds.", setex),
+        row("setnx", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Sets a string if the key does not exist.", setnx),
+        row("setrange", Exactly(4), ADD, Keys::FIRST, "2.2.0", "O(N) in bytes written",
+            "Overwrites a part of a string.", setrange),
+        row("strlen", Exactly(2), READ_FAST, Keys::FIRST, "2.2.0", "O(1)",
+            "The length of a string.", strlen),
+        row("substr", Exactly(4), Flags::READONLY, Keys::FIRST, "1.0.0", "O(N) in bytes returned",
+            "GETRANGE by its old name.", getrange),
+    ],
+};
+
+/// A text as it is kept: an integer if it is exactly one.
+fn content(text: &[u8]) -> Content<'_> {
+    match text.first() {
+        Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
+            Some(value) => Content::Integer(value),
+            None => Content::Bytes(text),
+        },
+        _ => Content::Bytes(text),
+    }
+}
+
+fn reply_text(reply: &mut ReplyBuf, text: Option<Text<'_>>) {
+    match text {
+        Some(Text::Bytes(bytes)) => reply.bulk(bytes),
+        Some(Text::Integer(value)) => reply.bulk_integer(value),
+        None => reply.null(),
+    }
+}
+
+fn get(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let text = cx.keys.string(args.key()?)?;
+    reply_text(cx.reply, text);
+    Ok(())
+}
+
+/// Which deadline a written string gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deadline {
+    Unsaid,
+    Keep,
+    Persist,
+    At(i64),
+}
+
+/// The options of SET.
+struct SetOptions {
+    deadline: Deadline,
+    if_absent: bool,
+    if_present: bool,
+    get: bool,
+}
+
+fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, value) = (args.key()?, args.next()?);
+    if args.is_empty() {
+        let slot = cx.keys.slot(key);
+        cx.keys.put(slot, key, content(value), NEVER);
+        cx.reply.ok();
+        return Ok(());
+    }
+    let options = set_options(cx, args)?;
+    let slot = cx.keys.slot(key);
+    if options.get {
+        let old = cx.keys.string_at(slot)?;
+        reply_text(cx.reply, old);
+    }
+    if (options.if_absent && slot.exists()) || (options.if_present && !slot.exists()) {
+        if !options.get {
+            cx.reply.null();
+        }
+        return Ok(());
+    }
+    put_until(cx, slot, key, value, options.deadline);
+    if !options.get {
+        cx.reply.ok();
+    }
+    Ok(())
+}
+
+/// Writes a string with the deadline that the options ask for.
+fn put_until(cx: &mut Context<'_>, slot: Slot, key: &[u8], value: &[u8], deadline: Deadline) {
+    let at = match deadline {
+        Deadline::At(at) => at,
+        Deadline::Keep => cx.keys.deadline_at(slot),
+        Deadline::Unsaid | Deadline::Persist => NEVER,
+    };
+    cx.keys.put(slot, key, content(value), at);
+}
+
+fn set_options(cx: &Context<'_>, mut args: Args<'_>) -> Result<SetOptions, CommandError> {
+    let mut options =
+        SetOptions { deadline: Deadline::Unsaid, if_absent: false, if_present: false, get: false };
+    let mut expire = None;
+    while !args.is_empty() {
+        if args.take_word("nx") && !options.if_present {
+            options.if_absent = true;
+        } else if args.take_word("xx") && !options.if_absent {
+            options.if_present = true;
+        } else if args.take_word("get") {
+            options.get = true;
+        } else if options.deadline != Deadline::Unsaid || expire.is_some() {
+            return Err(CommandError::Syntax);
+        } else if args.take_word("keepttl") {
+            options.deadline = Deadline::Keep;
+        } else {
+            expire = Some(expire_option(&mut args)?);
+        }
+    }
+    if let Some((unit, text)) = expire {
+        options.deadline = Deadline::At(deadline_from(text, unit, cx.keys.now(), args.command())?);
+    }
+    Ok(options)
+}
+
+/// One of EX, PX, EXAT and PXAT with its value, which is read once all options are known.
+fn expire_option<'a>(args: &mut Args<'a>) -> Result<(Unit, &'a [u8]), CommandError> {
+    let word = args.next()?;
+    let unit = Unit::from_option(word).ok_or(CommandError::Syntax)?;
+    Ok((unit, args.next()?))
+}
+
+fn setnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, value) = (args.key()?, args.next()?);
+    let slot = cx.keys.slot(key);
+    if !slot.exists() {
+        cx.keys.put(slot, key, content(value), NEVER);
+    }
+    cx.reply.integer((!slot.exists()).into());
+    Ok(())
+}
+
+fn setex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    set_expiring(cx, args, Unit::Seconds)
+}
+
+fn psetex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    set_expiring(cx, args, Unit::Milliseconds)
+}
+
+fn set_expiring(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> CommandResult {
+    let (key, time, value) = (args.key()?, args.next()?, args.next()?);
+    let deadline = deadline_from(time, unit, cx.keys.now(), args.command())?;
+    let slot = cx.keys.slot(key);
+    cx.keys.put(slot, key, content(value), deadline);
+    cx.reply.ok();
+    Ok(())
+}
+
+fn getset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, value) = (args.key()?, args.next()?);
+    let slot = cx.keys.slot(key);
+    let old = cx.keys.string_at(slot)?;
+    reply_text(cx.reply, old);
+    cx.keys.put(slot, key, content(value), NEVER);
+    Ok(())
+}
+
+fn getdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot(args.key()?);
+    let old = cx.keys.string_at(slot)?;
+    reply_text(cx.reply, old);
+    cx.keys.remove_slot(slot);
+    Ok(())
+}
+
+fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let deadline = getex_deadline(&mut args)?;
+    let slot = cx.keys.slot(key);
+    let text = cx.keys.string_at(slot)?;
+    if text.is_none() {
+        cx.reply.null();
+        return Ok(());
+    }
+    reply_text(cx.reply, text);
+    match deadline {
+        None => (),
+        Some((Unit::Persist, _)) => cx.keys.set_deadline(slot, key, NEVER),
+        Some((unit, text)) => {
+            let at = deadline_from(text, unit, cx.keys.now(), args.command())?;
+            if at <= cx.keys.now() {
+                cx.keys.remove_slot(slot);
+            } else {
+                cx.keys.set_deadline(slot, key, at);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn getex_deadline<'a>(args: &mut Args<'a>) -> Result<Option<(Unit, &'a [u8])>, CommandError> {
+    if args.is_empty() {
+        return Ok(None);
+    }
+    let chosen =
+        if args.take_word("persist") { (Unit::Persist, &b""[..]) } else { expire_option(args)? };
+    if args.is_empty() { Ok(Some(chosen)) } else { Err(CommandError::Syntax) }
+}
+
+fn mget(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    cx.reply.array(args.len());
+    for key in args.rest() {
+        // A key of another type is as good as none here.
+        let text = cx.keys.string(key).unwrap_or(None);
+        reply_text(cx.reply, text);
+    }
+    Ok(())
+}
+
+fn mset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    for (key, value) in args.pairs()? {
+        let slot = cx.keys.slot(key);
+        cx.keys.put(slot, key, content(value), NEVER);
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn msetnx(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut pairs = args.pairs()?;
+    if pairs.clone().any(|(key, _)| cx.keys.slot(key).exists()) {
+        cx.reply.integer(0);
+        return Ok(());
+    }
+    pairs.by_ref().for_each(|(key, value)| {
+        let slot = cx.keys.slot(key);
+        cx.keys.put(slot, key, content(value), NEVER);
+    });
+    cx.reply.integer(1);
+    Ok(())
+}
+
+fn strlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let text = cx.keys.string(args.key()?)?;
+    cx.reply.count(text.map_or(0, Text::len));
+    Ok(())
+}
+
+fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, bytes) = (args.key()?, args.next()?);
+    let slot = cx.keys.slot(key);
+    let Some(len) = cx.keys.string_at(slot)?.map(Text::len) else {
+        cx.keys.put(slot, key, content(bytes), NEVER);
+        cx.reply.count(bytes.len());
+        return Ok(());
+    };
+    check_length(len as i64, bytes.len())?;
+    let len = cx.keys.append(slot, key, bytes);
+    cx.reply.count(len);
+    Ok(())
+}
+
+fn check_length(offset: i64, added: usize) -> Result<(), CommandError> {
+    match offset.checked_add(added as i64) {
+        Some(len) if len <= STRING_MOST => Ok(()),
+        _ => Err(CommandError::StringTooLong),
+    }
+}
+
+fn setrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, offset, bytes) = (args.key()?, args.integer()?, args.next()?);
+    if offset < 0 {
+        return Err(CommandError::OffsetOutOfRange);
+    }
+    let slot = cx.keys.slot(key);
+    let len = cx.keys.string_at(slot)?.map_or(0, Text::len);
+    if bytes.is_empty() {
+        cx.reply.count(len);
+        return Ok(());
+    }
+    check_length(offset, bytes.len())?;
+    cx.keys.write_at(slot, key, offset as usize, bytes);
+    cx.reply.count(len.max(offset as usize + bytes.len()));
+    Ok(())
+}
+
+fn getrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
+    let text = cx.keys.string(key)?.unwrap_or(Text::Bytes(b""));
+    text.with_bytes(|bytes| {
+        // Redis looks at the signs before it counts from the end.
+        let crossed = start < 0 && stop < 0 && start > stop;
+        let stop = if stop < 0 { stop.saturating_add(bytes.len() as i64).max(0) } else { stop };
+        let (at, count) = if crossed { (0, 0) } else { clamp_range(start, stop, bytes.len()) };
+        cx.reply.bulk(bytes.get(at..at + count).unwrap_or_default());
+    });
+    Ok(())
+}
+
+fn incr(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    add(cx, args.key()?, 1)
+}
+
+fn decr(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    add(cx, args.key()?, -1)
+}
+
+fn incrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, delta) = (args.key()?, args.integer()?);
+    add(cx, key, delta)
+}
+
+fn decrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, delta) = (args.key()?, args.integer()?);
+    add(cx, key, delta.checked_neg().ok_or(CommandError::DecrementOverflow)?)
+}
+
+fn add(cx: &mut Context<'_>, key: &[u8], delta: i64) -> CommandResult {
+    let slot = cx.keys.slot(key);
+    let old = match cx.keys.string_at(slot)? {
+        Some(Text::Integer(value)) => value,
+        Some(Text::Bytes(bytes)) => parse_i64(bytes).ok_or(CommandError::NotInteger)?,
+        None => 0,
+    };
+    let sum = old.checked_add(delta).ok_or(CommandError::Overflow)?;
+    cx.keys.store_integer(slot, key, sum);
+    cx.reply.integer(sum);
+    Ok(())
+}
+
+fn incrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, delta) = (args.key()?, args.next()?);
+    let slot = cx.keys.slot(key);
+    let delta = LongDouble::parse(delta).ok_or(CommandError::NotFloat);
+    let sum = match cx.keys.string_at(slot)? {
+        Some(text) => text.with_bytes(LongDouble::parse).ok_or(CommandError::NotFloat)?.add(delta?),
+        None => delta?,
+    };
+    if sum.is_nan() || sum.is_infinite() {
+        return Err(CommandError::NanOrInfinity);
+    }
+    let text = sum.to_text();
+    let deadline = cx.keys.deadline_at(slot);
+    cx.keys.put(slot, key, Content::Bytes(&text), deadline);
+    cx.reply.bulk(&text);
+    Ok(())
+}

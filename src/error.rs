@@ -1,0 +1,206 @@
+//! The two kinds of error, and nothing else.
+//!
+//! [`CommandError`] is what a command answers: its text is the exact text on the wire, as in
+//! Redis 7.0, and every such text is in this file. [`Error`] is what a call on an engine returns
+//! to a Rust caller.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommandError {
+    /// A key holds another type than the command works on.
+    WrongType,
+    /// Options that do not parse.
+    Syntax,
+    /// A text that is not an integer of 64 bits.
+    NotInteger,
+    /// A text that is not a floating-point number.
+    NotFloat,
+    /// One end of a range of scores is no number.
+    MinMaxNotFloat,
+    /// One end of a range of members is malformed.
+    MinMaxNotLex,
+    /// A count that must not be negative is, or is no number.
+    NotPositive,
+    /// An increment would leave 64 bits.
+    Overflow,
+    /// A decrement by the one number that has no opposite.
+    DecrementOverflow,
+    /// An increment would give NaN or infinity.
+    NanOrInfinity,
+    /// A score would become NaN.
+    ScoreNan,
+    /// The key must exist and does not.
+    NoSuchKey,
+    /// An index beyond the list's ends.
+    IndexOutOfRange,
+    /// An offset beyond what a string may hold.
+    OffsetOutOfRange,
+    /// A string would grow past `proto-max-bulk-len`.
+    StringTooLong,
+    /// A hash field holds text where an integer is needed.
+    HashNotInteger,
+    /// A hash field holds text where a number is needed.
+    HashNotFloat,
+    /// A deadline that is zero, negative or too far away; the command's name is part of it.
+    InvalidExpire(&'static str),
+    /// A SCAN cursor that is no number.
+    InvalidCursor,
+    /// Too few or too many arguments; the command's full name is part of it.
+    Arity(&'static str),
+    /// The same from a script.
+    ScriptArity,
+    /// No such command; the text is made by [`CommandError::unknown_command`].
+    ScriptUnknown,
+    /// A command that scripts may not call.
+    ScriptForbidden,
+    /// A write in a script that promised not to.
+    ScriptReadOnly,
+    /// `EVALSHA` of something that is not in the cache.
+    NoScript,
+    /// Any other text.
+    Text(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// An error with a text of its own, prefix and all.
+    pub(crate) const fn text(text: &'static str) -> Self {
+        CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// The answer to a command that does not exist: the name and the beginning of its arguments
+    /// are shown, 128 bytes of each.
+    pub(crate) fn unknown_command(argv: &[&[u8]]) -> Self {
+        let (name, rest) = argv.split_first().map_or((&b""[..], argv), |(n, r)| (*n, r));
+        let mut shown = String::new();
+        for argument in rest {
+            if shown.len() >= 128 {
+                break;
+            }
+            let room = 128 - shown.len();
+            shown.push_str(&format!("'{}' ", clipped(argument, room)));
+        }
+        let text = format!(
+            "ERR unknown command '{}', with args beginning with: {shown}",
+            clipped(name, 128)
+        );
+        CommandError::Text(Cow::Owned(text))
+    }
+
+    /// The answer to a subcommand that does not exist.
+    pub(crate) fn unknown_subcommand(command: &str, name: &[u8]) -> Self {
+        let name = clipped(name, 128);
+        let help = command.to_ascii_uppercase();
+        CommandError::Text(Cow::Owned(format!(
+            "ERR unknown subcommand '{name}'. Try {help} HELP."
+        )))
+    }
+}
+
+/// At most so many bytes of a text from outside, up to a NUL as C prints it.
+fn clipped(bytes: &[u8], room: usize) -> Cow<'_, str> {
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end.min(room)])
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            Self::Syntax => "ERR syntax error",
+            Self::NotInteger => "ERR value is not an integer or out of range",
+            Self::NotFloat => "ERR value is not a valid float",
+            Self::MinMaxNotFloat => "ERR min or max is not a float",
+            Self::MinMaxNotLex => "ERR min or max not valid string range item",
+            Self::NotPositive => "ERR value is out of range, must be positive",
+            Self::Overflow => "ERR increment or decrement would overflow",
+            Self::DecrementOverflow => "ERR decrement would overflow",
+            Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",
+            Self::ScoreNan => "ERR resulting score is not a number (NaN)",
+            Self::NoSuchKey => "ERR no such key",
+            Self::IndexOutOfRange => "ERR index out of range",
+            Self::OffsetOutOfRange => "ERR offset is out of range",
+            Self::StringTooLong => {
+                "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+            }
+            Self::HashNotInteger => "ERR hash value is not an integer",
+            Self::HashNotFloat => "ERR hash value is not a float",
+            Self::InvalidExpire(name) => {
+                return write!(f, "ERR invalid expire time in '{name}' command");
+            }
+            Self::InvalidCursor => "ERR invalid cursor",
+            Self::Arity(name) => {
+                return write!(f, "ERR wrong number of arguments for '{name}' command");
+            }
+            Self::ScriptArity => "ERR Wrong number of args calling Redis command from script",
+            Self::ScriptUnknown => "ERR Unknown Redis command called from script",
+            Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
+            Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
+            Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
+            Self::Text(text) => text,
+        };
+        f.write_str(text)
+    }
+}
+
+/// What a command handler returns; its reply is in the reply buffer.
+pub(crate) type CommandResult = Result<(), CommandError>;
+
+/// Why a call on an engine gave no reply.
+///
+/// ```
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let engine = moonkv::Engine::new()?;
+/// let error = engine.command(&["INCR"]).unwrap_err();
+/// assert_eq!(error.to_string(), "ERR wrong number of arguments for 'incr' command");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command or script answered with an error; the text is Redis's, without the `-`.
+    Reply {
+        /// Bytes that are not UTF-8 are replaced.
+        message: String,
+    },
+    /// The engine was closed.
+    Closed,
+    /// The engine was called from inside one of its own callbacks on the same thread.
+    Reentrant,
+    /// A panic inside the engine was caught earlier; its data can no longer be trusted.
+    Poisoned,
+    /// The options an engine was to be opened with make no sense.
+    Options {
+        /// Which one, and why.
+        message: String,
+    },
+    /// The Lua interpreter could not be set up.
+    Interpreter {
+        /// What failed.
+        message: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Reply { message } => f.write_str(message),
+            Error::Closed => f.write_str("ERR the engine is closed"),
+            Error::Reentrant => {
+                f.write_str("ERR the engine was called from inside one of its own callbacks")
+            }
+            Error::Poisoned => {
+                f.write_str("ERR the engine is poisoned by an earlier internal failure")
+            }
+            Error::Options { message } => write!(f, "ERR invalid options: {message}"),
+            Error::Interpreter { message } => {
+                write!(f, "ERR the Lua interpreter could not be set up: {message}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

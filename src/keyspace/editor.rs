@@ -1,0 +1,166 @@
+//! Editors: the only way to change a collection.
+//!
+//! An [`Editor`] is handed to the closure of [`super::Keyspace::edit`]. It reads like the
+//! collection itself; its own methods are the primitive changes, each of which records its
+//! inverse first.
+
+use super::journal::{Change, End, Journal};
+use crate::value::hash::Hash;
+use crate::value::list::List;
+use crate::value::zset::ZSet;
+use crate::value::{Collection, Limits, Value};
+use std::ops::Deref;
+
+/// A collection open for change.
+pub(crate) struct Editor<'a, C> {
+    value: &'a mut C,
+    key: &'a [u8],
+    journal: &'a mut Journal,
+    limits: &'a Limits,
+}
+
+impl<C> Deref for Editor<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.value
+    }
+}
+
+impl<'a, C: Collection> Editor<'a, C> {
+    pub(super) fn new(
+        value: &'a mut C,
+        key: &'a [u8],
+        journal: &'a mut Journal,
+        limits: &'a Limits,
+    ) -> Self {
+        Editor { value, key, journal, limits }
+    }
+
+    /// Whether nothing is left in the collection.
+    pub(super) fn is_empty(&self) -> bool {
+        self.value.is_empty()
+    }
+}
+
+impl Editor<'_, Hash> {
+    /// Sets a field; tells whether it is new.
+    pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        self.make_room(field.len().max(value.len()));
+        let Editor { value: hash, key, journal, .. } = self;
+        if !journal.is_open() {
+            let added = hash.set(field, value, |_| ());
+            self.check_count();
+            return added;
+        }
+        let mut old = None;
+        let added = hash.set(field, value, |bytes| old = Some(journal.keep(bytes)));
+        journal.record(key, |j| Change::Field { field: j.keep(field), old });
+        self.check_count();
+        added
+    }
+
+    /// Removes a field; tells whether it was there.
+    pub(crate) fn remove(&mut self, field: &[u8]) -> bool {
+        let Editor { value: hash, key, journal, .. } = self;
+        if !journal.is_open() {
+            return hash.remove(field, |_, _| ());
+        }
+        let mut old = None;
+        let removed = hash.remove(field, |index, bytes| old = Some((index, journal.keep(bytes))));
+        if let Some((index, value)) = old {
+            journal.record(key, |j| Change::FieldRemoved { index, field: j.keep(field), value });
+        }
+        removed
+    }
+
+    /// Converts the hash if a text of this length does not fit its small form. Redis converts
+    /// before it sets, so that one long argument converts even if a later error changes nothing.
+    pub(crate) fn make_room(&mut self, longest: usize) {
+        if self.value.is_packed() && Hash::too_long(longest, self.limits.hash) {
+            self.unpack();
+        }
+    }
+
+    fn check_count(&mut self) {
+        if self.value.too_many(self.limits.hash) {
+            self.unpack();
+        }
+    }
+
+    fn unpack(&mut self) {
+        let old = self.value.unpack();
+        self.journal.record(self.key, |_| Change::Value(Value::Hash(old)));
+    }
+}
+
+impl Editor<'_, List> {
+    /// Adds an element at an end.
+    pub(crate) fn push(&mut self, end: End, element: &[u8]) {
+        match end {
+            End::Left => self.value.push_front(element, self.limits.list),
+            End::Right => self.value.push_back(element, self.limits.list),
+        }
+        self.journal.record(self.key, |_| Change::Pushed(end));
+    }
+
+    /// Takes an element off an end, after it was shown.
+    pub(crate) fn pop(&mut self, end: End, show: impl FnOnce(&[u8])) -> bool {
+        let element = match end {
+            End::Left => self.value.front(),
+            End::Right => self.value.back(),
+        };
+        let Some(element) = element else { return false };
+        show(element);
+        self.journal.record(self.key, |j| Change::Popped(end, j.keep(element)));
+        match end {
+            End::Left => self.value.pop_front(),
+            End::Right => self.value.pop_back(),
+        }
+    }
+
+    /// Replaces the element at an index; false beyond the end.
+    pub(crate) fn set(&mut self, index: usize, element: &[u8]) -> bool {
+        let Some(old) = self.value.get(index) else { return false };
+        self.journal.record(self.key, |j| Change::Element { index, old: j.keep(old) });
+        self.value.set(index, element, self.limits.list)
+    }
+
+    /// Inserts an element before an index.
+    pub(crate) fn insert(&mut self, index: usize, element: &[u8]) {
+        self.value.insert(index, element, self.limits.list);
+        self.journal.record(self.key, |_| Change::Inserted(index));
+    }
+
+    /// Removes so many elements from an index on; they move, whatever their number.
+    pub(crate) fn remove_range(&mut self, at: usize, count: usize) {
+        let elements = self.value.remove_range(at, count);
+        if elements.len() > 0 {
+            self.journal.record(self.key, |_| Change::Removed { at, elements });
+        }
+    }
+}
+
+impl Editor<'_, ZSet> {
+    /// Gives a member a score; returns the one it had.
+    pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
+        if self.value.must_unpack(member.len(), self.limits.zset)
+            && self.value.score(member).is_none()
+        {
+            let old = self.value.unpack();
+            self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
+        }
+        let old = self.value.set(member, score);
+        self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
+        old
+    }
+
+    /// Removes a member; returns the score it had.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let old = self.value.remove(member);
+        if old.is_some() {
+            self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
+        }
+        old
+    }
+}

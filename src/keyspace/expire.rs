@@ -1,0 +1,47 @@
+//! Active expiry: removing keys past their deadline that nobody asks for.
+//!
+//! The table keeps a lower bound of the deadlines in each of its segments, side by side, so a
+//! sweep passes over what is not due at 8 bytes a segment and finds everything that is.
+
+use super::Keyspace;
+use crate::table::Keyed;
+
+impl Keyspace {
+    /// Removes due keys until none is left or `out_of_time` says so, which is asked after every
+    /// segment. Returns how many were removed and whether all segments were seen.
+    pub(crate) fn expire_due(&mut self, mut out_of_time: impl FnMut() -> bool) -> (usize, bool) {
+        let mut removed = 0;
+        let mut wrapped = self.expire_from == 0;
+        loop {
+            // A key is gone once its deadline lies in the past, not at the deadline itself.
+            match self.table.next_due(self.expire_from, self.now - 1) {
+                Some(segment) => {
+                    removed += self.expire_segment(segment);
+                    self.expire_from = segment + 1;
+                }
+                None if wrapped => {
+                    self.expire_from = 0;
+                    return (removed, true);
+                }
+                None => {
+                    self.expire_from = 0;
+                    wrapped = true;
+                }
+            }
+            if out_of_time() {
+                return (removed, false);
+            }
+        }
+    }
+
+    fn expire_segment(&mut self, segment: usize) -> usize {
+        let due: Vec<Box<[u8]>> =
+            self.table.due_in(segment, self.now - 1).map(|entry| entry.key().into()).collect();
+        for key in &due {
+            if let Some(at) = self.table.find(key) {
+                self.remove_at(at);
+            }
+        }
+        due.len()
+    }
+}

@@ -1,0 +1,181 @@
+//! The journal: what it takes to undo every change since an atomic section was opened.
+//!
+//! Each primitive change records its inverse: values that go away are moved in, what is
+//! overwritten is recorded an element at a time, and no large collection is ever copied. Keys,
+//! fields and elements lie in one reused arena, so a record costs no allocation. Closed, the
+//! journal takes nothing.
+//!
+//! This room knows entries and values, not commands. How a record is undone is in `undo.rs`.
+
+use super::entry::Entry;
+use crate::table::Table;
+use crate::value::Value;
+use crate::value::list::List;
+
+/// Bytes in the journal's arena.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: usize,
+    len: usize,
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The head, index 0.
+    Left,
+    /// The tail.
+    Right,
+}
+
+/// The inverse of one change to the key `key`.
+pub(super) enum Change {
+    /// The key held this, or was absent.
+    Entry(Option<Entry>),
+    /// The string was this integer.
+    Integer(i64),
+    /// The deadline was this.
+    Deadline(i64),
+    /// The string was so long, before bytes were appended.
+    Length(usize),
+    /// These bytes of the string were overwritten, from `at` on, and it was `len` long.
+    Overwritten { at: usize, old: Span, len: usize },
+    /// The key came from another name.
+    Renamed { from: Span },
+    /// The value was this, before it was converted to another form.
+    Value(Value),
+    /// The hash field had this value, or none.
+    Field { field: Span, old: Option<Span> },
+    /// The hash had this pair, as its `index`th while small.
+    FieldRemoved { index: usize, field: Span, value: Span },
+    /// An element was pushed.
+    Pushed(End),
+    /// This element was popped.
+    Popped(End, Span),
+    /// The element at `index` was this.
+    Element { index: usize, old: Span },
+    /// An element was inserted at this index.
+    Inserted(usize),
+    /// These elements were removed from `at` on.
+    Removed { at: usize, elements: List },
+    /// The member had this score, or was absent.
+    Score { member: Span, old: Option<f64> },
+    /// Every key was removed.
+    Flushed(Box<Table<Entry>>),
+}
+
+/// A change and the key it was made to.
+pub(super) struct Record {
+    pub(super) key: Span,
+    pub(super) change: Change,
+}
+
+/// A moment in an atomic section to which it can be undone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Savepoint {
+    records: usize,
+    arena: usize,
+}
+
+impl Savepoint {
+    /// Where the section was opened.
+    pub(super) const START: Savepoint = Savepoint { records: 0, arena: 0 };
+}
+
+/// The arena is given back after use when it has grown past this.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The inverse changes of an open atomic section, oldest first.
+#[derive(Default)]
+pub(super) struct Journal {
+    open: bool,
+    records: Vec<Record>,
+    arena: Vec<u8>,
+    /// The latest key: consecutive changes are mostly to the same one.
+    latest: Span,
+}
+
+impl Journal {
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Begins an atomic section.
+    pub(super) fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// Ends the section and forgets all records.
+    pub(super) fn close(&mut self) {
+        self.open = false;
+        if self.arena.capacity() + self.records.capacity() * size_of::<Record>() > KEPT_BYTES {
+            *self = Journal::default();
+        }
+        self.records.clear();
+        self.arena.clear();
+        self.latest = Span::default();
+    }
+
+    /// The latest record made after a savepoint, taken out.
+    pub(super) fn pop_after(&mut self, savepoint: Savepoint) -> Option<Record> {
+        if self.records.len() > savepoint.records { self.records.pop() } else { None }
+    }
+
+    /// Frees the arena of what was recorded after a savepoint and is undone.
+    pub(super) fn rewind(&mut self, savepoint: Savepoint) {
+        self.arena.truncate(savepoint.arena);
+        self.latest = Span::default();
+    }
+
+    /// Keeps a copy of some bytes.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        Span { start, len: bytes.len() }
+    }
+
+    /// Keeps a key, once for consecutive uses.
+    pub(super) fn keep_key(&mut self, key: &[u8]) -> Span {
+        if self.records.is_empty() || self.bytes(self.latest) != key {
+            self.latest = self.keep(key);
+        }
+        self.latest
+    }
+
+    /// The bytes that were kept.
+    pub(super) fn bytes(&self, span: Span) -> &[u8] {
+        self.arena.get(span.start..span.start + span.len).unwrap_or_default()
+    }
+
+    /// Records the inverse of a change to a key, if a section is open.
+    #[inline]
+    pub(super) fn record(&mut self, key: &[u8], change: impl FnOnce(&mut Journal) -> Change) {
+        if self.open {
+            let key = self.keep_key(key);
+            let change = change(self);
+            self.records.push(Record { key, change });
+        }
+    }
+
+    /// Records the inverse of a change to a key that was kept. The section must be open.
+    pub(super) fn push(&mut self, key: Span, change: Change) {
+        self.records.push(Record { key, change });
+    }
+
+    /// Whether the latest record holds the whole of what this key was before: a further change
+    /// to the same key needs no record of its own then.
+    pub(super) fn covers(&self, key: &[u8]) -> bool {
+        self.records.last().is_some_and(|last| {
+            matches!(last.change, Change::Entry(_)) && self.bytes(last.key) == key
+        })
+    }
+
+    /// The same for a change of one integer into another.
+    pub(super) fn covers_integer(&self, key: &[u8]) -> bool {
+        self.records.last().is_some_and(|last| {
+            matches!(last.change, Change::Entry(_) | Change::Integer(_))
+                && self.bytes(last.key) == key
+        })
+    }
+}

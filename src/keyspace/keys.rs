@@ -1,0 +1,89 @@
+//! The primitive changes of whole keys: removal, renaming, deadlines, and walks over all keys.
+
+use super::journal::Change;
+use super::{Keyspace, NEVER, Slot};
+use crate::table::{Keyed, Table};
+
+impl Keyspace {
+    /// Removes a key; tells whether it existed.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
+        let slot = self.slot(key);
+        self.remove_slot(slot)
+    }
+
+    /// Removes the key at a slot; tells whether there was one.
+    pub(crate) fn remove_slot(&mut self, slot: Slot) -> bool {
+        slot.at.map(|at| self.remove_at(at)).is_some()
+    }
+
+    /// The name TYPE answers for what is at a slot.
+    pub(crate) fn type_name(&self, slot: Slot) -> Option<&'static str> {
+        self.entry(slot).map(super::Entry::type_name)
+    }
+
+    /// When the key at a slot expires, in milliseconds since 1970; [`NEVER`] also for none.
+    pub(crate) fn deadline_at(&self, slot: Slot) -> i64 {
+        self.entry(slot).map_or(NEVER, Keyed::deadline)
+    }
+
+    /// Gives the key at a slot another deadline, or none with [`NEVER`].
+    pub(crate) fn set_deadline(&mut self, slot: Slot, key: &[u8], deadline: i64) {
+        let Some(at) = slot.at else { return };
+        let old = self.table.get(at).deadline();
+        if old == deadline {
+            return;
+        }
+        self.table.get_mut(at).set_deadline(deadline);
+        self.table.note_deadline(at, deadline);
+        if !self.journal.covers(key) {
+            self.journal.record(key, |_| Change::Deadline(old));
+        }
+    }
+
+    /// Moves what one key holds to another, with its deadline; what the other held is gone.
+    pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) {
+        let slot = self.slot(from);
+        let Some(at) = slot.at else { return };
+        if from == to {
+            return;
+        }
+        let old = self.slot(to);
+        let at = if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
+        let Some(at) = at else { return };
+        let mut entry = self.table.remove(at);
+        entry.set_key(to);
+        self.table.insert_hashed(old.hash, entry);
+        self.journal.record(to, |j| Change::Renamed { from: j.keep(from) });
+    }
+
+    /// Removes every key.
+    pub(crate) fn flush(&mut self) {
+        let old = std::mem::replace(&mut self.table, Table::new());
+        self.journal.record(b"", |_| Change::Flushed(Box::new(old)));
+    }
+
+    /// Visits the live keys, each with the name of its type.
+    pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&[u8])) {
+        let live = self.table.iter().filter(|entry| entry.deadline() >= self.now);
+        live.for_each(|entry| visit(entry.key()));
+    }
+
+    /// One step of SCAN over the live keys, each with the name of its type.
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &'static str)) -> u64 {
+        self.table.scan(cursor, &mut |entry| {
+            if entry.deadline() >= self.now {
+                visit(entry.key(), entry.type_name());
+            }
+        })
+    }
+
+    /// A copy of all keys that shares everything until one of the two is changed.
+    pub(crate) fn snapshot(&self) -> Keyspace {
+        Keyspace {
+            table: self.table.clone(),
+            limits: self.limits,
+            now: self.now,
+            ..Keyspace::default()
+        }
+    }
+}

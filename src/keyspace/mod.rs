@@ -1,0 +1,225 @@
+//! The keyspace: keys with their values and deadlines.
+//!
+//! Reading goes through typed readers ([`Keyspace::string`], [`Keyspace::read`]); every change
+//! goes through an editor ([`Keyspace::edit`] for collections, the primitives of `strings.rs` and
+//! `keys.rs` for the rest). The editors record the inverse of each change while an atomic section
+//! is open, and drop a key whose collection was emptied. WRONGTYPE is made here and nowhere else.
+//!
+//! This room knows no commands and no replies. Time is the number it was last given.
+
+mod editor;
+mod entry;
+mod expire;
+mod journal;
+mod keys;
+mod strings;
+mod undo;
+
+pub(crate) use editor::Editor;
+pub(crate) use entry::Content;
+pub(crate) use journal::End;
+
+use crate::error::CommandError;
+use crate::number::IntText;
+pub(crate) use crate::table::NEVER;
+use crate::table::{Keyed, Location, Table, hash};
+use crate::value::{Collection, Limits, Value};
+use entry::Entry;
+use journal::{Change, Journal};
+
+/// All keys of one database.
+#[derive(Default)]
+pub(crate) struct Keyspace {
+    table: Table<Entry>,
+    journal: Journal,
+    limits: Limits,
+    /// Milliseconds since 1970, as last told.
+    now: i64,
+    /// Where active expiry goes on.
+    expire_from: usize,
+}
+
+/// A string as it is kept: numbers stay numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text<'a> {
+    /// An integer, whose text is its decimal digits.
+    Integer(i64),
+    /// Any bytes.
+    Bytes(&'a [u8]),
+}
+
+impl Text<'_> {
+    /// Runs something on the bytes of the text.
+    pub(crate) fn with_bytes<R>(self, run: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Text::Integer(value) => run(IntText::new(value).as_bytes()),
+            Text::Bytes(bytes) => run(bytes),
+        }
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(self) -> usize {
+        self.with_bytes(<[u8]>::len)
+    }
+}
+
+/// A key looked up: its hash, and where it is if it exists. Good until the next change.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    hash: u64,
+    at: Option<Location>,
+}
+
+impl Slot {
+    /// Whether the key exists.
+    pub(crate) fn exists(self) -> bool {
+        self.at.is_some()
+    }
+}
+
+impl Keyspace {
+    /// Tells the time; keys expire by it.
+    pub(crate) fn set_now(&mut self, now_ms: i64) {
+        self.now = now_ms;
+    }
+
+    /// The time as last told, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Number of keys, those included that expired and were not yet noticed.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Looks a key up, once for any number of reads and the first change. A key past its
+    /// deadline is removed on the way.
+    #[inline]
+    pub(crate) fn slot(&mut self, key: &[u8]) -> Slot {
+        let hash = hash(key);
+        let at = self.table.find_hashed(hash, key);
+        match at {
+            Some(at) if self.table.get(at).deadline() < self.now => {
+                self.remove_at(at);
+                Slot { hash, at: None }
+            }
+            at => Slot { hash, at },
+        }
+    }
+
+    fn entry(&self, slot: Slot) -> Option<&Entry> {
+        slot.at.map(|at| self.table.get(at))
+    }
+
+    /// The string a key holds, or none.
+    #[inline]
+    pub(crate) fn string(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, CommandError> {
+        let slot = self.slot(key);
+        self.string_at(slot)
+    }
+
+    /// The string at a slot, or none.
+    #[inline]
+    pub(crate) fn string_at(&self, slot: Slot) -> Result<Option<Text<'_>>, CommandError> {
+        match self.entry(slot) {
+            None => Ok(None),
+            Some(entry) => entry.text().map(Some).ok_or(CommandError::WrongType),
+        }
+    }
+
+    /// The collection a key holds, or none.
+    #[inline]
+    pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        let slot = self.slot(key);
+        match self.entry(slot) {
+            None => Ok(None),
+            Some(entry) => {
+                let value = entry.value().ok_or(CommandError::WrongType)?;
+                C::of(value).map(Some).ok_or(CommandError::WrongType)
+            }
+        }
+    }
+
+    /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
+    /// one is a missing key.
+    pub(crate) fn edit<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        run: impl FnOnce(&mut Editor<'_, C>) -> R,
+    ) -> Result<R, CommandError> {
+        let slot = self.slot(key);
+        match slot.at {
+            Some(at) => self.edit_at(at, key, run),
+            None => self.edit_new(slot.hash, key, run),
+        }
+    }
+
+    /// Changes the collection a key holds, or does nothing where there is none.
+    pub(crate) fn edit_existing<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        run: impl FnOnce(&mut Editor<'_, C>) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        match self.slot(key).at {
+            Some(at) => self.edit_at(at, key, run).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn edit_at<C: Collection, R>(
+        &mut self,
+        at: Location,
+        key: &[u8],
+        run: impl FnOnce(&mut Editor<'_, C>) -> R,
+    ) -> Result<R, CommandError> {
+        if self.table.get(at).value().and_then(C::of).is_none() {
+            return Err(CommandError::WrongType);
+        }
+        let Keyspace { table, journal, limits, .. } = self;
+        let Some(value) = table.get_mut(at).value_mut().and_then(C::of_mut) else {
+            return Err(CommandError::WrongType);
+        };
+        // What undoes the whole key undoes every change in it, so those need no records.
+        let mut closed = Journal::default();
+        let covered = journal.is_open() && journal.covers(key);
+        let journal = if covered { &mut closed } else { journal };
+        let mut editor = Editor::new(value, key, journal, limits);
+        let result = run(&mut editor);
+        if editor.is_empty() {
+            self.remove_at(at);
+        }
+        Ok(result)
+    }
+
+    fn edit_new<C: Collection, R>(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        run: impl FnOnce(&mut Editor<'_, C>) -> R,
+    ) -> Result<R, CommandError> {
+        let mut value = C::empty();
+        let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
+        // Undoing the creation of the key undoes all there is, so its elements need no records.
+        let mut closed = Journal::default();
+        let mut editor = Editor::new(collection, key, &mut closed, &self.limits);
+        let result = run(&mut editor);
+        if !editor.is_empty() {
+            self.journal.record(key, |_| Change::Entry(None));
+            self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
+        }
+        Ok(result)
+    }
+
+    /// Removes the key at a location; whatever it holds moves to the journal.
+    fn remove_at(&mut self, at: Location) {
+        let entry = self.table.remove(at);
+        if self.journal.is_open() {
+            let covered = self.journal.covers(entry.key());
+            if !covered {
+                let key = self.journal.keep_key(entry.key());
+                self.journal.push(key, Change::Entry(Some(entry)));
+            }
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! What commands answer: [`ReplyBuf`], the flat buffer that handlers write, and [`Reply`], the
+//! owned tree that Rust callers get.
+//!
+//! Handlers write typed nodes, RESP3's types, one after the other; a container is a node that
+//! tells how many follow it. Each door walks the buffer once into its own form with a
+//! [`Walker`], which also steps RESP3's types down to RESP2's where the door speaks that.
+//! The buffer is reused from call to call, so a reply costs no allocation.
+
+use crate::error::CommandError;
+use crate::number::{F64Text, IntText};
+use std::fmt::Write;
+
+/// Which of Redis's two protocols a reply is shaped for.
+///
+/// `Resp2` knows integers, strings, statuses, errors, arrays and null; `Resp3` adds maps, sets,
+/// doubles, booleans, big numbers and verbatim strings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// As Redis answers before `HELLO 3`: a map is a flat array, a double is a string.
+    #[default]
+    Resp2,
+    /// As Redis answers after `HELLO 3`.
+    Resp3,
+}
+
+/// One node of a reply buffer. Texts give their length; their bytes lie in order in the buffer.
+#[derive(Clone, Copy, Debug)]
+enum Node {
+    Null,
+    NullArray,
+    Integer(i64),
+    Double(f64),
+    Boolean(bool),
+    Bulk(usize),
+    Status(usize),
+    Error(usize),
+    BigNumber(usize),
+    Verbatim(usize),
+    Array(usize),
+    Map(usize),
+    Set(usize),
+    /// So many pairs of scalars: a flat array in RESP2, an array of arrays of two in RESP3.
+    Pairs(usize),
+}
+
+/// A reply in one flat, reusable buffer.
+///
+/// A caller that makes many calls keeps one and passes it to [`crate::Engine::call`] each time.
+#[derive(Debug, Default)]
+pub struct ReplyBuf {
+    nodes: Vec<Node>,
+    bytes: Vec<u8>,
+}
+
+/// How far a buffer was written at some moment, to cut it back to or to fill in a container's
+/// length later.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    nodes: usize,
+    bytes: usize,
+}
+
+/// Buffers above this many bytes are given back after use rather than kept.
+const KEPT_BYTES: usize = 1 << 20;
+
+impl ReplyBuf {
+    /// An empty buffer.
+    pub fn new() -> ReplyBuf {
+        ReplyBuf::default()
+    }
+
+    /// Empties the buffer and keeps its room, unless that has become very large.
+    pub(crate) fn clear(&mut self) {
+        if self.bytes.capacity() + self.nodes.capacity() * size_of::<Node>() > KEPT_BYTES {
+            *self = ReplyBuf::default();
+        }
+        self.nodes.clear();
+        self.bytes.clear();
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { nodes: self.nodes.len(), bytes: self.bytes.len() }
+    }
+
+    /// Forgets what was written after a mark.
+    pub(crate) fn truncate(&mut self, mark: Mark) {
+        self.nodes.truncate(mark.nodes);
+        self.bytes.truncate(mark.bytes);
+    }
+
+    pub(crate) fn null(&mut self) {
+        self.nodes.push(Node::Null);
+    }
+
+    /// Where RESP2 has a null array rather than a null string.
+    pub(crate) fn null_array(&mut self) {
+        self.nodes.push(Node::NullArray);
+    }
+
+    pub(crate) fn integer(&mut self, value: i64) {
+        self.nodes.push(Node::Integer(value));
+    }
+
+    /// A length or count.
+    pub(crate) fn count(&mut self, value: usize) {
+        self.integer(value as i64);
+    }
+
+    pub(crate) fn double(&mut self, value: f64) {
+        self.nodes.push(Node::Double(value));
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.nodes.push(Node::Boolean(value));
+    }
+
+    pub(crate) fn bulk(&mut self, text: &[u8]) {
+        self.nodes.push(Node::Bulk(text.len()));
+        self.bytes.extend_from_slice(text);
+    }
+
+    /// A bulk string, or null where there is none.
+    pub(crate) fn bulk_or_null(&mut self, text: Option<&[u8]>) {
+        match text {
+            Some(text) => self.bulk(text),
+            None => self.null(),
+        }
+    }
+
+    /// An integer as a bulk string.
+    pub(crate) fn bulk_integer(&mut self, value: i64) {
+        self.bulk(IntText::new(value).as_bytes());
+    }
+
+    pub(crate) fn status(&mut self, text: &[u8]) {
+        self.nodes.push(Node::Status(text.len()));
+        self.bytes.extend_from_slice(text);
+    }
+
+    pub(crate) fn ok(&mut self) {
+        self.status(b"OK");
+    }
+
+    pub(crate) fn error(&mut self, error: &CommandError) {
+        let start = self.bytes.len();
+        // Writing to a Vec through this adapter cannot fail.
+        let _ = write!(BytesOf(&mut self.bytes), "{error}");
+        self.finish_error(start);
+    }
+
+    pub(crate) fn error_text(&mut self, text: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        self.finish_error(start);
+    }
+
+    /// An error is one line: CR and LF within it would end it early on a socket.
+    fn finish_error(&mut self, start: usize) {
+        one_line(&mut self.bytes[start..]);
+        self.nodes.push(Node::Error(self.bytes.len() - start));
+    }
+
+    /// A status whose text comes from a script: kept to one line.
+    pub(crate) fn status_line(&mut self, text: &[u8]) {
+        let start = self.bytes.len();
+        self.status(text);
+        one_line(&mut self.bytes[start..]);
+    }
+
+    pub(crate) fn big_number(&mut self, text: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        one_line(&mut self.bytes[start..]);
+        self.nodes.push(Node::BigNumber(text.len()));
+    }
+
+    /// A text with a format of three letters: `txt:...`.
+    pub(crate) fn verbatim(&mut self, format: &[u8], text: &[u8]) {
+        let mut tag = [b' '; 3];
+        for (to, from) in tag.iter_mut().zip(format) {
+            *to = *from;
+        }
+        self.bytes.extend_from_slice(&tag);
+        self.bytes.push(b':');
+        self.bytes.extend_from_slice(text);
+        self.nodes.push(Node::Verbatim(text.len() + 4));
+    }
+
+    /// Begins an array of as many elements as given; they follow.
+    pub(crate) fn array(&mut self, len: usize) {
+        self.nodes.push(Node::Array(len));
+    }
+
+    /// Begins a map of so many pairs; keys and values follow in turn.
+    pub(crate) fn map(&mut self, len: usize) {
+        self.nodes.push(Node::Map(len));
+    }
+
+    /// Begins a set of so many elements.
+    pub(crate) fn set(&mut self, len: usize) {
+        self.nodes.push(Node::Set(len));
+    }
+
+    /// Begins so many pairs of scalars, such as members with their scores.
+    pub(crate) fn pairs(&mut self, len: usize) {
+        self.nodes.push(Node::Pairs(len));
+    }
+
+    /// Sets the length of the container that was begun at a mark, once it is known.
+    pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
+        if let Some(
+            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n),
+        ) = self.nodes.get_mut(at.nodes)
+        {
+            *n = len;
+        }
+    }
+
+    /// Whether the reply as a whole is an error.
+    pub fn is_error(&self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Error(_)))
+    }
+
+    /// Walks the buffer from its first node, in the shape of a protocol.
+    pub fn walk(&self, protocol: Protocol) -> Walker<'_> {
+        self.walk_from(Mark { nodes: 0, bytes: 0 }, protocol)
+    }
+
+    /// Walks what was written after a mark.
+    pub(crate) fn walk_from(&self, mark: Mark, protocol: Protocol) -> Walker<'_> {
+        Walker {
+            nodes: self.nodes.get(mark.nodes..).unwrap_or_default(),
+            bytes: self.bytes.get(mark.bytes..).unwrap_or_default(),
+            protocol,
+            pairs_left: 0,
+            in_pair: 0,
+            text: F64Text::new(0.0),
+        }
+    }
+
+    /// The reply as an owned tree.
+    pub fn to_reply(&self, protocol: Protocol) -> Reply {
+        self.walk(protocol).tree()
+    }
+}
+
+/// CR and LF become spaces.
+fn one_line(text: &mut [u8]) {
+    for byte in text.iter_mut().filter(|b| matches!(b, b'\r' | b'\n')) {
+        *byte = b' ';
+    }
+}
+
+/// Formats into a byte vector.
+struct BytesOf<'a>(&'a mut Vec<u8>);
+
+impl Write for BytesOf<'_> {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(s.as_bytes());
+        Ok(())
+    }
+}
+
+/// One step of a walk. A container tells how many items follow that belong to it: `Map(n)` is
+/// followed by `2 * n` items, keys and values in turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Item<'a> {
+    /// No value.
+    Null,
+    /// No value, where RESP2 sends a null array.
+    NullArray,
+    /// An integer.
+    Integer(i64),
+    /// A double (RESP3).
+    Double(f64),
+    /// A boolean (RESP3).
+    Boolean(bool),
+    /// A string of any bytes.
+    Bulk(&'a [u8]),
+    /// A status such as `OK`.
+    Status(&'a [u8]),
+    /// An error's text.
+    Error(&'a [u8]),
+    /// A number of any size, in decimal digits (RESP3).
+    BigNumber(&'a [u8]),
+    /// A text behind its format of three letters and a colon (RESP3).
+    Verbatim(&'a [u8]),
+    /// So many elements follow.
+    Array(usize),
+    /// So many pairs follow (RESP3).
+    Map(usize),
+    /// So many elements follow (RESP3).
+    Set(usize),
+}
+
+/// Reads a reply buffer node by node; see [`ReplyBuf::walk`].
+#[derive(Debug)]
+pub struct Walker<'a> {
+    nodes: &'a [Node],
+    bytes: &'a [u8],
+    protocol: Protocol,
+    pairs_left: usize,
+    in_pair: u8,
+    text: F64Text,
+}
+
+impl<'a> Walker<'a> {
+    /// The next item; null when nothing is left.
+    // Not an Iterator: a double's text lives in the walker itself.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Item<'_> {
+        if self.pairs_left > 0 && self.in_pair == 0 {
+            self.pairs_left -= 1;
+            self.in_pair = 2;
+            return Item::Array(2);
+        }
+        self.in_pair = self.in_pair.saturating_sub(1);
+        let Some((&node, rest)) = self.nodes.split_first() else { return Item::Null };
+        self.nodes = rest;
+        let resp2 = self.protocol == Protocol::Resp2;
+        match node {
+            Node::Null => Item::Null,
+            Node::NullArray if resp2 => Item::NullArray,
+            Node::NullArray => Item::Null,
+            Node::Integer(value) => Item::Integer(value),
+            Node::Boolean(value) if resp2 => Item::Integer(value.into()),
+            Node::Boolean(value) => Item::Boolean(value),
+            Node::Double(value) if resp2 => {
+                self.text = F64Text::new(value);
+                Item::Bulk(self.text.as_bytes())
+            }
+            Node::Double(value) => Item::Double(value),
+            Node::Bulk(len) => Item::Bulk(self.take(len)),
+            Node::Status(len) => Item::Status(self.take(len)),
+            Node::Error(len) => Item::Error(self.take(len)),
+            Node::BigNumber(len) if resp2 => Item::Bulk(self.take(len)),
+            Node::BigNumber(len) => Item::BigNumber(self.take(len)),
+            Node::Verbatim(len) if resp2 => Item::Bulk(self.take(len).get(4..).unwrap_or_default()),
+            Node::Verbatim(len) => Item::Verbatim(self.take(len)),
+            Node::Array(len) => Item::Array(len),
+            Node::Map(len) | Node::Pairs(len) if resp2 => Item::Array(len * 2),
+            Node::Map(len) => Item::Map(len),
+            Node::Set(len) if resp2 => Item::Array(len),
+            Node::Set(len) => Item::Set(len),
+            Node::Pairs(len) => {
+                self.pairs_left = len;
+                Item::Array(len)
+            }
+        }
+    }
+
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (text, rest) = self.bytes.split_at_checked(len).unwrap_or_default();
+        self.bytes = rest;
+        text
+    }
+
+    /// The next item and all that belongs to it, as an owned tree.
+    pub fn tree(&mut self) -> Reply {
+        match self.next() {
+            Item::Null | Item::NullArray => Reply::Null,
+            Item::Integer(value) => Reply::Integer(value),
+            Item::Double(value) => Reply::Double(value),
+            Item::Boolean(value) => Reply::Boolean(value),
+            Item::Bulk(text) => Reply::Bulk(text.to_vec()),
+            Item::Status(text) => Reply::Status(lossy(text)),
+            Item::Error(text) => Reply::Error(lossy(text)),
+            Item::BigNumber(text) => Reply::BigNumber(lossy(text)),
+            Item::Verbatim(text) => {
+                let (format, text) = text.split_at_checked(4).unwrap_or_default();
+                Reply::Verbatim { format: lossy(&format[..format.len().min(3)]), text: text.to_vec() }
+            }
+            Item::Array(len) => Reply::Array((0..len).map(|_| self.tree()).collect()),
+            Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),
+            Item::Set(len) => Reply::Set((0..len).map(|_| self.tree()).collect()),
+        }
+    }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// A reply as an owned tree.
+///
+/// ```
+/// use moonkv::{Engine, Reply};
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let engine = Engine::new()?;
+/// let reply = engine.eval("return {1, 'two', {ok='THREE'}, false}", &[""; 0], &[""; 0])?;
+/// assert_eq!(
+///     reply,
+///     Reply::Array(vec![
+///         Reply::Integer(1),
+///         Reply::Bulk(b"two".to_vec()),
+///         Reply::Status("THREE".into()),
+///         Reply::Null,
+///     ])
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// No value: a missing key, or a script's `nil` or `false`.
+    Null,
+    /// An integer of 64 bits.
+    Integer(i64),
+    /// A string of any bytes.
+    Bulk(Vec<u8>),
+    /// A status such as `OK`.
+    Status(String),
+    /// An error inside a larger reply; a reply that is an error as a whole is
+    /// [`crate::Error::Reply`] instead.
+    Error(String),
+    /// Elements in order.
+    Array(Vec<Reply>),
+    /// Pairs of key and value, only under [`Protocol::Resp3`].
+    Map(Vec<(Reply, Reply)>),
+    /// Elements without order, only under [`Protocol::Resp3`].
+    Set(Vec<Reply>),
+    /// A double, only under [`Protocol::Resp3`].
+    Double(f64),
+    /// A boolean, only under [`Protocol::Resp3`].
+    Boolean(bool),
+    /// A number of any size in decimal digits, only under [`Protocol::Resp3`].
+    BigNumber(String),
+    /// A text with its format, such as `txt` or `mkd`, only under [`Protocol::Resp3`].
+    Verbatim {
+        /// Three letters.
+        format: String,
+        /// The text itself.
+        text: Vec<u8>,
+    },
+}
+
+impl Reply {
+    /// The integer, if the reply is one.
+    pub fn as_integer(&self) -> Option<i64> {
+        match self {
+            Reply::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a string or the text of a status.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Reply::Bulk(text) | Reply::Verbatim { text, .. } => Some(text),
+            Reply::Status(text) | Reply::BigNumber(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// The string or status as UTF-8 text.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.as_bytes()?).ok()
+    }
+
+    /// The elements of an array or set.
+    pub fn as_array(&self) -> Option<&[Reply]> {
+        match self {
+            Reply::Array(elements) | Reply::Set(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no value.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Reply::Null)
+    }
+}

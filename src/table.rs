@@ -1,0 +1,399 @@
+//! An unordered table of keyed elements that grows a piece at a time.
+//!
+//! Linear hashing over small `hashbrown` tables, the *segments*: every so many inserts one
+//! segment is split in two, so no insert ever pays for the whole table. Each segment sits in an
+//! `Arc` and is copied when it is written while shared, so cloning a table (a snapshot) costs one
+//! pointer a segment.
+//!
+//! The keyspace keeps its keys in one, large hashes and sorted sets their fields and members.
+//! This room knows nothing of values, commands or time; a deadline is a number it keeps the
+//! minimum of, so that elements which are due can be found without looking at those which are not.
+
+use foldhash::quality::FixedState;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+/// Mean number of elements a segment when the next one is split. Segments hold between half and
+/// twice as many; around this size a hashbrown table of 32 buckets is well filled, and a copy of
+/// a shared segment stays in the microseconds.
+const MEAN_LOAD: usize = 20;
+
+/// Seed of the hash function: fixed, because the order in which elements are visited may reach a
+/// script's result, and the same data must give the same result in every process.
+const SEED: u64 = 0x6d6f_6f6e_6b76;
+
+/// A deadline that never comes.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// What a table can hold: elements found by a byte string.
+pub(crate) trait Keyed: Clone {
+    /// Whether elements have deadlines at all; where not, none are tracked.
+    const EXPIRES: bool = false;
+
+    /// The element's key, the same for as long as it is in the table.
+    fn key(&self) -> &[u8];
+
+    /// When the element is due, [`NEVER`] if it is not.
+    fn deadline(&self) -> i64 {
+        NEVER
+    }
+}
+
+/// Where an element is; good until the table is next inserted into or removed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    segment: u32,
+    bucket: u32,
+}
+
+type Segment<E> = HashTable<E>;
+
+/// The table. Its clone is a snapshot: cheap, and independent from then on.
+#[derive(Clone)]
+pub(crate) struct Table<E> {
+    segments: Vec<Arc<Segment<E>>>,
+    /// Per segment a lower bound of its elements' deadlines; empty unless `E::EXPIRES`.
+    earliest: Vec<i64>,
+    len: usize,
+}
+
+impl<E> Default for Table<E> {
+    fn default() -> Self {
+        Table { segments: Vec::new(), earliest: Vec::new(), len: 0 }
+    }
+}
+
+/// The hash of a key, the same in every process and every table.
+#[inline]
+pub(crate) fn hash(key: &[u8]) -> u64 {
+    let mut hasher = FixedState::with_seed(SEED).build_hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
+/// The bits of a hash that choose the segment. hashbrown uses the lowest bits for the bucket and
+/// the seven highest for its tags, so these come from between.
+#[inline]
+fn segment_bits(hash: u64) -> usize {
+    (hash >> 20) as u32 as usize
+}
+
+impl<E: Keyed> Table<E> {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of elements.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The mask under which segment `index` is addressed: segments that were split, and those
+    /// they were split into, are told apart by one bit more than the rest.
+    fn mask_of(&self, index: usize) -> usize {
+        let high = self.segments.len().next_power_of_two() - 1;
+        let low = high >> 1;
+        if index > low || index + low + 1 < self.segments.len() { high } else { low }
+    }
+
+    /// The segment that holds, or would hold, a hash. The table must have segments.
+    #[inline]
+    fn segment_of(&self, hash: u64) -> usize {
+        let high = self.segments.len().next_power_of_two() - 1;
+        let index = segment_bits(hash) & high;
+        if index < self.segments.len() { index } else { index & (high >> 1) }
+    }
+
+    /// Finds an element by its key.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8]) -> Option<Location> {
+        self.find_hashed(hash(key), key)
+    }
+
+    /// Finds an element by its key, whose hash the caller has at hand.
+    #[inline]
+    pub(crate) fn find_hashed(&self, hash: u64, key: &[u8]) -> Option<Location> {
+        if self.len == 0 {
+            return None;
+        }
+        let segment = self.segment_of(hash);
+        let bucket = self.segments[segment].find_bucket_index(hash, |e| e.key() == key)?;
+        Some(Location { segment: segment as u32, bucket: bucket as u32 })
+    }
+
+    /// The element at a location that `find` or `insert` gave.
+    #[inline]
+    pub(crate) fn get(&self, at: Location) -> &E {
+        match self.segments[at.segment as usize].get_bucket(at.bucket as usize) {
+            Some(element) => element,
+            None => stale(),
+        }
+    }
+
+    /// The element at a location, for change. Its key must stay; a new deadline is told by
+    /// [`Table::note_deadline`].
+    #[inline]
+    pub(crate) fn get_mut(&mut self, at: Location) -> &mut E {
+        let segment = Arc::make_mut(&mut self.segments[at.segment as usize]);
+        match segment.get_bucket_mut(at.bucket as usize) {
+            Some(element) => element,
+            None => stale(),
+        }
+    }
+
+    /// Adds an element whose key is not in the table yet.
+    pub(crate) fn insert(&mut self, element: E) -> Location {
+        self.insert_hashed(hash(element.key()), element)
+    }
+
+    /// Adds an element whose key is not in the table yet, and whose hash the caller has at hand.
+    pub(crate) fn insert_hashed(&mut self, hash: u64, element: E) -> Location {
+        if self.len >= self.segments.len() * MEAN_LOAD {
+            self.split_next();
+        }
+        let segment = self.segment_of(hash);
+        if E::EXPIRES {
+            self.earliest[segment] = self.earliest[segment].min(element.deadline());
+        }
+        let entry = Arc::make_mut(&mut self.segments[segment])
+            .insert_unique(hash, element, |e| self::hash(e.key()));
+        self.len += 1;
+        Location { segment: segment as u32, bucket: entry.bucket_index() as u32 }
+    }
+
+    /// Takes an element out.
+    pub(crate) fn remove(&mut self, at: Location) -> E {
+        let segment = Arc::make_mut(&mut self.segments[at.segment as usize]);
+        let element = match segment.get_bucket_entry(at.bucket as usize) {
+            Ok(entry) => entry.remove().0,
+            Err(_) => stale(),
+        };
+        self.len -= 1;
+        self.shrink_slack(at.segment as usize);
+        if self.segments.len() > 1 && self.len < self.segments.len() * MEAN_LOAD / 4 {
+            self.merge_last();
+        }
+        element
+    }
+
+    /// Gives back the room of a segment that has become far too large for what it holds.
+    fn shrink_slack(&mut self, index: usize) {
+        let segment = &self.segments[index];
+        if segment.capacity() > 16 && segment.len() * 4 < segment.capacity() {
+            let len = segment.len();
+            Arc::make_mut(&mut self.segments[index]).shrink_to(len * 2, |e| hash(e.key()));
+        }
+    }
+
+    /// Adds one segment, and moves into it what belongs there from the one it is split off.
+    fn split_next(&mut self) {
+        let added = self.segments.len();
+        self.segments.push(Arc::new(Segment::new()));
+        if E::EXPIRES {
+            self.earliest.push(NEVER);
+        }
+        if added == 0 {
+            return;
+        }
+        let partner = added - (added + 1).next_power_of_two() / 2;
+        let old = std::mem::take(Arc::make_mut(&mut self.segments[partner]));
+        let (stay, go): (Hashed<E>, Hashed<E>) = old
+            .into_iter()
+            .map(|element| (hash(element.key()), element))
+            .partition(|(hash, _)| self.segment_of(*hash) == partner);
+        self.fill(partner, stay);
+        self.fill(added, go);
+    }
+
+    /// Undoes the latest split, when many elements have gone.
+    fn merge_last(&mut self) {
+        let Some(last) = self.segments.pop() else { return };
+        if E::EXPIRES {
+            self.earliest.pop();
+        }
+        let partner = self.segments.len() - (self.segments.len() + 1).next_power_of_two() / 2;
+        let both = std::mem::take(Arc::make_mut(&mut self.segments[partner]))
+            .into_iter()
+            .chain(Arc::unwrap_or_clone(last))
+            .map(|element| (hash(element.key()), element))
+            .collect();
+        self.fill(partner, both);
+    }
+
+    /// Makes a segment of exactly these elements.
+    fn fill(&mut self, index: usize, elements: Hashed<E>) {
+        let mut segment = Segment::with_capacity(elements.len());
+        let mut earliest = NEVER;
+        for (hash, element) in elements {
+            earliest = earliest.min(element.deadline());
+            segment.insert_unique(hash, element, |e| self::hash(e.key()));
+        }
+        self.segments[index] = Arc::new(segment);
+        if E::EXPIRES {
+            self.earliest[index] = earliest;
+        }
+    }
+
+    /// All elements, in no particular order, but the same one for the same history.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
+        self.segments.iter().flat_map(|segment| segment.iter())
+    }
+
+    /// One step of a walk that may span many calls with changes in between: visits some elements
+    /// and returns the cursor of the next step, 0 when the walk is complete. An element that is
+    /// in the table from the first step to the last is visited at least once.
+    ///
+    /// The cursor counts through the segments' addresses with their bits in reverse order, so a
+    /// segment and those it is later split into are neighbours in the walk.
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&E)) -> u64 {
+        if self.segments.is_empty() {
+            return 0;
+        }
+        let high = self.segments.len().next_power_of_two() - 1;
+        let mut index = cursor as usize & high;
+        if index >= self.segments.len() {
+            index &= high >> 1;
+        }
+        self.segments[index].iter().for_each(visit);
+        let mask = self.mask_of(index) as u64;
+        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+    }
+
+    /// Tells the table of a deadline that an element at a location was given.
+    pub(crate) fn note_deadline(&mut self, at: Location, deadline: i64) {
+        let bound = &mut self.earliest[at.segment as usize];
+        *bound = (*bound).min(deadline);
+    }
+
+    /// Number of segments: what [`Table::next_due`] counts in.
+    pub(crate) fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The first segment from `from` on that may hold an element due at `now`.
+    pub(crate) fn next_due(&self, from: usize, now: i64) -> Option<usize> {
+        let bounds = self.earliest.get(from..)?;
+        Some(from + bounds.iter().position(|&bound| bound <= now)?)
+    }
+
+    /// The elements of one segment that are due at `now`; the segment's bound becomes exact.
+    pub(crate) fn due_in(&mut self, index: usize, now: i64) -> impl Iterator<Item = &E> {
+        let segment = &self.segments[index];
+        let later = segment.iter().map(Keyed::deadline).filter(|&deadline| deadline > now);
+        self.earliest[index] = later.min().unwrap_or(NEVER);
+        segment.iter().filter(move |e| e.deadline() <= now)
+    }
+}
+
+/// The elements of a segment while it is taken apart; about as many as fit one.
+type Hashed<E> = SmallVec<[(u64, E); 32]>;
+
+#[cold]
+fn stale() -> ! {
+    unreachable!("a location was used after the table had changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeSet, HashSet};
+
+    #[derive(Clone)]
+    struct Key(Box<[u8]>, i64);
+
+    impl Keyed for Key {
+        const EXPIRES: bool = true;
+        fn key(&self) -> &[u8] {
+            &self.0
+        }
+        fn deadline(&self) -> i64 {
+            self.1
+        }
+    }
+
+    fn key(i: usize) -> Key {
+        Key(format!("key:{i}").into_bytes().into(), NEVER)
+    }
+
+    fn filled(n: usize) -> Table<Key> {
+        let mut table = Table::new();
+        for i in 0..n {
+            table.insert(key(i));
+        }
+        table
+    }
+
+    #[test]
+    fn keeps_every_key_while_it_grows_and_shrinks() {
+        let mut table = filled(10_000);
+        assert!((0..10_000).all(|i| table.find(key(i).key()).is_some()));
+        assert!(table.find(b"absent").is_none());
+        for i in 0..9_990 {
+            let at = table.find(key(i).key()).unwrap();
+            assert_eq!(table.remove(at).key(), key(i).key());
+        }
+        assert_eq!(table.len(), 10);
+        assert!(table.segments.len() <= 3, "{} segments for 10 keys", table.segments.len());
+        assert_eq!(table.iter().count(), 10);
+        assert!((9_990..10_000).all(|i| table.find(key(i).key()).is_some()));
+    }
+
+    #[test]
+    fn a_clone_is_a_snapshot() {
+        let mut table = filled(1_000);
+        let snapshot = table.clone();
+        for i in 0..500 {
+            let at = table.find(key(i).key()).unwrap();
+            table.remove(at);
+        }
+        table.insert(key(5_000));
+        assert_eq!(snapshot.len(), 1_000);
+        assert!((0..1_000).all(|i| snapshot.find(key(i).key()).is_some()));
+        assert!(snapshot.find(key(5_000).key()).is_none());
+        assert_eq!(table.len(), 501);
+    }
+
+    #[test]
+    fn a_scan_visits_what_stays_while_the_table_grows_and_shrinks() {
+        let mut table = filled(2_000);
+        let (mut seen, mut cursor, mut step) = (HashSet::new(), 0, 0);
+        loop {
+            cursor = table.scan(cursor, &mut |e| {
+                seen.insert(e.0.clone());
+            });
+            if cursor == 0 {
+                break;
+            }
+            step += 1;
+            for i in 0..40 {
+                table.insert(key(10_000 + step * 40 + i));
+            }
+            if step == 60 {
+                for i in 500..2_000 {
+                    let at = table.find(key(i).key()).unwrap();
+                    table.remove(at);
+                }
+            }
+        }
+        assert!((0..500).all(|i| seen.contains(key(i).key())));
+    }
+
+    #[test]
+    fn due_elements_are_found_through_splits() {
+        let mut table = Table::new();
+        for i in 0..5_000 {
+            table.insert(Key(key(i).0, if i % 10 == 0 { i as i64 } else { NEVER }));
+        }
+        let (mut due, mut from) = (BTreeSet::new(), 0);
+        while let Some(index) = table.next_due(from, 2_000) {
+            due.extend(table.due_in(index, 2_000).map(|e| e.1));
+            from = index + 1;
+        }
+        assert_eq!(due.len(), 201);
+        assert!(table.next_due(0, 2_000).is_none());
+        assert!(table.next_due(0, 2_010).is_some());
+    }
+}

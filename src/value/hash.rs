@@ -1,0 +1,282 @@
+//! The hash: fields with values.
+//!
+//! A small hash is a packed sequence of fields and values in turn, in the order they were added;
+//! a large one is a [`Table`] of pairs, each pair in one allocation. The caller decides when to
+//! convert, because only it knows the limits and can undo; nothing converts back.
+//!
+//! This room knows no commands, replies or journals.
+
+use super::packed::{Packed, Position};
+use super::zset::PackedLimits;
+use crate::table::{Keyed, Table};
+
+/// A hash. The clone of a large one shares its pairs until one of the two is changed.
+#[derive(Clone)]
+pub(crate) enum Hash {
+    /// Fields and values in turn.
+    Packed(Packed),
+    /// Pairs by field; boxed, lest the many small hashes take as much room.
+    Table(Box<Table<Pair>>),
+}
+
+/// A field and its value in one allocation: the length of the field, the field, the value.
+#[derive(Clone)]
+pub(crate) struct Pair(Box<[u8]>);
+
+/// Bytes of the length in front of a pair.
+const LENGTH: usize = size_of::<u32>();
+
+impl Pair {
+    fn new(field: &[u8], value: &[u8]) -> Pair {
+        let mut bytes = Vec::with_capacity(LENGTH + field.len() + value.len());
+        bytes.extend_from_slice(&(field.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(field);
+        bytes.extend_from_slice(value);
+        Pair(bytes.into_boxed_slice())
+    }
+
+    fn split(&self) -> (&[u8], &[u8]) {
+        let (length, rest) = self.0.split_first_chunk::<LENGTH>().unwrap_or((&[0; LENGTH], &[]));
+        rest.split_at_checked(u32::from_le_bytes(*length) as usize).unwrap_or_default()
+    }
+
+    /// Overwrites the value in place if the new one is as long.
+    fn overwrite(&mut self, field_len: usize, value: &[u8]) -> bool {
+        match self.0.get_mut(LENGTH + field_len..) {
+            Some(old) if old.len() == value.len() => {
+                old.copy_from_slice(value);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Keyed for Pair {
+    fn key(&self) -> &[u8] {
+        self.split().0
+    }
+}
+
+/// Where a packed hash has a field.
+struct Found {
+    field: Position,
+    value: Position,
+    /// Which pair it is, counted from 0.
+    index: usize,
+}
+
+impl Hash {
+    /// An empty, packed hash, without an allocation.
+    pub(crate) const fn new() -> Hash {
+        Hash::Packed(Packed::new())
+    }
+
+    /// Number of fields.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Hash::Packed(packed) => packed.len() / 2,
+            Hash::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether the hash is in its small form, "listpack".
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self, Hash::Packed(_))
+    }
+
+    /// Whether a field or value of this length is too long for the small form.
+    pub(crate) fn too_long(length: usize, limits: PackedLimits) -> bool {
+        length > limits.value_bytes
+    }
+
+    /// Whether the small form holds more fields than it may.
+    pub(crate) fn too_many(&self, limits: PackedLimits) -> bool {
+        self.is_packed() && self.len() > limits.entries
+    }
+
+    /// Converts to the large form and returns the small one, for undo.
+    pub(crate) fn unpack(&mut self) -> Hash {
+        let mut table = Table::new();
+        for (field, value) in self.iter() {
+            table.insert(Pair::new(field, value));
+        }
+        std::mem::replace(self, Hash::Table(Box::new(table)))
+    }
+
+    /// The value of a field.
+    pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
+        match self {
+            Hash::Packed(packed) => find_packed(packed, field).map(|found| packed.at(found.value)),
+            Hash::Table(table) => table.find(field).map(|at| table.get(at).split().1),
+        }
+    }
+
+    /// Sets a field. `overwritten` sees the old value, if there was one; the result tells
+    /// whether the field is new.
+    pub(crate) fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        overwritten: impl FnOnce(&[u8]),
+    ) -> bool {
+        match self {
+            Hash::Packed(packed) => match find_packed(packed, field) {
+                Some(found) => {
+                    overwritten(packed.at(found.value));
+                    packed.replace(found.value, value);
+                    false
+                }
+                None => {
+                    packed.push_back(field);
+                    packed.push_back(value);
+                    true
+                }
+            },
+            Hash::Table(table) => set_in_table(table, field, value, overwritten),
+        }
+    }
+
+    /// Removes a field. `removed` sees its index, which only the small form has, and its value.
+    pub(crate) fn remove(&mut self, field: &[u8], removed: impl FnOnce(usize, &[u8])) -> bool {
+        match self {
+            Hash::Packed(packed) => {
+                let Some(found) = find_packed(packed, field) else { return false };
+                removed(found.index, packed.at(found.value));
+                packed.remove(found.value);
+                packed.remove(found.field);
+                true
+            }
+            Hash::Table(table) => {
+                let Some(at) = table.find(field) else { return false };
+                removed(0, table.get(at).split().1);
+                table.remove(at);
+                true
+            }
+        }
+    }
+
+    /// Puts a removed pair back where it was.
+    pub(crate) fn restore(&mut self, index: usize, field: &[u8], value: &[u8]) {
+        match self {
+            Hash::Packed(packed) => {
+                packed.insert_index(index * 2, value);
+                packed.insert_index(index * 2, field);
+            }
+            Hash::Table(table) => {
+                set_in_table(table, field, value, |_| ());
+            }
+        }
+    }
+
+    /// All fields with their values: in the order they were added while small, in none otherwise.
+    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+        match self {
+            Hash::Packed(packed) => {
+                let mut elements = packed.iter();
+                Box::new(std::iter::from_fn(move || Some((elements.next()?, elements.next()?))))
+            }
+            Hash::Table(table) => Box::new(table.iter().map(Pair::split)),
+        }
+    }
+
+    /// One step of HSCAN: the small form is visited whole.
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &[u8])) -> u64 {
+        match self {
+            Hash::Packed(_) => {
+                self.iter().for_each(|(field, value)| visit(field, value));
+                0
+            }
+            Hash::Table(table) => table.scan(cursor, &mut |pair| {
+                let (field, value) = pair.split();
+                visit(field, value);
+            }),
+        }
+    }
+}
+
+fn set_in_table(
+    table: &mut Table<Pair>,
+    field: &[u8],
+    value: &[u8],
+    overwritten: impl FnOnce(&[u8]),
+) -> bool {
+    match table.find(field) {
+        Some(at) => {
+            overwritten(table.get(at).split().1);
+            let pair = table.get_mut(at);
+            if !pair.overwrite(field.len(), value) {
+                *pair = Pair::new(field, value);
+            }
+            false
+        }
+        None => {
+            table.insert(Pair::new(field, value));
+            true
+        }
+    }
+}
+
+/// Walks a packed hash to a field.
+fn find_packed(packed: &Packed, wanted: &[u8]) -> Option<Found> {
+    let mut entries = packed.entries();
+    let mut index = 0;
+    loop {
+        let (field, name) = entries.next()?;
+        let (value, _) = entries.next()?;
+        if name == wanted {
+            return Some(Found { field, value, index });
+        }
+        index += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(hash: &Hash) -> Vec<(String, String)> {
+        let text = |b: &[u8]| String::from_utf8(b.to_vec()).unwrap();
+        let mut all: Vec<_> = hash.iter().map(|(f, v)| (text(f), text(v))).collect();
+        if !hash.is_packed() {
+            all.sort();
+        }
+        all
+    }
+
+    fn filled() -> Hash {
+        let mut hash = Hash::new();
+        for (field, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
+            assert!(hash.set(field.as_bytes(), value.as_bytes(), |_| panic!("nothing to overwrite")));
+        }
+        hash
+    }
+
+    #[test]
+    fn both_forms_set_get_and_remove_alike() {
+        for unpacked in [false, true] {
+            let mut hash = filled();
+            if unpacked {
+                assert_eq!(pairs(&hash.unpack()), pairs(&filled()));
+            }
+            assert_eq!(hash.get(b"b"), Some(&b"2"[..]));
+            let mut old = Vec::new();
+            assert!(!hash.set(b"b", b"longer", |v| old = v.to_vec()));
+            assert_eq!(old, b"2");
+            assert_eq!(hash.get(b"b"), Some(&b"longer"[..]));
+            assert!(hash.remove(b"a", |_, v| old = v.to_vec()));
+            assert_eq!((old.as_slice(), hash.len()), (&b"1"[..], 2));
+            assert!(!hash.remove(b"a", |_, _| panic!("nothing to remove")));
+            assert_eq!(hash.get(b"a"), None);
+        }
+    }
+
+    #[test]
+    fn a_restored_pair_is_where_it_was() {
+        let mut hash = filled();
+        let mut gone = (0, Vec::new());
+        hash.remove(b"b", |index, value| gone = (index, value.to_vec()));
+        hash.restore(gone.0, b"b", &gone.1);
+        assert_eq!(pairs(&hash), pairs(&filled()));
+    }
+}

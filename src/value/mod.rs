@@ -1,0 +1,91 @@
+//! What a key can hold: pure data structures.
+//!
+//! This room knows no commands, replies, clocks or journals. Each collection keeps itself packed
+//! in one allocation while it is small, under limits its caller passes in, and hands out what it
+//! overwrites so that the caller can undo.
+
+pub(crate) mod hash;
+pub(crate) mod list;
+pub(crate) mod packed;
+pub(crate) mod zset;
+
+use hash::Hash;
+use list::{ChunkLimit, List};
+use zset::{PackedLimits, ZSet};
+
+/// The value of a key that holds more than a plain string.
+#[derive(Clone)]
+pub(crate) enum Value {
+    /// A string that was grown in place, kept with room to grow further.
+    Text(Vec<u8>),
+    /// A list.
+    List(List),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    ZSet(ZSet),
+}
+
+/// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
+    pub(crate) hash: PackedLimits,
+    /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
+    pub(crate) zset: PackedLimits,
+    /// `list-max-listpack-size`.
+    pub(crate) list: ChunkLimit,
+}
+
+impl Default for Limits {
+    /// Redis 7.0's defaults.
+    fn default() -> Self {
+        Limits {
+            hash: PackedLimits { entries: 512, value_bytes: 64 },
+            zset: PackedLimits { entries: 128, value_bytes: 64 },
+            list: ChunkLimit::default(),
+        }
+    }
+}
+
+/// A collection that lives inside a [`Value`].
+pub(crate) trait Collection: Sized {
+    /// An empty one, as a value.
+    fn empty() -> Value;
+    /// The collection, if the value is one of this kind.
+    fn of(value: &Value) -> Option<&Self>;
+    /// The same for change.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    /// Whether nothing is left in it.
+    fn is_empty(&self) -> bool;
+}
+
+/// Ties a collection to its variant.
+macro_rules! collection {
+    ($kind:ty, $variant:ident) => {
+        impl Collection for $kind {
+            fn empty() -> Value {
+                Value::$variant(<$kind>::new())
+            }
+            fn of(value: &Value) -> Option<&Self> {
+                match value {
+                    Value::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                match value {
+                    Value::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+            fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+        }
+    };
+}
+
+collection!(List, List);
+collection!(Hash, Hash);
+collection!(ZSet, ZSet);

@@ -1,0 +1,353 @@
+//! The packed form of a sorted set: all entries in order in one allocation.
+//!
+//! Every operation walks the bytes from an end, which beats any index while
+//! the set is small. This room knows the byte layout; it may not know the
+//! limits under which a set stays packed, nor the indexed form.
+//!
+//! An entry is `[score: f64, 8 bytes LE][length][member][length]`. The length
+//! is a base-128 varint, low group first; the one behind the member is written
+//! backwards, so that an entry can be read from its end too. That costs a byte
+//! an entry and lets a reverse range start at the tail.
+
+use super::member::Place;
+
+/// The bytes of a score.
+const SCORE_BYTES: usize = size_of::<f64>();
+
+/// The top bit of a length byte: another byte follows.
+const MORE: u8 = 0x80;
+
+/// Entries in ascending order, back to back.
+#[derive(Clone)]
+pub(crate) struct Packed {
+    /// The entries' bytes.
+    bytes: Vec<u8>,
+    /// The number of entries.
+    len: usize,
+}
+
+/// Where an entry lies in the bytes, and its score.
+struct Found {
+    /// Offset of its first byte.
+    start: usize,
+    /// Offset after its last byte.
+    end: usize,
+    /// The score it has.
+    score: f64,
+}
+
+impl Packed {
+    /// An empty sequence, without an allocation.
+    pub(crate) const fn new() -> Packed {
+        Packed { bytes: Vec::new(), len: 0 }
+    }
+
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn heap_size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The score of `member`.
+    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
+        self.iter().find(|place| place.member == member).map(|place| place.score)
+    }
+
+    /// The number of entries before `member`, if it is there.
+    pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
+        self.iter().position(|place| place.member == member)
+    }
+
+    /// The number of leading entries for which `is_leading` is true.
+    pub(crate) fn count_leading(&self, is_leading: impl Fn(Place<'_>) -> bool) -> usize {
+        self.iter().take_while(|&place| is_leading(place)).count()
+    }
+
+    /// Adds or moves `member`; gives its former score.
+    ///
+    /// A score equal to the stored one (-0.0 and 0.0 are equal) changes nothing.
+    pub(crate) fn set(&mut self, place: Place<'_>) -> Option<f64> {
+        match self.find(place.member) {
+            None => self.insert(place),
+            Some(found) if found.score != place.score => self.shift(&found, place),
+            Some(found) => Some(found.score),
+        }
+    }
+
+    /// Takes `member` out; gives its score.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let found = self.find(member)?;
+        self.bytes.drain(found.start..found.end);
+        self.len -= 1;
+        self.trim();
+        Some(found.score)
+    }
+
+    /// All entries in order.
+    pub(crate) fn iter(&self) -> Range<'_> {
+        Range { bytes: &self.bytes }
+    }
+
+    /// Up to `count` entries from rank `start` on.
+    pub(crate) fn range(&self, start: usize, count: usize) -> Range<'_> {
+        let count = count.min(self.len.saturating_sub(start));
+        let mut range = self.iter();
+        range.skip_front(start);
+        range.skip_back(self.len.saturating_sub(start.saturating_add(count)));
+        range
+    }
+}
+
+impl Packed {
+    /// Looks up `member` by walking the entries.
+    fn find(&self, member: &[u8]) -> Option<Found> {
+        let mut walk = self.iter();
+        loop {
+            let start = self.offset(&walk);
+            let place = walk.next()?;
+            if place.member == member {
+                return Some(Found { start, end: self.offset(&walk), score: place.score });
+            }
+        }
+    }
+
+    /// The offset of the first entry that does not come before `place`.
+    fn offset_for(&self, place: Place<'_>) -> usize {
+        let mut walk = self.iter();
+        loop {
+            let start = self.offset(&walk);
+            match walk.next() {
+                Some(entry) if entry.is_before(place) => {}
+                _ => return start,
+            }
+        }
+    }
+
+    /// How far a forward walk has come.
+    fn offset(&self, walk: &Range<'_>) -> usize {
+        self.bytes.len() - walk.bytes.len()
+    }
+
+    /// Adds an entry whose member is absent. Always gives `None`: no old score.
+    fn insert(&mut self, place: Place<'_>) -> Option<f64> {
+        let offset = self.offset_for(place);
+        let size = entry_size(place.member.len());
+        self.reserve(size);
+        write_entry(&mut self.bytes, place);
+        // Written at the end and carried to its position: no second buffer.
+        let end = self.bytes.len();
+        self.carry(offset..end, |passed| passed.rotate_right(size));
+        self.len += 1;
+        None
+    }
+
+    /// Gives the entry at `found` the score of `place` and its new position.
+    fn shift(&mut self, found: &Found, place: Place<'_>) -> Option<f64> {
+        let offset = self.offset_for(place);
+        let score = place.score.to_le_bytes();
+        if let Some(room) = self.bytes.get_mut(found.start..found.start + SCORE_BYTES) {
+            room.copy_from_slice(&score);
+        }
+        let size = found.end - found.start;
+        // Overwritten first, then carried past the entries it overtakes.
+        if offset >= found.end {
+            self.carry(found.start..offset, |passed| passed.rotate_left(size));
+        } else {
+            self.carry(offset..found.end, |passed| passed.rotate_right(size));
+        }
+        Some(found.score)
+    }
+
+    /// Rotates a span which is at least an entry long.
+    fn carry(&mut self, span: std::ops::Range<usize>, rotate: impl FnOnce(&mut [u8])) {
+        if let Some(passed) = self.bytes.get_mut(span) {
+            rotate(passed);
+        }
+    }
+
+    /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
+    /// waste what this form is there to save.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let roomy = (needed + needed / 16).next_multiple_of(16);
+            self.bytes.reserve_exact(roomy - self.bytes.len());
+        }
+    }
+
+    /// Gives memory back once a third of it lies idle.
+    fn trim(&mut self) {
+        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 2 + 32 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+}
+
+/// An ascending walk over packed entries, from either end.
+#[derive(Clone)]
+pub(crate) struct Range<'a> {
+    /// The entries not yet given.
+    bytes: &'a [u8],
+}
+
+impl Range<'_> {
+    /// Drops `count` entries at the front.
+    fn skip_front(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.next().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Drops `count` entries at the back.
+    fn skip_back(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.next_back().is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Range<'a> {
+    type Item = Place<'a>;
+
+    fn next(&mut self) -> Option<Place<'a>> {
+        let (score, rest) = self.bytes.split_first_chunk()?;
+        let (len, size) = read_length(rest.iter())?;
+        let member = rest.get(size..size + len)?;
+        self.bytes = rest.get(size + len + size..)?;
+        Some(Place { score: f64::from_le_bytes(*score), member })
+    }
+}
+
+impl DoubleEndedIterator for Range<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (len, _) = read_length(self.bytes.iter().rev())?;
+        let start = self.bytes.len().checked_sub(entry_size(len))?;
+        let (rest, last) = self.bytes.split_at_checked(start)?;
+        self.bytes = rest;
+        Range { bytes: last }.next()
+    }
+}
+
+/// The bytes that an entry with a member of `len` bytes takes.
+fn entry_size(len: usize) -> usize {
+    SCORE_BYTES + 2 * length_size(len) + len
+}
+
+/// The bytes that the varint of `len` takes.
+fn length_size(len: usize) -> usize {
+    let bits = usize::BITS - len.leading_zeros();
+    bits.div_ceil(7).max(1) as usize
+}
+
+/// Appends the entry for `place`.
+fn write_entry(bytes: &mut Vec<u8>, place: Place<'_>) {
+    let len = place.member.len();
+    bytes.extend_from_slice(&place.score.to_le_bytes());
+    write_length(bytes, len);
+    bytes.extend_from_slice(place.member);
+    let behind = bytes.len();
+    write_length(bytes, len);
+    if let Some(length) = bytes.get_mut(behind..) {
+        length.reverse();
+    }
+}
+
+/// Appends `len` as a varint.
+fn write_length(bytes: &mut Vec<u8>, mut len: usize) {
+    while len >= usize::from(MORE) {
+        bytes.push(len as u8 | MORE);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+}
+
+/// Reads a varint in the direction of `bytes`: its value and its size.
+fn read_length<'a>(bytes: impl Iterator<Item = &'a u8>) -> Option<(usize, usize)> {
+    let mut len = 0;
+    for (at, &byte) in bytes.enumerate() {
+        len |= usize::from(byte & !MORE) << (7 * at);
+        if byte & MORE == 0 {
+            return Some((len, at + 1));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(packed: &mut Packed, member: &[u8], score: f64) -> Option<f64> {
+        packed.set(Place { score, member })
+    }
+
+    fn members(range: impl Iterator<Item = usize>) -> Vec<usize> {
+        range.collect()
+    }
+
+    #[test]
+    fn lengths_survive_both_directions() {
+        let lens = [0, 1, 127, 128, 300, 16_383, 16_384, 70_000];
+        let mut packed = Packed::new();
+        for (at, &len) in lens.iter().enumerate() {
+            assert_eq!(set(&mut packed, &vec![b'x'; len], at as f64), None);
+        }
+        assert_eq!(members(packed.iter().map(|place| place.member.len())), lens);
+        let mut backwards = members(packed.iter().rev().map(|place| place.member.len()));
+        backwards.reverse();
+        assert_eq!(backwards, lens);
+    }
+
+    #[test]
+    fn scores_move_entries_both_ways_and_in_place() {
+        let mut packed = Packed::new();
+        for (member, score) in [(b"a", 1.0), (b"b", 2.0), (b"c", 3.0), (b"d", 4.0)] {
+            set(&mut packed, member, score);
+        }
+        let order = |packed: &Packed| -> Vec<u8> {
+            packed.iter().flat_map(|place| place.member.to_vec()).collect()
+        };
+        for (member, score, expected) in [
+            (b"a", 9.0, b"bcda"),
+            (b"a", 0.0, b"abcd"),
+            (b"b", 2.5, b"abcd"),
+            (b"d", 2.7, b"abdc"),
+            (b"d", -1.0, b"dabc"),
+            (b"a", 2.5, b"dabc"),
+        ] {
+            assert!(set(&mut packed, member, score).is_some());
+            assert_eq!(order(&packed), expected);
+            assert_eq!(packed.score(member), Some(score));
+        }
+    }
+
+    #[test]
+    fn an_equal_score_changes_nothing() {
+        let mut packed = Packed::new();
+        set(&mut packed, b"a", -0.0);
+        assert_eq!(set(&mut packed, b"a", 0.0), Some(0.0));
+        assert!(packed.score(b"a").is_some_and(f64::is_sign_negative));
+    }
+
+    #[test]
+    fn memory_is_tight_and_given_back() {
+        let mut packed = Packed::new();
+        for at in 0..100 {
+            set(&mut packed, format!("member:{at:08}").as_bytes(), f64::from(at));
+        }
+        assert!(packed.heap_size() <= 100 * 25 * 18 / 16, "{}", packed.heap_size());
+        for at in 0..100 {
+            packed.remove(format!("member:{at:08}").as_bytes());
+        }
+        assert_eq!((packed.len(), packed.bytes.len()), (0, 0));
+        assert!(packed.heap_size() <= 64);
+    }
+}
