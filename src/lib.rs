@@ -1,12 +1,47 @@
-//! stand-in
+//! moonkv: an embedded, in-process, Redis-compatible key-value engine whose point is atomic
+//! Lua 5.1 scripting. What SQLite is to a SQL server, moonkv is to Redis.
+//!
+//! ```
+//! use moonkv::{Engine, Reply};
+//!
+//! # fn main() -> Result<(), moonkv::Error> {
+//! let engine = Engine::new()?;
+//! engine.command(&["SET", "stock:apple", "3"])?;
+//!
+//! // One atomic step: take as many as there are, never more.
+//! let take = engine.prepare(
+//!     "local left = tonumber(redis.call('GET', KEYS[1]))
+//!      if left < tonumber(ARGV[1]) then return redis.error_reply('SOLDOUT only ' .. left) end
+//!      return redis.call('DECRBY', KEYS[1], ARGV[1])",
+//! )?;
+//! assert_eq!(take.run(&["stock:apple"], &["2"])?, Reply::Integer(1));
+//! let error = take.run(&["stock:apple"], &["2"]).unwrap_err();
+//! assert_eq!(error.to_string(), "SOLDOUT only 1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An [`Engine`] holds keys with values, Redis's data model, and runs Redis's commands and
+//! scripts on them. Every script is atomic: while it runs nothing else does, and if it ends in an
+//! error nothing it did remains. Scripts are sandboxed, limited in time and memory, and
+//! deterministic.
+
 mod command;
+mod engine;
 mod error;
+mod ffi;
 mod glob;
 mod keyspace;
 mod number;
+mod options;
 mod reply;
+mod resp;
 mod script;
 mod table;
 mod value;
+
+pub use engine::{Call, Engine, Script, Tick};
 pub use error::Error;
-pub use reply::{Protocol, Reply, ReplyBuf};
+pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
+pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
+pub use script::LogLevel;

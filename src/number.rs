@@ -236,6 +236,7 @@ impl Hexadecimal {
 
 /// Text in a small array. Everything written here has a known bound below its
 /// size; what would not fit is dropped rather than a panic.
+#[derive(Clone, Copy, Debug)]
 struct StackText {
     /// The text, then unused bytes.
     bytes: [u8; 32],
@@ -305,6 +306,7 @@ impl IntText {
 }
 
 /// The text of a double as C's `%.17g` writes it, without heap.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct F64Text(StackText);
 
 impl F64Text {

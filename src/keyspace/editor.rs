@@ -150,6 +150,8 @@ impl Editor<'_, ZSet> {
             let old = self.value.unpack();
             self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
         }
+        // Redis keeps the scores of a small set as texts, in which zero has no sign.
+        let score = if self.value.is_packed() { score + 0.0 } else { score };
         let old = self.value.set(member, score);
         self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
         old

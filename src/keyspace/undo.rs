@@ -5,10 +5,7 @@ use super::journal::{Change, End, Record, Savepoint};
 use super::strings::overwrite;
 use super::{Keyspace, Location, Value};
 use crate::table::{Keyed, hash};
-use crate::value::Collection;
-use crate::value::hash::Hash;
 use crate::value::list::List;
-use crate::value::zset::ZSet;
 use std::sync::Arc;
 
 impl Keyspace {

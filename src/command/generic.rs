@@ -1,0 +1,254 @@
+//! Commands on keys of any type.
+
+use super::args::Args;
+use super::context::Context;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::glob;
+use crate::keyspace::{Keyspace, Slot, Text};
+use crate::value::hash::Hash;
+use crate::value::zset::ZSet;
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = READ.and(Flags::FAST);
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+
+/// The key of OBJECT's subcommands.
+const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
+
+#[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
+const fn row(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    keys: Keys,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Generic,
+    commands: &[
+        row("del", AtLeast(2), Flags::WRITE, Keys::ALL, "1.0.0", "O(N) in keys and their elements",
+            "Removes keys.", del),
+        row("exists", AtLeast(2), READ_FAST, Keys::ALL, "1.0.0", "O(1) per key",
+            "Counts which of some keys exist; one that is named twice counts twice.", exists),
+        row("keys", Exactly(2), READ, Keys::NONE, "1.0.0", "O(N) in keys of the database",
+            "All keys that match a pattern.", keys),
+        Command {
+            name: "object",
+            arity: AtLeast(2),
+            flags: Flags::NONE,
+            keys: Keys::NONE,
+            since: "2.2.3",
+            complexity: "O(1)",
+            summary: "Tells how a key's value is kept.",
+            subcommands: OBJECT,
+            run: object,
+        },
+        row("rename", Exactly(3), Flags::WRITE, Keys::FIRST_TWO, "1.0.0", "O(1)",
+            "Gives a key another name, in place of a key that had it.", rename),
+        row("renamenx", Exactly(3), WRITE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
+            "Gives a key another name unless a key has it.", renamenx),
+        row("touch", AtLeast(2), READ_FAST, Keys::ALL, "3.2.1", "O(1) per key",
+            "Counts which of some keys exist, as EXISTS does.", exists),
+        row("type", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "The type of what a key holds.", type_),
+        row("unlink", AtLeast(2), WRITE_FAST, Keys::ALL, "4.0.0", "O(N) in keys and their elements",
+            "Removes keys, as DEL does.", del),
+    ],
+};
+
+#[rustfmt::skip]
+const OBJECT: &[Command] = &[
+    row("object|encoding", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
+        "The form in which a value is kept, by Redis's name for it.", object_encoding),
+    row("object|freq", Exactly(3), READ, SECOND, "4.0.0", "O(1)",
+        "How often a key is used, which is not tracked.", object_freq),
+    row("object|help", Exactly(2), Flags::LOADING.and(Flags::STALE), Keys::NONE, "6.2.0", "O(1)",
+        "What OBJECT can tell.", object_help),
+    row("object|idletime", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
+        "How long a key was not used, which is not tracked.", object_idletime),
+    row("object|refcount", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
+        "How often Redis would share the value.", object_refcount),
+];
+
+fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
+    cx.reply.count(removed);
+    Ok(())
+}
+
+fn exists(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let found = args.rest().iter().filter(|key| cx.keys.slot(key).exists()).count();
+    cx.reply.count(found);
+    Ok(())
+}
+
+fn type_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot(args.key()?);
+    let name = cx.keys.type_name(slot).unwrap_or("none");
+    cx.reply.status(name.as_bytes());
+    Ok(())
+}
+
+fn rename(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to) = (args.key()?, args.key()?);
+    if !cx.keys.slot(from).exists() {
+        return Err(CommandError::NoSuchKey);
+    }
+    cx.keys.rename(from, to);
+    cx.reply.ok();
+    Ok(())
+}
+
+fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to) = (args.key()?, args.key()?);
+    if !cx.keys.slot(from).exists() {
+        return Err(CommandError::NoSuchKey);
+    }
+    let is_free = !cx.keys.slot(to).exists();
+    if is_free {
+        cx.keys.rename(from, to);
+    }
+    cx.reply.integer(is_free.into());
+    Ok(())
+}
+
+fn keys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let pattern = args.next()?;
+    if glob::literal(pattern) {
+        // Only one key can match, so there is no need to look at the others.
+        let exists = cx.keys.slot(pattern).exists();
+        cx.reply.array(exists.into());
+        if exists {
+            cx.reply.bulk(pattern);
+        }
+        return Ok(());
+    }
+    let all = glob::is_match_all(pattern);
+    let start = cx.reply.mark();
+    let mut found = 0;
+    cx.reply.array(found);
+    cx.keys.for_each_key(|key| {
+        if all || glob::matches(pattern, key) {
+            cx.reply.bulk(key);
+            found += 1;
+        }
+    });
+    cx.reply.set_len(start, found);
+    Ok(())
+}
+
+/// OBJECT itself only answers through its subcommands; the gate asks for one.
+fn object(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Err(args.arity_error())
+}
+
+fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let encoding = encoding(cx.keys, args.key()?);
+    cx.reply.bulk_or_null(encoding.map(str::as_bytes));
+    Ok(())
+}
+
+/// Redis's name for the form of the value a key holds.
+fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
+    let slot = keys.slot(key);
+    let name = match keys.type_name(slot)? {
+        "string" => string_encoding(keys, slot),
+        "list" => "quicklist",
+        "hash" if keys.read::<Hash>(key).is_ok_and(|hash| hash.is_some_and(Hash::is_packed)) => {
+            "listpack"
+        }
+        "hash" => "hashtable",
+        _ if keys.read::<ZSet>(key).is_ok_and(|zset| zset.is_some_and(ZSet::is_packed)) => {
+            "listpack"
+        }
+        _ => "skiplist",
+    };
+    Some(name)
+}
+
+/// The longest string that Redis keeps in one allocation with its header.
+const EMBEDDED_MOST: usize = 44;
+
+fn string_encoding(keys: &Keyspace, slot: Slot) -> &'static str {
+    match keys.string_at(slot) {
+        Ok(Some(Text::Integer(_))) => "int",
+        Ok(Some(Text::Bytes(text))) if text.len() <= EMBEDDED_MOST && !keys.is_raw(slot) => {
+            "embstr"
+        }
+        _ => "raw",
+    }
+}
+
+/// Redis shares the objects of the integers below this.
+const SHARED_INTEGERS: i64 = 10_000;
+/// What Redis counts for a shared object.
+const SHARED_COUNT: i64 = i32::MAX as i64;
+
+fn object_refcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot(args.key()?);
+    match cx.keys.string_at(slot) {
+        Ok(None) => cx.reply.null(),
+        Ok(Some(Text::Integer(0..SHARED_INTEGERS))) => cx.reply.integer(SHARED_COUNT),
+        _ => cx.reply.integer(1),
+    }
+    Ok(())
+}
+
+fn object_freq(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    untracked(
+        cx,
+        args,
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+         that when switching between policies at runtime LRU and LFU data will take some time to \
+         adjust.",
+    )
+}
+
+/// Redis would tell the seconds since the last access. Here nothing notes accesses, and an
+/// invented number would be worse than an error.
+fn object_idletime(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    untracked(cx, args, "ERR idle time not tracked")
+}
+
+/// Answers null for a missing key and this error for any other.
+fn untracked(cx: &mut Context<'_>, mut args: Args<'_>, error: &'static str) -> CommandResult {
+    if cx.keys.slot(args.key()?).exists() {
+        return Err(CommandError::text(error));
+    }
+    cx.reply.null();
+    Ok(())
+}
+
+/// What Redis answers to OBJECT HELP, line by line.
+const OBJECT_LINES: [&str; 15] = [
+    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+    "HELP",
+    "    Prints this help.",
+];
+
+fn object_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.array(OBJECT_LINES.len());
+    OBJECT_LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    Ok(())
+}

@@ -1,0 +1,413 @@
+//! List commands.
+
+use super::args::{Args, clamp_range, from_end};
+use super::context::Context;
+use super::range::count;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::{Editor, End};
+use crate::number::parse_i64;
+use crate::value::list::List;
+use smallvec::SmallVec;
+
+const READ: Flags = Flags::READONLY;
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const ADD_FAST: Flags = ADD.and(Flags::FAST);
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+
+/// A row of this family: most of them have one key, the first argument.
+const fn row(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command {
+        name,
+        arity,
+        flags,
+        keys: Keys::FIRST,
+        since,
+        complexity,
+        summary,
+        subcommands: &[],
+        run,
+    }
+}
+
+/// The same row with two keys, the first two arguments.
+const fn with_two_keys(command: Command) -> Command {
+    Command { keys: Keys::FIRST_TWO, ..command }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::List,
+    commands: &[
+        row("lindex", Exactly(3), READ, "1.0.0", "O(N) in chunks to the nearer end",
+            "The element at an index.", lindex),
+        row("linsert", Exactly(5), ADD, "2.2.0", "O(N) in elements before the pivot",
+            "Inserts an element next to another.", linsert),
+        row("llen", Exactly(2), READ.and(Flags::FAST), "1.0.0", "O(1)",
+            "The number of elements.", llen),
+        with_two_keys(row("lmove", Exactly(5), ADD, "6.2.0", "O(1)",
+            "Moves an element from an end of one list to an end of another.", lmove)),
+        row("lpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
+            "Takes elements off the head.", lpop),
+        row("lpos", AtLeast(3), READ, "6.0.6", "O(N) in elements looked at",
+            "The indices of the elements equal to one.", lpos),
+        row("lpush", AtLeast(3), ADD_FAST, "1.0.0", "O(1) per element",
+            "Adds elements at the head.", lpush),
+        row("lpushx", AtLeast(3), ADD_FAST, "2.2.0", "O(1) per element",
+            "Adds elements at the head of a list that exists.", lpushx),
+        row("lrange", Exactly(4), READ, "1.0.0", "O(N) in elements returned",
+            "The elements between two indices.", lrange),
+        row("lrem", Exactly(4), Flags::WRITE, "1.0.0", "O(N) in elements",
+            "Removes the elements equal to one.", lrem),
+        row("lset", Exactly(4), ADD, "1.0.0", "O(N) in chunks to the nearer end",
+            "Replaces the element at an index.", lset),
+        row("ltrim", Exactly(4), Flags::WRITE, "1.0.0", "O(N) in chunks removed",
+            "Removes all elements but those between two indices.", ltrim),
+        row("rpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
+            "Takes elements off the tail.", rpop),
+        with_two_keys(row("rpoplpush", Exactly(3), ADD, "1.2.0", "O(1)",
+            "Moves an element from the tail of one list to the head of another.", rpoplpush)),
+        row("rpush", AtLeast(3), ADD_FAST, "1.0.0", "O(1) per element",
+            "Adds elements at the tail.", rpush),
+        row("rpushx", AtLeast(3), ADD_FAST, "2.2.0", "O(1) per element",
+            "Adds elements at the tail of a list that exists.", rpushx),
+    ],
+};
+
+fn lpush(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(cx, args, End::Left)
+}
+
+fn rpush(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(cx, args, End::Right)
+}
+
+fn push(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
+    let key = args.key()?;
+    let len = cx.keys.edit(key, |list| push_all(list, end, args.rest()))?;
+    cx.reply.count(len);
+    Ok(())
+}
+
+fn lpushx(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push_existing(cx, args, End::Left)
+}
+
+fn rpushx(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push_existing(cx, args, End::Right)
+}
+
+fn push_existing(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
+    let key = args.key()?;
+    let len = cx.keys.edit_existing(key, |list| push_all(list, end, args.rest()))?;
+    cx.reply.count(len.unwrap_or(0));
+    Ok(())
+}
+
+/// Adds elements at an end, one after the other; returns how many the list has then.
+fn push_all(list: &mut Editor<'_, List>, end: End, elements: &[&[u8]]) -> usize {
+    elements.iter().for_each(|element| list.push(end, element));
+    list.len()
+}
+
+fn lpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(cx, args, End::Left)
+}
+
+fn rpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(cx, args, End::Right)
+}
+
+fn pop(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
+    let key = args.key()?;
+    if args.len() > 1 {
+        return Err(args.arity_error());
+    }
+    if args.is_empty() {
+        let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+            list.pop(end, |element| cx.reply.bulk(element))
+        })?;
+        if popped.is_none() {
+            cx.reply.null();
+        }
+        return Ok(());
+    }
+    let most = count(&mut args, CommandError::NotPositive)?;
+    pop_many(cx, key, most, end)
+}
+
+/// Takes so many elements off an end. They leave as a range, which is not copied for undoing.
+fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandResult {
+    let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+        let count = most.min(list.len());
+        let at = if end == End::Left { 0 } else { list.len() - count };
+        cx.reply.array(count);
+        let mut elements = list.range(at, count);
+        while let Some(element) = next_from(&mut elements, end) {
+            cx.reply.bulk(element);
+        }
+        list.remove_range(at, count);
+    })?;
+    if popped.is_none() {
+        cx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// The next element of a walk that begins at an end.
+fn next_from<I: DoubleEndedIterator>(elements: &mut I, end: End) -> Option<I::Item> {
+    match end {
+        End::Left => elements.next(),
+        End::Right => elements.next_back(),
+    }
+}
+
+fn llen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let list = cx.keys.read::<List>(args.key()?)?;
+    cx.reply.count(list.map_or(0, List::len));
+    Ok(())
+}
+
+/// An index argument that may count from the end, where a list has it; none before its start.
+fn index_in(text: &[u8], len: usize) -> Result<Option<usize>, CommandError> {
+    let index = parse_i64(text).ok_or(CommandError::NotInteger)?;
+    Ok(usize::try_from(from_end(index, len)).ok())
+}
+
+/// The index is read after the key was looked up: for a missing key any text will do, as in
+/// Redis.
+fn lindex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, index) = (args.key()?, args.next()?);
+    let Some(list) = cx.keys.read::<List>(key)? else {
+        cx.reply.null();
+        return Ok(());
+    };
+    let index = index_in(index, list.len())?;
+    cx.reply.bulk_or_null(index.and_then(|index| list.get(index)));
+    Ok(())
+}
+
+/// As in LINDEX, the key is looked at first.
+fn lset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, index, element) = (args.key()?, args.next()?, args.next()?);
+    let set = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+        let index = index_in(index, list.len())?;
+        Ok(index.is_some_and(|index| list.set(index, element)))
+    })?;
+    match set.ok_or(CommandError::NoSuchKey)?? {
+        true => cx.reply.ok(),
+        false => return Err(CommandError::IndexOutOfRange),
+    }
+    Ok(())
+}
+
+fn lrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
+    let Some(list) = cx.keys.read::<List>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let (at, count) = clamp_range(start, stop, list.len());
+    cx.reply.array(count);
+    list.range(at, count).for_each(|element| cx.reply.bulk(element));
+    Ok(())
+}
+
+fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
+    cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+        let (at, count) = clamp_range(start, stop, list.len());
+        list.remove_range(at + count, list.len() - at - count);
+        list.remove_range(0, at);
+    })?;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn linsert(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let after = args.take_word("after");
+    if !after && !args.take_word("before") {
+        return Err(CommandError::Syntax);
+    }
+    let (pivot, element) = (args.next()?, args.next()?);
+    let len = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+        let Some(index) = list.iter().position(|found| found == pivot) else { return -1 };
+        list.insert(index + usize::from(after), element);
+        list.len() as i64
+    })?;
+    cx.reply.integer(len.unwrap_or(0));
+    Ok(())
+}
+
+/// Which of the elements looked at, from an end, are equal to one: their indices.
+fn positions(
+    list: &List,
+    element: &[u8],
+    end: End,
+    looked_at: usize,
+) -> impl Iterator<Item = usize> {
+    let len = list.len();
+    let mut elements = list.iter();
+    std::iter::from_fn(move || next_from(&mut elements, end))
+        .take(looked_at)
+        .enumerate()
+        .filter(move |&(_, found)| found == element)
+        .map(move |(step, _)| if end == End::Left { step } else { len - 1 - step })
+}
+
+fn lrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, count, element) = (args.key()?, args.integer()?, args.next()?);
+    let end = if count < 0 { End::Right } else { End::Left };
+    let most = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
+    let removed = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+        let mut found: Vec<usize> = positions(list, element, end, usize::MAX).take(most).collect();
+        if end == End::Left {
+            found.reverse();
+        }
+        remove_positions(list, &found);
+        found.len()
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+/// Removes the elements at descending indices, neighbours at once. From the back, so that what
+/// was removed does not move what is still to be.
+fn remove_positions(list: &mut Editor<'_, List>, descending: &[usize]) {
+    for run in descending.chunk_by(|&index, &before| before + 1 == index) {
+        if let Some(&first) = run.last() {
+            list.remove_range(first, run.len());
+        }
+    }
+}
+
+/// The options of LPOS.
+struct PosOptions {
+    /// From which match on, counted from 1.
+    rank: u64,
+    /// From which end.
+    end: End,
+    /// How many matches; none asks for a single one outside an array.
+    count: Option<usize>,
+    /// How many elements to look at.
+    looked_at: usize,
+}
+
+fn pos_options(mut args: Args<'_>) -> Result<PosOptions, CommandError> {
+    let (mut rank, mut most, mut looked_at) = (1, None, 0);
+    while !args.is_empty() {
+        if args.take_word("rank") {
+            rank = rank_option(&mut args)?;
+        } else if args.take_word("count") {
+            most = Some(count(&mut args, CommandError::text("ERR COUNT can't be negative"))?);
+        } else if args.take_word("maxlen") {
+            looked_at = count(&mut args, CommandError::text("ERR MAXLEN can't be negative"))?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    // Redis negates the rank, which leaves the lowest one as it is, below every match: all from
+    // the first on are found, however few were asked for.
+    if rank == i64::MIN {
+        (rank, most) = (-1, most.map(|_| 0));
+    }
+    Ok(PosOptions {
+        rank: rank.unsigned_abs(),
+        end: if rank < 0 { End::Right } else { End::Left },
+        count: most.map(or_all),
+        looked_at: or_all(looked_at),
+    })
+}
+
+fn rank_option(args: &mut Args<'_>) -> Result<i64, CommandError> {
+    match args.integer()? {
+        0 => Err(CommandError::text(
+            "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... \
+             or use negative to start from the end of the list",
+        )),
+        rank => Ok(rank),
+    }
+}
+
+/// A limit, of which 0 means none.
+fn or_all(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
+}
+
+fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, element) = (args.key()?, args.next()?);
+    let options = pos_options(args)?;
+    let list = cx.keys.read::<List>(key)?;
+    let found =
+        list.into_iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
+    let mut found = found.skip((options.rank - 1) as usize);
+    let Some(count) = options.count else {
+        match found.next() {
+            Some(index) => cx.reply.count(index),
+            None => cx.reply.null(),
+        }
+        return Ok(());
+    };
+    let start = cx.reply.mark();
+    cx.reply.array(0);
+    let shown = found.take(count).map(|index| cx.reply.count(index)).count();
+    cx.reply.set_len(start, shown);
+    Ok(())
+}
+
+fn lmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to) = (args.key()?, args.key()?);
+    let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
+    move_element(cx, (from, from_end), (to, to_end))
+}
+
+fn rpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to) = (args.key()?, args.key()?);
+    move_element(cx, (from, End::Right), (to, End::Left))
+}
+
+fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
+    if args.take_word("left") {
+        Ok(End::Left)
+    } else if args.take_word("right") {
+        Ok(End::Right)
+    } else {
+        Err(CommandError::Syntax)
+    }
+}
+
+fn move_element(
+    cx: &mut Context<'_>,
+    (from, from_end): (&[u8], End),
+    (to, to_end): (&[u8], End),
+) -> CommandResult {
+    if cx.keys.read::<List>(from)?.is_none() {
+        cx.reply.null();
+        return Ok(());
+    }
+    // A target of another type is an error before anything is popped.
+    cx.keys.read::<List>(to)?;
+    let mut moved = SmallVec::<[u8; 64]>::new();
+    cx.keys.edit(from, |list: &mut Editor<'_, List>| {
+        list.pop(from_end, |element| moved.extend_from_slice(element));
+        // Within one edit a list of one element is not emptied, and keeps its deadline.
+        if from == to {
+            list.push(to_end, &moved);
+        }
+    })?;
+    if from != to {
+        cx.keys.edit(to, |list: &mut Editor<'_, List>| list.push(to_end, &moved))?;
+    }
+    cx.reply.bulk(&moved);
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! EVAL and its kin, and SCRIPT.
+
+use super::args::Args;
+use super::context::Context;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::script::{Input, ScriptId, Scripts};
+
+const RUN: Flags = Flags::NOSCRIPT
+    .and(Flags::SKIP_MONITOR)
+    .and(Flags::STALE)
+    .and(Flags::MOVABLEKEYS)
+    .and(Flags::NO_MANDATORY_KEYS);
+const RUN_RO: Flags = RUN.and(Flags::READONLY);
+
+const fn row(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command { name, arity, flags, keys: Keys::NONE, since, complexity, summary, subcommands: &[], run }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Scripting,
+    commands: &[
+        row("eval", AtLeast(3), RUN, "2.6.0", "Depends on the script",
+            "Runs a script.", eval),
+        row("eval_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
+            "Runs a script that does not write.", eval_ro),
+        row("evalsha", AtLeast(3), RUN, "2.6.0", "Depends on the script",
+            "Runs a cached script by its SHA-1.", evalsha),
+        row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
+            "Runs a cached script that does not write by its SHA-1.", evalsha_ro),
+        Command {
+            name: "script",
+            arity: AtLeast(2),
+            flags: Flags::NONE,
+            keys: Keys::NONE,
+            since: "2.6.0",
+            complexity: "Depends on the subcommand",
+            summary: "The script cache.",
+            subcommands: SCRIPT,
+            run: container,
+        },
+    ],
+};
+
+#[rustfmt::skip]
+const SCRIPT: &[Command] = &[
+    row("script|debug", Exactly(3), Flags::NOSCRIPT, "3.2.0", "O(1)",
+        "Accepted for compatibility: there is no debugger.", script_debug),
+    row("script|exists", AtLeast(3), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts asked for",
+        "Tells which scripts are cached.", script_exists),
+    row("script|flush", AtLeast(2), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts cached",
+        "Empties the script cache.", script_flush),
+    row("script|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
+        "What there is.", script_help),
+    row("script|kill", Exactly(2), Flags::NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0", "O(1)",
+        "Stops the script that is running.", script_kill),
+    row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
+        "Caches a script.", script_load),
+];
+
+/// A container alone: dispatch finds its subcommand before it comes here.
+fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Err(args.arity_error())
+}
+
+fn eval(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    run(cx, args, false, Scripts::load)
+}
+
+fn eval_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    run(cx, args, true, Scripts::load)
+}
+
+fn evalsha(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    run(cx, args, false, cached)
+}
+
+fn evalsha_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    run(cx, args, true, cached)
+}
+
+fn cached(scripts: &mut Scripts, sha: &[u8]) -> Result<ScriptId, CommandError> {
+    scripts.find(sha).ok_or(CommandError::NoScript)
+}
+
+fn run(
+    cx: &mut Context<'_>,
+    mut args: Args<'_>,
+    read_only: bool,
+    find: fn(&mut Scripts, &[u8]) -> Result<ScriptId, CommandError>,
+) -> CommandResult {
+    let (script, count) = (args.next()?, args.integer()?);
+    if count < 0 {
+        return Err(CommandError::text("ERR Number of keys can't be negative"));
+    }
+    let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
+    let (keys, argv) = split.ok_or(CommandError::text(
+        "ERR Number of keys can't be greater than number of args",
+    ))?;
+    let scripts = cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)?;
+    let id = find(scripts, script)?;
+    scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
+}
+
+fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
+    cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)
+}
+
+fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let source = args.next()?;
+    let scripts = scripts(cx)?;
+    let id = scripts.load(source)?;
+    let sha = scripts.sha(id);
+    cx.reply.bulk(&sha);
+    Ok(())
+}
+
+fn script_exists(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    cx.reply.array(args.len());
+    for sha in args.rest() {
+        let found = scripts(cx)?.find(sha).is_some();
+        cx.reply.integer(found.into());
+    }
+    Ok(())
+}
+
+fn script_flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let known = args.is_empty() || args.take_word("sync") || args.take_word("async");
+    if !known || !args.is_empty() {
+        return Err(CommandError::text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+    }
+    scripts(cx)?.flush();
+    cx.reply.ok();
+    Ok(())
+}
+
+fn script_debug(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    if !(args.take_word("no") || args.take_word("yes") || args.take_word("sync")) {
+        return Err(CommandError::text("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Calls are serialised, so whoever gets here finds no script running: another thread stops one
+/// by the engine's cancel.
+fn script_kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    Err(CommandError::text("NOTBUSY No scripts in execution right now."))
+}
+
+fn script_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    let lines: &[&[u8]] = &[
+        b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        b"EXISTS <sha1> [<sha1> ...]",
+        b"    Tell of each script whether it is cached.",
+        b"FLUSH [ASYNC|SYNC]",
+        b"    Empty the script cache.",
+        b"KILL",
+        b"    Stop the script that is running.",
+        b"LOAD <script>",
+        b"    Cache a script without running it.",
+        b"HELP",
+        b"    This text.",
+    ];
+    cx.reply.array(lines.len());
+    lines.iter().for_each(|line| cx.reply.status(line));
+    Ok(())
+}

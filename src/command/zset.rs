@@ -1,0 +1,530 @@
+//! Sorted set commands.
+
+use super::args::Args;
+use super::context::Context;
+use super::range::{By, Order, Range, Span, count};
+use super::scan::{Scan, reply_scan};
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Editor;
+use crate::number::{F64Text, parse_f64};
+use crate::reply::ReplyBuf;
+use crate::value::zset::ZSet;
+use smallvec::SmallVec;
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
+const REMOVE: Flags = Flags::WRITE;
+const REMOVE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+
+/// A row of this family: all of them have one key, the first argument.
+const fn row(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+) -> Command {
+    Command {
+        name,
+        arity,
+        flags,
+        keys: Keys::FIRST,
+        since,
+        complexity,
+        summary,
+        subcommands: &[],
+        run,
+    }
+}
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::SortedSet,
+    commands: &[
+        row("zadd", AtLeast(4), ADD, "1.2.0", "O(log N) per member",
+            "Gives members scores.", zadd),
+        row("zcard", Exactly(2), READ_FAST, "1.2.0", "O(1)",
+            "The number of members.", zcard),
+        row("zcount", Exactly(4), READ_FAST, "2.0.0", "O(log N)",
+            "The number of members with scores in a range.", zcount),
+        row("zincrby", Exactly(4), ADD, "1.2.0", "O(log N)",
+            "Adds to the score of a member.", zincrby),
+        row("zlexcount", Exactly(4), READ_FAST, "2.8.9", "O(log N)",
+            "The number of members in a range of members.", zlexcount),
+        row("zmscore", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
+            "The scores of several members.", zmscore),
+        row("zpopmax", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
+            "Takes out the members with the highest scores.", zpopmax),
+        row("zpopmin", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
+            "Takes out the members with the lowest scores.", zpopmin),
+        row("zrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
+            "The members in a range of ranks, scores or members.", zrange),
+        row("zrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
+            "The members in a range of members.", zrangebylex),
+        row("zrangebyscore", AtLeast(4), READ, "1.0.5", "O(log N + M) for M members returned",
+            "The members with scores in a range.", zrangebyscore),
+        row("zrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
+            "The rank of a member, the lowest score first.", zrank),
+        row("zrem", AtLeast(3), REMOVE_FAST, "1.2.0", "O(log N) per member",
+            "Removes members.", zrem),
+        row("zremrangebylex", Exactly(4), REMOVE, "2.8.9", "O(M log N) for M members removed",
+            "Removes the members in a range of members.", zremrangebylex),
+        row("zremrangebyrank", Exactly(4), REMOVE, "2.0.0", "O(M log N) for M members removed",
+            "Removes the members in a range of ranks.", zremrangebyrank),
+        row("zremrangebyscore", Exactly(4), REMOVE, "1.2.0", "O(M log N) for M members removed",
+            "Removes the members with scores in a range.", zremrangebyscore),
+        row("zrevrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
+            "The members in a range of ranks, the highest score first.", zrevrange),
+        row("zrevrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
+            "The members in a range of members, the last first.", zrevrangebylex),
+        row("zrevrangebyscore", AtLeast(4), READ, "2.2.0", "O(log N + M) for M members returned",
+            "The members with scores in a range, the highest first.", zrevrangebyscore),
+        row("zrevrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
+            "The rank of a member, the highest score first.", zrevrank),
+        row("zscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
+            "Walks the members a step at a time.", zscan),
+        row("zscore", Exactly(3), READ_FAST, "1.2.0", "O(1)",
+            "The score of a member.", zscore),
+    ],
+};
+
+/// The options of ZADD.
+#[derive(Default)]
+struct AddOptions {
+    /// Members that exist are left alone.
+    if_absent: bool,
+    /// No member is added.
+    if_present: bool,
+    /// A score is only raised.
+    if_greater: bool,
+    /// A score is only lowered.
+    if_less: bool,
+    /// Changed members are counted too.
+    count_changed: bool,
+    /// The score is added to the present one.
+    increment: bool,
+}
+
+impl AddOptions {
+    /// Reads the options; the first other word ends them.
+    fn parse(args: &mut Args<'_>) -> Self {
+        let mut options = AddOptions::default();
+        loop {
+            let option = if args.take_word("nx") {
+                &mut options.if_absent
+            } else if args.take_word("xx") {
+                &mut options.if_present
+            } else if args.take_word("gt") {
+                &mut options.if_greater
+            } else if args.take_word("lt") {
+                &mut options.if_less
+            } else if args.take_word("ch") {
+                &mut options.count_changed
+            } else if args.take_word("incr") {
+                &mut options.increment
+            } else {
+                return options;
+            };
+            *option = true;
+        }
+    }
+
+    /// Refuses options that contradict each other.
+    fn check(&self, pairs: usize) -> Result<(), CommandError> {
+        if self.if_absent && self.if_present {
+            return Err(CommandError::text(
+                "ERR XX and NX options at the same time are not compatible",
+            ));
+        }
+        if [self.if_greater, self.if_less, self.if_absent].iter().filter(|&&set| set).count() > 1 {
+            return Err(CommandError::text(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if self.increment && pairs > 1 {
+            return Err(CommandError::text(
+                "ERR INCR option supports a single increment-element pair",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a score may become another.
+    fn allow(&self, old: f64, new: f64) -> bool {
+        !(self.if_absent || (self.if_greater && new <= old) || (self.if_less && new >= old))
+    }
+}
+
+/// What giving a member a score came to.
+enum Placed {
+    /// The options forbade it.
+    Skipped,
+    /// The member is new and has this score.
+    Added(f64),
+    /// The member has this score instead of another.
+    Changed(f64),
+    /// The member had this score before.
+    Same(f64),
+}
+
+/// Gives a member a score, or adds to the one it has, as far as the options allow.
+fn place(
+    zset: &mut Editor<'_, ZSet>,
+    member: &[u8],
+    score: f64,
+    options: &AddOptions,
+) -> Result<Placed, CommandError> {
+    let Some(old) = zset.score(member) else {
+        if options.if_present {
+            return Ok(Placed::Skipped);
+        }
+        zset.set(member, score);
+        return Ok(Placed::Added(score));
+    };
+    let score = if options.increment { old + score } else { score };
+    if score.is_nan() {
+        return Err(CommandError::ScoreNan);
+    }
+    if !options.allow(old, score) {
+        return Ok(Placed::Skipped);
+    }
+    if score == old {
+        return Ok(Placed::Same(score));
+    }
+    zset.set(member, score);
+    Ok(Placed::Changed(score))
+}
+
+fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let options = AddOptions::parse(&mut args);
+    let (pairs, odd) = args.rest().as_chunks::<2>();
+    if pairs.is_empty() || !odd.is_empty() {
+        return Err(CommandError::Syntax);
+    }
+    options.check(pairs.len())?;
+    let scores = pairs.iter().map(|[score, _]| parse_f64(score).ok_or(CommandError::NotFloat));
+    let scores = scores.collect::<Result<SmallVec<[f64; 16]>, _>>()?;
+    if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
+        return increment(cx, key, member, *score, &options);
+    }
+    let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let mut changed = 0;
+        for ([_, member], &score) in pairs.iter().zip(&scores) {
+            changed += match place(zset, member, score, &options)? {
+                Placed::Added(_) => 1,
+                Placed::Changed(_) => usize::from(options.count_changed),
+                Placed::Same(_) | Placed::Skipped => 0,
+            };
+        }
+        Ok(changed)
+    })??;
+    cx.reply.count(changed);
+    Ok(())
+}
+
+fn zincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, delta, member) = (args.key()?, args.float()?, args.next()?);
+    let options = AddOptions { increment: true, ..AddOptions::default() };
+    increment(cx, key, member, delta, &options)
+}
+
+/// Adds to the score of one member and answers with the sum.
+fn increment(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    member: &[u8],
+    delta: f64,
+    options: &AddOptions,
+) -> CommandResult {
+    let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
+    match placed {
+        Placed::Skipped => cx.reply.null(),
+        Placed::Added(score) | Placed::Changed(score) | Placed::Same(score) => {
+            cx.reply.double(score);
+        }
+    }
+    Ok(())
+}
+
+fn zrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let removed = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+        args.rest().iter().filter(|member| zset.remove(member).is_some()).count()
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn zcard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let zset = cx.keys.read::<ZSet>(args.key()?)?;
+    cx.reply.count(zset.map_or(0, ZSet::len));
+    Ok(())
+}
+
+fn reply_score(reply: &mut ReplyBuf, score: Option<f64>) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+fn zscore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, member) = (args.key()?, args.next()?);
+    let zset = cx.keys.read::<ZSet>(key)?;
+    reply_score(cx.reply, zset.and_then(|zset| zset.score(member)));
+    Ok(())
+}
+
+fn zmscore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let zset = cx.keys.read::<ZSet>(key)?;
+    cx.reply.array(args.len());
+    for member in args.rest() {
+        reply_score(cx.reply, zset.and_then(|zset| zset.score(member)));
+    }
+    Ok(())
+}
+
+fn zrank(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    rank(cx, args, Order::Ascending)
+}
+
+fn zrevrank(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    rank(cx, args, Order::Descending)
+}
+
+fn rank(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult {
+    let (key, member) = (args.key()?, args.next()?);
+    let zset = cx.keys.read::<ZSet>(key)?;
+    let rank = zset.and_then(|zset| {
+        let rank = zset.rank(member)?;
+        Some(if order == Order::Ascending { rank } else { zset.len() - 1 - rank })
+    });
+    match rank {
+        Some(rank) => cx.reply.count(rank),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+fn zcount(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    count_range(cx, args, By::Score)
+}
+
+fn zlexcount(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    count_range(cx, args, By::Lex)
+}
+
+fn count_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResult {
+    let (key, min, max) = (args.key()?, args.next()?, args.next()?);
+    let range = Range::parse(by, Order::Ascending, min, max)?;
+    let zset = cx.keys.read::<ZSet>(key)?;
+    cx.reply.count(zset.map_or(0, |zset| range.span(zset, Order::Ascending).count));
+    Ok(())
+}
+
+fn zremrangebyrank(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove_range(cx, args, By::Rank)
+}
+
+fn zremrangebyscore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove_range(cx, args, By::Score)
+}
+
+fn zremrangebylex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove_range(cx, args, By::Lex)
+}
+
+fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResult {
+    let (key, min, max) = (args.key()?, args.next()?, args.next()?);
+    let range = Range::parse(by, Order::Ascending, min, max)?;
+    let removed = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+        let span = range.span(zset, Order::Ascending);
+        for _ in 0..span.count {
+            take(zset, span.start, |_, _| ());
+        }
+        span.count
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+/// Removes the member of a rank, after it was shown.
+fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
+    let Some((member, score)) = zset.range(rank, 1).next() else { return };
+    show(member, score);
+    let member = SmallVec::<[u8; 64]>::from_slice(member);
+    zset.remove(&member);
+}
+
+fn zpopmin(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(cx, args, Order::Ascending)
+}
+
+fn zpopmax(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(cx, args, Order::Descending)
+}
+
+fn pop(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult {
+    let key = args.key()?;
+    let most = match args.len() {
+        0 => None,
+        1 => Some(count(&mut args, CommandError::NotPositive)?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+        let count = most.unwrap_or(1).min(zset.len());
+        // A single member that was not counted is not nested in RESP3.
+        match most {
+            Some(_) => cx.reply.pairs(count),
+            None => cx.reply.array(2 * count),
+        }
+        for _ in 0..count {
+            let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
+            take(zset, rank, |member, score| {
+                cx.reply.bulk(member);
+                cx.reply.double(score);
+            });
+        }
+    })?;
+    if popped.is_none() {
+        cx.reply.array(0);
+    }
+    Ok(())
+}
+
+fn zrange(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, None, None)
+}
+
+fn zrangebyscore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, Some(By::Score), Some(Order::Ascending))
+}
+
+fn zrangebylex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, Some(By::Lex), Some(Order::Ascending))
+}
+
+fn zrevrange(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, Some(By::Rank), Some(Order::Descending))
+}
+
+fn zrevrangebyscore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, Some(By::Score), Some(Order::Descending))
+}
+
+fn zrevrangebylex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    range(cx, args, Some(By::Lex), Some(Order::Descending))
+}
+
+/// The options of ZRANGE and its relatives.
+struct RangeOptions {
+    by: Option<By>,
+    order: Option<Order>,
+    with_scores: bool,
+    offset: i64,
+    limit: i64,
+}
+
+impl RangeOptions {
+    /// Reads all that is left. What a command's name decides, no option may.
+    fn parse(mut self, mut args: Args<'_>) -> Result<Self, CommandError> {
+        while !args.is_empty() {
+            if args.take_word("withscores") {
+                self.with_scores = true;
+            } else if args.len() > 2 && args.take_word("limit") {
+                (self.offset, self.limit) = (args.integer()?, args.integer()?);
+            } else if self.order.is_none() && args.take_word("rev") {
+                self.order = Some(Order::Descending);
+            } else if self.by.is_none() && args.take_word("bylex") {
+                self.by = Some(By::Lex);
+            } else if self.by.is_none() && args.take_word("byscore") {
+                self.by = Some(By::Score);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(self)
+    }
+
+    /// What the range is by, if the options go with that. A limit of -1 is as good as none.
+    fn checked_by(&self) -> Result<By, CommandError> {
+        match self.by.unwrap_or(By::Rank) {
+            By::Rank if self.limit != -1 => Err(CommandError::text(
+                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or \
+                 BYLEX",
+            )),
+            By::Lex if self.with_scores => Err(CommandError::text(
+                "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+            )),
+            by => Ok(by),
+        }
+    }
+}
+
+fn range(
+    cx: &mut Context<'_>,
+    mut args: Args<'_>,
+    by: Option<By>,
+    order: Option<Order>,
+) -> CommandResult {
+    let (key, first, last) = (args.key()?, args.next()?, args.next()?);
+    let unsaid = RangeOptions { by, order, with_scores: false, offset: 0, limit: -1 };
+    let options = unsaid.parse(args)?;
+    let by = options.checked_by()?;
+    let order = options.order.unwrap_or(Order::Ascending);
+    let range = Range::parse(by, order, first, last)?;
+    let Some(zset) = cx.keys.read::<ZSet>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let mut span = range.span(zset, order);
+    // Redis takes the offset of a range by ranks for none, too.
+    if by != By::Rank {
+        span = span.limited(options.offset, options.limit, order);
+    }
+    reply_span(cx.reply, zset, span, order, options.with_scores);
+    Ok(())
+}
+
+fn reply_span(reply: &mut ReplyBuf, zset: &ZSet, span: Span, order: Order, with_scores: bool) {
+    if with_scores {
+        reply.pairs(span.count);
+    } else {
+        reply.array(span.count);
+    }
+    let mut members = zset.range(span.start, span.count);
+    loop {
+        let next = match order {
+            Order::Ascending => members.next(),
+            Order::Descending => members.next_back(),
+        };
+        let Some((member, score)) = next else { return };
+        reply.bulk(member);
+        if with_scores {
+            reply.double(score);
+        }
+    }
+}
+
+fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let mut scan = Scan::parse_cursor(&mut args)?;
+    let zset = cx.keys.read::<ZSet>(key)?;
+    if zset.is_some() {
+        scan.parse_options(&mut args, false)?;
+    }
+    reply_scan(cx.reply, &scan, 2, |cursor, found| match zset {
+        Some(zset) => zset.scan(cursor, &mut |member, score| {
+            found(&[member, F64Text::new(score).as_bytes()]);
+        }),
+        None => 0,
+    });
+    Ok(())
+}

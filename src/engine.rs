@@ -1,0 +1,546 @@
+//! The engine: lock, clock, limits; the one thing every door talks to.
+//!
+//! An [`Engine`] may be used from any thread; calls are serialised by one lock. A panic inside a
+//! call is caught, answered with an error and poisons the engine. A call from inside a callback
+//! on the same thread is an error rather than a deadlock.
+
+use crate::command::{Caller, Context, dispatch};
+use crate::error::{CommandError, Error};
+use crate::keyspace::Keyspace;
+use crate::options::{Clock, Options};
+use crate::reply::{Protocol, Reply, ReplyBuf};
+use crate::resp;
+use crate::script::{Input, LogLevel, ScriptId, Scripts, Sha1Hex};
+use smallvec::SmallVec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// An embedded engine: keys and values in this process, and the scripts that work on them.
+///
+/// ```
+/// use moonkv::{Engine, Reply};
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let engine = Engine::new()?;
+/// engine.command(&["SET", "greeting", "hello"])?;
+/// let reply = engine.eval(
+///     "return redis.call('GET', KEYS[1]) .. ' ' .. ARGV[1]",
+///     &["greeting"],
+///     &["world"],
+/// )?;
+/// assert_eq!(reply, Reply::Bulk(b"hello world".to_vec()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What an engine and its prepared scripts share.
+struct Shared {
+    /// None once closed.
+    state: Mutex<Option<State>>,
+    /// Marks the thread that is inside the lock, 0 for none.
+    inside: AtomicUsize,
+    cancel: Arc<AtomicBool>,
+    /// Handles that were dropped; let go at the next call that touches the cache.
+    dropped: Mutex<Vec<ScriptId>>,
+    options: Options,
+}
+
+/// What the lock guards.
+struct State {
+    keys: Keyspace,
+    scripts: Scripts,
+    /// The host's own time, if it keeps one.
+    manual_ms: Option<i64>,
+}
+
+/// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Call<'a> {
+    /// A command: its name and arguments.
+    Command(&'a [&'a [u8]]),
+    /// A script by its text, with KEYS and ARGV.
+    Eval(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]),
+    /// A cached script by its SHA-1 in hexadecimal digits, with KEYS and ARGV.
+    EvalSha(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]),
+    /// A prepared script, with KEYS and ARGV.
+    Run(&'a Script, &'a [&'a [u8]], &'a [&'a [u8]]),
+}
+
+/// What a [`Engine::tick`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// Keys that were past their deadline and are removed.
+    pub expired: usize,
+    /// Whether nothing more was due; false when the time was up first.
+    pub complete: bool,
+}
+
+impl Engine {
+    /// Opens an engine with the default [`Options`].
+    ///
+    /// # Errors
+    /// [`Error::Interpreter`] if there is no memory for the Lua state.
+    pub fn new() -> Result<Engine, Error> {
+        Engine::open(&Options::default())
+    }
+
+    /// Opens an engine.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for limits under which nothing could run, [`Error::Interpreter`] if
+    /// there is no memory for the Lua state.
+    pub fn open(options: &Options) -> Result<Engine, Error> {
+        let manual_ms = match options.clock {
+            Clock::System => None,
+            Clock::Manual { start_ms } => Some(start_ms),
+        };
+        Engine::with_keys(options, Keyspace::default(), manual_ms)
+    }
+
+    fn with_keys(
+        options: &Options,
+        keys: Keyspace,
+        manual_ms: Option<i64>,
+    ) -> Result<Engine, Error> {
+        options.check()?;
+        let cancel = Arc::new(AtomicBool::new(false));
+        let scripts = Scripts::new(options, Arc::clone(&cancel))
+            .map_err(|message| Error::Interpreter { message })?;
+        let shared = Shared {
+            state: Mutex::new(Some(State { keys, scripts, manual_ms })),
+            inside: AtomicUsize::new(0),
+            cancel,
+            dropped: Mutex::new(Vec::new()),
+            options: options.clone(),
+        };
+        Ok(Engine { shared: Arc::new(shared) })
+    }
+
+    /// Opens a second engine with the same options and a copy of all keys, which costs a few
+    /// hundred nanoseconds per thousand keys: what both hold is shared until one changes it.
+    /// Cached scripts and the log callback are not copied.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// let engine = Engine::new()?;
+    /// engine.command(&["SET", "gold", "10"])?;
+    /// let what_if = engine.fork()?;
+    /// what_if.command(&["DECRBY", "gold", "7"])?;
+    /// assert_eq!(engine.command(&["GET", "gold"])?, Reply::Bulk(b"10".to_vec()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::open`] and [`Engine::call`].
+    pub fn fork(&self) -> Result<Engine, Error> {
+        let (keys, manual_ms) = self.shared.enter(|state| (state.keys.snapshot(), state.manual_ms))?;
+        Engine::with_keys(&self.shared.options, keys, manual_ms)
+    }
+
+    /// The options the engine was opened with.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Makes one call and leaves its reply in the caller's buffer, errors of commands and
+    /// scripts included. Nothing is allocated but what the reply needs beyond the buffer's room.
+    ///
+    /// # Errors
+    /// Only where there is no reply: [`Error::Closed`], [`Error::Reentrant`],
+    /// [`Error::Poisoned`].
+    pub fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+        if let Call::Run(script, ..) = call
+            && !Arc::ptr_eq(&self.shared, &script.shared)
+        {
+            return script.shared.call(call, reply);
+        }
+        self.shared.call(call, reply)
+    }
+
+    /// Runs a command: its name and arguments.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// assert_eq!(engine.command(&["INCRBY", "n", "5"])?, Reply::Integer(5));
+    /// assert!(engine.command(&["INCR"]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Reply`] with Redis's text, or as [`Engine::call`].
+    pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
+        self.shared.reply(Call::Command(&slices(argv)))
+    }
+
+    /// Runs a command and appends its reply to `out` as a Redis server would send it.
+    ///
+    /// # Errors
+    /// As [`Engine::call`]; the errors of commands are replies here.
+    pub fn command_resp<A: AsRef<[u8]>>(
+        &self,
+        argv: &[A],
+        protocol: Protocol,
+    ) -> Result<Vec<u8>, Error> {
+        let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
+        self.shared.call(Call::Command(&slices(argv)), &mut reply)?;
+        resp::encode(&reply, protocol, &mut out);
+        Ok(out)
+    }
+
+    /// Runs a script as one atomic step; it is cached by its SHA-1. As `EVAL` in Redis 7.0.
+    ///
+    /// # Errors
+    /// [`Error::Reply`] with the text of what went wrong; under [`crate::OnError::Rollback`]
+    /// nothing has changed then. Or as [`Engine::call`].
+    pub fn eval<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.reply(Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// Runs a cached script by its SHA-1. As `EVALSHA` in Redis 7.0.
+    ///
+    /// # Errors
+    /// [`Error::Reply`], which starts with `NOSCRIPT` if no such script is cached; or as
+    /// [`Engine::call`].
+    pub fn evalsha<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.reply(Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
+    /// digits. As `SCRIPT LOAD` in Redis 7.0.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let sha1 = engine.script_load("return ARGV[1]")?;
+    /// assert_eq!(engine.evalsha(&sha1, &[""; 0], &["x"])?, Reply::Bulk(b"x".to_vec()));
+    /// assert_eq!(engine.script_exists(&[sha1.as_str(), "ffff"])?, [true, false]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Reply`] if it does not compile, or as [`Engine::call`].
+    pub fn script_load(&self, script: impl AsRef<[u8]>) -> Result<String, Error> {
+        let loaded = self.shared.enter(|state| {
+            let id = state.scripts.load(script.as_ref())?;
+            Ok(state.scripts.sha(id))
+        })?;
+        loaded.map(|sha| hex(&sha)).map_err(|error| reply_error(&error))
+    }
+
+    /// Tells of each SHA-1 whether its script is cached. As `SCRIPT EXISTS` in Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_exists<S: AsRef<[u8]>>(&self, sha1s: &[S]) -> Result<Vec<bool>, Error> {
+        self.shared.enter(|state| {
+            sha1s.iter().map(|sha1| state.scripts.find(sha1.as_ref()).is_some()).collect()
+        })
+    }
+
+    /// Empties the script cache. Prepared scripts stay. As `SCRIPT FLUSH` in Redis 7.0.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_flush(&self) -> Result<(), Error> {
+        self.shared.let_go_dropped()?;
+        self.shared.enter(|state| state.scripts.flush())
+    }
+
+    /// Compiles a script and returns a handle to run it by, without looking it up again.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let add = engine.prepare("return redis.call('INCRBY', KEYS[1], ARGV[1])")?;
+    /// assert_eq!(add.run(&["n"], &["2"])?, Reply::Integer(2));
+    /// assert_eq!(add.run(&["n"], &["3"])?, Reply::Integer(5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Reply`] if it does not compile, or as [`Engine::call`].
+    pub fn prepare(&self, script: impl AsRef<[u8]>) -> Result<Script, Error> {
+        self.shared.let_go_dropped()?;
+        let held = self.shared.enter(|state| {
+            let id = state.scripts.hold(script.as_ref())?;
+            Ok((id, state.scripts.sha(id)))
+        })?;
+        let (id, sha) = held.map_err(|error: CommandError| reply_error(&error))?;
+        Ok(Script { shared: Arc::clone(&self.shared), id, sha })
+    }
+
+    /// Stops the script that is running, if one is. It ends with an error, and under
+    /// [`crate::OnError::Rollback`] leaves no trace. May be called from any thread.
+    pub fn cancel(&self) {
+        self.shared.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes keys past their deadline, for at most about as long as `budget`. Without it such
+    /// keys go when they are next asked for.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        let start = Instant::now();
+        self.shared.enter(|state| {
+            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            Tick { expired, complete }
+        })
+    }
+
+    /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if the engine follows the system's clock or the time would overflow;
+    /// or as [`Engine::call`].
+    pub fn advance_clock(&self, milliseconds: u64) -> Result<i64, Error> {
+        let moved = self.shared.enter(|state| {
+            let now = state.manual_ms?.checked_add(i64::try_from(milliseconds).ok()?)?;
+            state.manual_ms = Some(now);
+            Some(now)
+        })?;
+        let message = "the clock is the system's, or would overflow".to_owned();
+        moved.ok_or(Error::Options { message })
+    }
+
+    /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs
+    /// inside the call that runs the script, and may not call the engine.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn set_log(
+        &self,
+        callback: Option<Box<dyn FnMut(LogLevel, &[u8]) + Send>>,
+    ) -> Result<(), Error> {
+        self.shared.enter(|state| state.scripts.set_log(callback))
+    }
+
+    /// Closes the engine at once, whoever still holds a prepared script of it; their calls are
+    /// [`Error::Closed`] from now on. Dropping the engine does the same.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn close(&self) -> Result<(), Error> {
+        self.shared.close()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A poisoned or busy engine is freed with its last handle.
+        let _ = self.shared.close();
+    }
+}
+
+/// A compiled script, run by handle. It outlives `SCRIPT FLUSH`, and reports
+/// [`Error::Closed`] once its engine is closed.
+#[derive(Debug)]
+pub struct Script {
+    shared: Arc<Shared>,
+    id: ScriptId,
+    sha: Sha1Hex,
+}
+
+impl Script {
+    /// Runs the script as one atomic step.
+    ///
+    /// # Errors
+    /// As [`Engine::eval`].
+    pub fn run<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.reply(Call::Run(self, &slices(keys), &slices(args)))
+    }
+
+    /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn call(
+        &self,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
+        self.shared.call(Call::Run(self, keys, args), reply)
+    }
+
+    /// The script's SHA-1 in 40 hexadecimal digits.
+    pub fn sha1(&self) -> String {
+        hex(&self.sha)
+    }
+
+    /// The protocol the script's engine was opened with.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.options.protocol
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.shared.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A number that tells threads apart: the address of something each has one of.
+fn this_thread() -> usize {
+    thread_local!(static MARK: u8 = const { 0 });
+    MARK.with(|mark| std::ptr::from_ref(mark) as usize)
+}
+
+/// Marks a thread as inside an engine for as long as it lives.
+struct Inside<'a>(&'a AtomicUsize);
+
+impl<'a> Inside<'a> {
+    fn mark(inside: &'a AtomicUsize, thread: usize) -> Self {
+        inside.store(thread, Ordering::Relaxed);
+        Inside(inside)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Takes the lock and works on the place of the state.
+    fn locked<R>(&self, work: impl FnOnce(&mut Option<State>) -> R) -> Result<R, Error> {
+        let thread = this_thread();
+        if self.inside.load(Ordering::Relaxed) == thread {
+            return Err(Error::Reentrant);
+        }
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut state = self.state.lock().map_err(|_| Error::Poisoned)?;
+            let _inside = Inside::mark(&self.inside, thread);
+            Ok(work(&mut state))
+        }))
+        .unwrap_or(Err(Error::Poisoned))
+    }
+
+    /// Takes the lock, tells the keys the time and works on the state.
+    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|place| {
+            let state = place.as_mut().ok_or(Error::Closed)?;
+            state.keys.set_now(state.manual_ms.unwrap_or_else(system_ms));
+            Ok(work(state))
+        })?
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.locked(|place| drop(place.take()))
+    }
+
+    fn let_go_dropped(&self) -> Result<(), Error> {
+        let dropped =
+            std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        self.enter(|state| dropped.into_iter().for_each(|id| state.scripts.let_go(id)))
+    }
+
+    fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+        reply.clear();
+        self.enter(|state| {
+            self.cancel.store(false, Ordering::Relaxed);
+            state.call(call, reply);
+        })
+    }
+
+    /// Makes a call and returns its reply as a tree, or its error as one.
+    fn reply(&self, call: Call<'_>) -> Result<Reply, Error> {
+        let mut reply = ReplyBuf::new();
+        self.call(call, &mut reply)?;
+        match reply.to_reply(self.options.protocol) {
+            Reply::Error(message) => Err(Error::Reply { message }),
+            reply => Ok(reply),
+        }
+    }
+}
+
+impl State {
+    fn call(&mut self, call: Call<'_>, reply: &mut ReplyBuf) {
+        let outcome = match call {
+            Call::Command(argv) => {
+                let State { keys, scripts, .. } = self;
+                let scripts = Some(scripts);
+                dispatch(&mut Context { keys, reply, scripts, caller: Caller::Host }, argv);
+                Ok(())
+            }
+            Call::Eval(source, keys, args) => {
+                self.scripts.load(source).and_then(|id| self.run(id, keys, args, reply))
+            }
+            Call::EvalSha(sha1, keys, args) => {
+                let id = self.scripts.find(sha1).ok_or(CommandError::NoScript);
+                id.and_then(|id| self.run(id, keys, args, reply))
+            }
+            Call::Run(script, keys, args) => self.run(script.id, keys, args, reply),
+        };
+        if let Err(error) = outcome {
+            reply.error(&error);
+        }
+    }
+
+    fn run(
+        &mut self,
+        id: ScriptId,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let input = Input { keys, args, read_only: false };
+        self.scripts.run(id, input, &mut self.keys, reply)
+    }
+}
+
+/// The system's time in milliseconds since 1970.
+fn system_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
+}
+
+fn slices<A: AsRef<[u8]>>(texts: &[A]) -> SmallVec<[&[u8]; 8]> {
+    texts.iter().map(AsRef::as_ref).collect()
+}
+
+fn hex(sha: &Sha1Hex) -> String {
+    String::from_utf8_lossy(sha).into_owned()
+}
+
+fn reply_error(error: &CommandError) -> Error {
+    Error::Reply { message: error.to_string() }
+}

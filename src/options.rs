@@ -1,0 +1,125 @@
+//! What an engine is opened with; each option with its default and its reason.
+
+use crate::error::Error;
+use crate::reply::Protocol;
+use std::time::Duration;
+
+/// What becomes of a script's writes when it ends in an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// They are undone: a script that fails leaves no trace.
+    #[default]
+    Rollback,
+    /// They stay, as in Redis.
+    Keep,
+}
+
+/// What `math.random` does in a script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LuaRandom {
+    /// It is an error that names this option: chance belongs into the arguments.
+    #[default]
+    Denied,
+    /// The same sequence in every run, Redis's own.
+    Seeded,
+}
+
+/// What a script's `false` becomes in the reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LuaFalse {
+    /// Null, as in Redis. A null reply is `false` in Lua, so a missing key stays a null.
+    #[default]
+    Nil,
+    /// Integer 0, the counterpart of `true`, which is always integer 1.
+    Integer,
+}
+
+/// Where the engine takes the time from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The system's clock.
+    #[default]
+    System,
+    /// The host's own: it starts here and moves by [`crate::Engine::advance_clock`] only.
+    Manual {
+        /// Milliseconds since 1970.
+        start_ms: i64,
+    },
+}
+
+/// What an engine is opened with.
+///
+/// ```
+/// use moonkv::{Engine, Options};
+/// use std::time::Duration;
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let mut options = Options::default();
+/// options.script_timeout = Some(Duration::from_millis(20));
+/// let engine = Engine::open(&options)?;
+/// let error = engine.eval("while true do end", &[""; 0], &[""; 0]).unwrap_err();
+/// assert!(error.to_string().contains("time limit of 20 ms"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// What becomes of a failed script's writes; default [`OnError::Rollback`], because half a
+    /// script is what nobody planned for.
+    pub on_error: OnError,
+    /// What `math.random` does; default [`LuaRandom::Denied`], so that a script gives the same
+    /// result wherever it is replayed.
+    pub lua_random: LuaRandom,
+    /// What a script's `false` becomes; default [`LuaFalse::Nil`].
+    pub lua_false: LuaFalse,
+    /// The longest a script may run; default 5 seconds, `None` for no limit.
+    pub script_timeout: Option<Duration>,
+    /// The most memory a script may add to the Lua heap, in bytes; default 256 MiB, `None` for
+    /// no limit. What was not yet collected counts.
+    pub script_memory: Option<usize>,
+    /// The most Lua VM instructions a script may execute, checked every few thousand; default
+    /// `None`. Unlike time the same on every machine.
+    pub script_instructions: Option<u64>,
+    /// Where the time comes from; default [`Clock::System`].
+    pub clock: Clock,
+    /// The shape of replies; default [`Protocol::Resp2`], what a Redis client gets unless it asks
+    /// for more.
+    pub protocol: Protocol,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            on_error: OnError::Rollback,
+            lua_random: LuaRandom::Denied,
+            lua_false: LuaFalse::Nil,
+            script_timeout: Some(Duration::from_millis(5000)),
+            script_memory: Some(256 << 20),
+            script_instructions: None,
+            clock: Clock::System,
+            protocol: Protocol::Resp2,
+        }
+    }
+}
+
+impl Options {
+    /// Redis's own settings: writes before an error stay, `math.random` is seeded.
+    pub fn redis() -> Options {
+        Options { on_error: OnError::Keep, lua_random: LuaRandom::Seeded, ..Options::default() }
+    }
+
+    /// Refuses limits under which no script could run.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |message: &str| Err(Error::Options { message: message.to_owned() });
+        if self.script_timeout.is_some_and(|limit| limit.is_zero()) {
+            return refuse("script_timeout must be longer than nothing, or none");
+        }
+        if self.script_memory.is_some_and(|limit| limit < 64 << 10) {
+            return refuse("script_memory must be at least 65536 bytes, or none");
+        }
+        if self.script_instructions == Some(0) {
+            return refuse("script_instructions must be at least 1, or none");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! The first line of a script that starts with `#!`: its engine and flags, as in Redis 7.0.
+
+use crate::error::CommandError;
+use std::borrow::Cow;
+
+/// What a script says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ScriptFlags {
+    /// It never writes; a write is an error.
+    pub(super) no_writes: bool,
+    /// It has a `#!` line at all: without one, what EVAL_RO may run is decided call by call.
+    pub(super) declared: bool,
+}
+
+/// Flags that are accepted and mean nothing in one process without a memory limit, replicas or
+/// slots.
+const WITHOUT_EFFECT: [&[u8]; 4] =
+    [b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"];
+
+/// Reads the flags of a script and returns them with the part Lua is to compile, from the end of
+/// the first line on so that line numbers stay right.
+pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError> {
+    if !source.starts_with(b"#!") {
+        return Ok((ScriptFlags::default(), source));
+    }
+    let end = source.iter().position(|&b| b == b'\n');
+    let end = end.ok_or(CommandError::text("ERR Invalid script shebang"))?;
+    let (line, body) = source.split_at(end);
+    let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let engine = words.next().unwrap_or_default();
+    if engine != b"#!lua" {
+        return Err(refuse("ERR Unexpected engine in script shebang: ", engine));
+    }
+    let mut flags = ScriptFlags { no_writes: false, declared: true };
+    for option in words {
+        let Some(names) = option.strip_prefix(b"flags=") else {
+            return Err(refuse("ERR Unknown lua shebang option: ", option));
+        };
+        for name in names.split(|&b| b == b',').filter(|name| !name.is_empty()) {
+            match name {
+                b"no-writes" => flags.no_writes = true,
+                name if WITHOUT_EFFECT.contains(&name) => (),
+                name => return Err(refuse("ERR Unexpected flag in script shebang: ", name)),
+            }
+        }
+    }
+    Ok((flags, body))
+}
+
+fn refuse(text: &str, what: &[u8]) -> CommandError {
+    CommandError::Text(Cow::Owned(format!("{text}{}", String::from_utf8_lossy(what))))
+}

@@ -1,0 +1,156 @@
+//! Scripts: compile once, run atomically.
+//!
+//! The story of one run: the script is found in the cache, or compiled and cached; an atomic
+//! section of the keyspace is opened; the VM sets KEYS and ARGV, runs the function under the
+//! limits and turns its result into the reply; on an error the section is rolled back and the
+//! reply is the error, with the script's SHA-1 and the line, as Redis 7.0 words it.
+//!
+//! Everything that touches Lua itself is in `vm/`.
+
+pub(crate) mod cache;
+mod flags;
+pub(crate) mod vm;
+
+pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
+
+use crate::error::CommandError;
+use crate::keyspace::Keyspace;
+use crate::options::{OnError, Options};
+use crate::reply::ReplyBuf;
+use cache::Cache;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use vm::{Failure, Run, Vm};
+
+/// How important a message of `redis.log` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// `redis.LOG_DEBUG`
+    Debug = 0,
+    /// `redis.LOG_VERBOSE`
+    Verbose = 1,
+    /// `redis.LOG_NOTICE`
+    Notice = 2,
+    /// `redis.LOG_WARNING`
+    Warning = 3,
+}
+
+/// Where `redis.log` goes.
+pub(crate) type LogSink = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
+
+/// What a script is run with.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) keys: &'a [&'a [u8]],
+    pub(crate) args: &'a [&'a [u8]],
+    /// Called by one of the `_RO` commands.
+    pub(crate) read_only: bool,
+}
+
+/// The scripts of one engine: the interpreter and the cache.
+pub(crate) struct Scripts {
+    vm: Vm,
+    cache: Cache,
+    on_error: OnError,
+}
+
+impl Scripts {
+    /// Starts an interpreter. `cancel` is what stops a running script from another thread.
+    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Scripts, String> {
+        let vm = Vm::new(options, cancel)?;
+        Ok(Scripts { vm, cache: Cache::default(), on_error: options.on_error })
+    }
+
+    /// Directs `redis.log` to a callback, or nowhere.
+    pub(crate) fn set_log(&mut self, sink: Option<LogSink>) {
+        self.vm.set_log(sink);
+    }
+
+    /// Compiles and caches a script, unless it is cached already.
+    pub(crate) fn load(&mut self, source: &[u8]) -> Result<ScriptId, CommandError> {
+        if let Some(id) = self.cache.find_source(source) {
+            return Ok(id);
+        }
+        let (flags, body) = flags::parse(source)?;
+        let function = self.vm.compile(body)?;
+        Ok(self.cache.insert(source, function, flags))
+    }
+
+    /// The SHA-1 of a script that is cached or held.
+    pub(crate) fn sha(&self, id: ScriptId) -> Sha1Hex {
+        self.cache.get(id).map_or([b'0'; 40], |script| script.sha)
+    }
+
+    /// A cached script by its SHA-1.
+    pub(crate) fn find(&self, sha: &[u8]) -> Option<ScriptId> {
+        self.cache.find_sha(sha)
+    }
+
+    /// Compiles a script, if need be, and keeps it until it is let go, whatever is flushed.
+    pub(crate) fn hold(&mut self, source: &[u8]) -> Result<ScriptId, CommandError> {
+        let id = self.load(source)?;
+        self.cache.hold(id);
+        Ok(id)
+    }
+
+    /// Ends what [`Scripts::hold`] began.
+    pub(crate) fn let_go(&mut self, id: ScriptId) {
+        if let Some(function) = self.cache.let_go(id) {
+            self.vm.release(function);
+        }
+    }
+
+    /// Empties the cache.
+    pub(crate) fn flush(&mut self) {
+        for function in self.cache.flush() {
+            self.vm.release(function);
+        }
+        self.vm.collect();
+    }
+
+    /// Runs a script as one atomic step; the reply is its result or its error.
+    pub(crate) fn run(
+        &mut self,
+        id: ScriptId,
+        input: Input<'_>,
+        keys: &mut Keyspace,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let script = self.cache.get(id).ok_or(CommandError::NoScript)?;
+        let declared = script.flags;
+        if input.read_only && declared.declared && !declared.no_writes {
+            return Err(CommandError::text(
+                "ERR Can not execute a script with write flag using *_ro command.",
+            ));
+        }
+        let (function, sha) = (script.function, script.sha);
+        let mark = reply.mark();
+        if self.on_error == OnError::Rollback {
+            keys.begin();
+        }
+        let read_only = input.read_only || declared.no_writes;
+        let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
+        match outcome {
+            Ok(()) => keys.commit(),
+            Err(failure) => {
+                keys.rollback();
+                reply.truncate(mark);
+                reply.error_text(&failure_text(&failure, &sha));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error as it reaches the caller: its text, the script and the place.
+fn failure_text(failure: &Failure, sha: &Sha1Hex) -> Vec<u8> {
+    let mut text = failure.message.clone();
+    text.extend_from_slice(b" script: ");
+    text.extend_from_slice(sha);
+    if let Some((source, line)) = &failure.place {
+        text.extend_from_slice(b", on ");
+        text.extend_from_slice(source);
+        text.extend_from_slice(format!(":{line}.").as_bytes());
+    }
+    text
+}

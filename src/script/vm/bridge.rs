@@ -1,0 +1,194 @@
+//! What the C functions of one VM share with the Rust side of it.
+//!
+//! A [`Bridge`] is at a stable address, which `redis.*`'s closures carry as their upvalue. During
+//! a run it points to what the run works on; those pointers are set before Lua is entered and
+//! cleared after it is left, so a C function that runs at all may follow them.
+
+use super::Run;
+use crate::command::Command;
+use crate::keyspace::Keyspace;
+use crate::reply::{Protocol, ReplyBuf};
+use crate::script::LogSink;
+use mlua_sys as ffi;
+use std::any::Any;
+use std::os::raw::c_int;
+
+/// Bytes that somebody else keeps alive.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    pub(super) start: *const u8,
+    pub(super) len: usize,
+}
+
+impl Text {
+    pub(super) const NONE: Text = Text { start: std::ptr::null(), len: 0 };
+
+    pub(super) fn of(bytes: &[u8]) -> Text {
+        Text { start: bytes.as_ptr(), len: bytes.len() }
+    }
+}
+
+/// The run that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Current {
+    /// The script, a registry reference.
+    pub(super) function: c_int,
+    pub(super) argv_keys: *const [&'static [u8]],
+    pub(super) argv_args: *const [&'static [u8]],
+    pub(super) keys: *mut Keyspace,
+    pub(super) reply: *mut ReplyBuf,
+    pub(super) read_only: bool,
+    /// What `redis.setresp` chose: the shape of what commands answer to the script.
+    pub(super) protocol: Protocol,
+}
+
+impl Current {
+    pub(super) fn new(function: c_int, run: Run<'_>) -> Current {
+        Current {
+            function,
+            argv_keys: std::ptr::from_ref(run.input.keys) as *const [&'static [u8]],
+            argv_args: std::ptr::from_ref(run.input.args) as *const [&'static [u8]],
+            keys: run.keys,
+            reply: run.reply,
+            read_only: run.read_only,
+            protocol: Protocol::Resp2,
+        }
+    }
+}
+
+/// Registry references made once: functions of the run and strings that conversions need, so
+/// that they are interned once and looked up by pointer.
+pub(super) struct Refs {
+    pub(super) handler: c_int,
+    pub(super) run: c_int,
+    pub(super) keys_name: c_int,
+    pub(super) argv_name: c_int,
+    pub(super) ok: c_int,
+    pub(super) ok_text: c_int,
+    pub(super) err: c_int,
+    pub(super) ignore: c_int,
+    pub(super) double: c_int,
+    pub(super) map: c_int,
+    pub(super) set: c_int,
+    pub(super) big_number: c_int,
+    pub(super) verbatim: c_int,
+    pub(super) format: c_int,
+    pub(super) string: c_int,
+    pub(super) source: c_int,
+    pub(super) line: c_int,
+}
+
+impl Refs {
+    const NONE: Refs = {
+        const NO: c_int = ffi::LUA_NOREF;
+        Refs {
+            handler: NO,
+            run: NO,
+            keys_name: NO,
+            argv_name: NO,
+            ok: NO,
+            ok_text: NO,
+            err: NO,
+            ignore: NO,
+            double: NO,
+            map: NO,
+            set: NO,
+            big_number: NO,
+            verbatim: NO,
+            format: NO,
+            string: NO,
+            source: NO,
+            line: NO,
+        }
+    };
+}
+
+/// Longest command name the name cache keeps.
+const NAME_MOST: usize = 15;
+
+/// A command name as a script wrote it, with its row.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The length, then the bytes; all zero where nothing is known.
+    text: [u8; NAME_MOST + 1],
+    command: Option<&'static Command>,
+}
+
+/// Finds a command by the address of its name's interned string, before any hashing. The text
+/// is compared too, because an address may be used again for another string.
+pub(super) struct Names([Known; Names::SIZE]);
+
+impl Names {
+    const SIZE: usize = 64;
+
+    fn new() -> Names {
+        Names([Known { text: [0; NAME_MOST + 1], command: None }; Names::SIZE])
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, name: &[u8]) -> Option<&'static Command> {
+        let mut text = [0; NAME_MOST + 1];
+        let Some(place) = text.get_mut(1..=name.len()) else { return crate::command::find(name) };
+        place.copy_from_slice(name);
+        text[0] = name.len() as u8;
+        let address = name.as_ptr() as usize;
+        let known = &mut self.0[((address >> 4) ^ (address >> 10)) % Names::SIZE];
+        if known.text == text {
+            return known.command;
+        }
+        let command = crate::command::find(name)?;
+        *known = Known { text, command: Some(command) };
+        Some(command)
+    }
+}
+
+/// What the C functions of one VM share with Rust.
+pub(super) struct Bridge {
+    pub(super) current: Option<Current>,
+    /// What a command answered to the script.
+    pub(super) answer: ReplyBuf,
+    pub(super) names: Names,
+    pub(super) refs: Refs,
+    /// `false` becomes integer 0.
+    pub(super) false_is_zero: bool,
+    pub(super) log: Option<LogSink>,
+    /// A message of `redis.log` while it is put together.
+    pub(super) log_text: Vec<u8>,
+    /// A panic of a command or callback, carried around Lua's frames.
+    pub(super) panic: Option<Box<dyn Any + Send>>,
+    pub(super) to_compile: Text,
+    pub(super) compiled: c_int,
+    /// The real globals table, a registry reference.
+    pub(super) globals: c_int,
+}
+
+// SAFETY: the raw pointers are null or cleared between runs, and a run stays on one thread.
+unsafe impl Send for Bridge {}
+
+impl Bridge {
+    pub(super) fn new(false_is_zero: bool) -> Bridge {
+        Bridge {
+            current: None,
+            answer: ReplyBuf::new(),
+            names: Names::new(),
+            refs: Refs::NONE,
+            false_is_zero,
+            log: None,
+            log_text: Vec::new(),
+            panic: None,
+            to_compile: Text::NONE,
+            compiled: ffi::LUA_NOREF,
+            globals: ffi::LUA_NOREF,
+        }
+    }
+
+    /// The bridge of the C closure that is running.
+    ///
+    /// # Safety
+    /// The running function was made by `api::push_function`.
+    #[inline]
+    pub(super) unsafe fn of_closure(l: *mut ffi::lua_State) -> *mut Bridge {
+        // SAFETY: upvalue 1 is the bridge's address, and the bridge outlives the state's use.
+        unsafe { ffi::lua_touserdata(l, ffi::lua_upvalueindex(1)).cast() }
+    }
+}

@@ -1,0 +1,202 @@
+//! `redis.call` and `redis.pcall`, and the frame of a run.
+
+use super::bridge::{Bridge, Current};
+use super::{api, pull, push};
+use crate::command::{self, Caller, Context};
+use crate::error::CommandError;
+use crate::number::F64Text;
+use mlua_sys as ffi;
+use mlua_sys::lua_State;
+use smallvec::SmallVec;
+use std::os::raw::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Arguments that need no allocation.
+const USUAL_ARGS: usize = 16;
+
+/// What became of a call; plain data, so that Lua may raise after it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The bridge's answer is a reply.
+    Reply,
+    /// The bridge's answer is an error.
+    Error,
+    /// A panic is kept in the bridge.
+    Panic,
+}
+
+/// `redis.call(command, ...)`: an error ends the script.
+pub(super) unsafe extern "C-unwind" fn redis_call(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua with the bridge as upvalue; `perform` returns plain data.
+    unsafe {
+        let bridge = Bridge::of_closure(l);
+        match perform(l, bridge) {
+            Outcome::Reply => push::answer(l, bridge),
+            _ => {
+                push::error_answer(l, bridge);
+                ffi::lua_error(l)
+            }
+        }
+        1
+    }
+}
+
+/// `redis.pcall(command, ...)`: an error is a table with `err`.
+pub(super) unsafe extern "C-unwind" fn redis_pcall(l: *mut lua_State) -> c_int {
+    // SAFETY: as redis_call.
+    unsafe {
+        let bridge = Bridge::of_closure(l);
+        match perform(l, bridge) {
+            Outcome::Reply => push::answer(l, bridge),
+            Outcome::Error => push::error_answer(l, bridge),
+            Outcome::Panic => {
+                push::error_answer(l, bridge);
+                ffi::lua_error(l)
+            }
+        }
+        1
+    }
+}
+
+/// Runs the command that the stack's values name; its answer is in the bridge. Cannot raise.
+///
+/// # Safety
+/// Called from a C function of this bridge during a run.
+#[inline]
+unsafe fn perform(l: *mut lua_State, bridge: *mut Bridge) -> Outcome {
+    // SAFETY: the bridge lives, and only this call uses it until it returns.
+    let bridge = unsafe { &mut *bridge };
+    bridge.answer.clear();
+    // SAFETY: the stack's values stay where they are until the C function returns.
+    let outcome = unsafe { run_command(l, bridge) };
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            bridge.answer.error(&error);
+            Outcome::Error
+        }
+    }
+}
+
+/// # Safety
+/// As [`perform`].
+#[inline]
+unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome, CommandError> {
+    let Some(current) = bridge.current else {
+        return Err(CommandError::text("ERR redis.call/pcall can only be called inside a script"));
+    };
+    let mut numbers = SmallVec::<[F64Text; 4]>::new();
+    let mut argv = SmallVec::<[&[u8]; USUAL_ARGS]>::new();
+    // SAFETY: the caller's promise; the texts outlive argv.
+    unsafe {
+        let argc = ffi::lua_gettop(l);
+        format_numbers(l, argc, &mut numbers)?;
+        collect_args(l, argc, &numbers, &mut argv);
+    }
+    let name = argv.first().ok_or(CommandError::text(
+        "ERR Please specify at least one argument for this redis lib call",
+    ))?;
+    let command = bridge.names.find(name).ok_or(CommandError::ScriptUnknown)?;
+    // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
+    let keys = unsafe { &mut *current.keys };
+    let caller = Caller::Script { read_only: current.read_only };
+    let mut cx = Context { keys, reply: &mut bridge.answer, scripts: None, caller };
+    let run = AssertUnwindSafe(|| command::run(&mut cx, command, &argv));
+    match catch_unwind(run) {
+        Ok(done) => done.map(|()| Outcome::Reply),
+        Err(panic) => {
+            bridge.panic = Some(panic);
+            bridge.answer.clear();
+            bridge.answer.error(&CommandError::text("ERR internal failure"));
+            Ok(Outcome::Panic)
+        }
+    }
+}
+
+/// Writes the arguments that are numbers as Redis does, with 17 digits. Refuses what is neither
+/// a string nor a number.
+///
+/// # Safety
+/// The stack has `argc` values.
+unsafe fn format_numbers(
+    l: *mut lua_State,
+    argc: c_int,
+    numbers: &mut SmallVec<[F64Text; 4]>,
+) -> Result<(), CommandError> {
+    for index in 1..=argc {
+        // SAFETY: the index is on the stack; reading a number changes nothing.
+        match unsafe { ffi::lua_type(l, index) } {
+            ffi::LUA_TSTRING => (),
+            ffi::LUA_TNUMBER => {
+                // SAFETY: the same.
+                numbers.push(F64Text::new(unsafe { ffi::lua_tonumber(l, index) }));
+            }
+            _ => {
+                return Err(CommandError::text(
+                    "ERR Lua redis lib command arguments must be strings or integers",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Collects the arguments in place: strings where Lua has them, numbers as they were written.
+///
+/// # Safety
+/// The stack has `argc` strings and numbers, and stays as it is while `argv` is in use.
+unsafe fn collect_args<'a>(
+    l: *mut lua_State,
+    argc: c_int,
+    numbers: &'a [F64Text],
+    argv: &mut SmallVec<[&'a [u8]; USUAL_ARGS]>,
+) {
+    let mut numbers = numbers.iter();
+    for index in 1..=argc {
+        // SAFETY: the index is on the stack; a string is read where it is, without conversion.
+        let text = unsafe {
+            match ffi::lua_type(l, index) {
+                ffi::LUA_TSTRING => pull::text(l, index),
+                _ => numbers.next().map(F64Text::as_bytes),
+            }
+        };
+        argv.push(text.unwrap_or_default());
+    }
+}
+
+/// The body of a run, under the engine's protected call: sets KEYS and ARGV, calls the script,
+/// turns its result into the reply.
+pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua with the bridge as upvalue, during a run; nothing here owns anything.
+    unsafe {
+        let bridge = Bridge::of_closure(l);
+        let Some(current) = (*bridge).current else { return 0 };
+        let refs = &(*bridge).refs;
+        api::push_ref(l, (*bridge).globals);
+        set_list(l, refs.keys_name, current.argv_keys);
+        set_list(l, refs.argv_name, current.argv_args);
+        api::push_ref(l, current.function);
+        ffi::lua_call(l, 0, 1);
+        let Some(Current { reply, .. }) = (*bridge).current else { return 0 };
+        pull::reply(l, bridge, reply);
+        0
+    }
+}
+
+/// Sets a global of the table on top of the stack to a list of strings.
+///
+/// # Safety
+/// Under a protected call, with the globals table on top; the strings are alive.
+unsafe fn set_list(l: *mut lua_State, name: c_int, texts: *const [&'static [u8]]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let texts = &*texts;
+        api::push_ref(l, name);
+        ffi::lua_createtable(l, texts.len() as c_int, 0);
+        for (index, text) in texts.iter().enumerate() {
+            ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+            ffi::lua_rawseti_(l, -2, index as c_int + 1);
+        }
+        ffi::lua_rawset(l, -3);
+    }
+}

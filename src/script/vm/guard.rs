@@ -1,0 +1,441 @@
+//! What keeps a script within its limits: time, memory, instructions, and the host's wish to stop.
+//!
+//! A limit once passed is *doom*: it is remembered here until the run ends, and everything that
+//! could catch an error (pcall, xpcall, coroutine.resume, coroutine.wrap, load) raises again when it
+//! sees it. A script cannot outlive its doom by catching.
+//!
+//! Doom is found in four places: the count hook, the allocator, C functions that announce long work
+//! ([`Guard::work`]), and each coroutine switch. The raise carries a light userdata and allocates
+//! nothing: the text is made by [`Doom::message`] when Lua is left.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::cell::Cell;
+use std::fmt;
+use std::os::raw::{c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mlua_sys as ffi;
+use mlua_sys::lua_State;
+
+use super::alloc::Heap;
+use super::math::RandomMode;
+use super::sandbox::Fixtures;
+
+/// Instructions between two looks at the limits. Measured on PUC 5.1.5: a standing hook costs an empty
+/// loop 3.5 % at 1,000 and 1 % at 10,000, fib(27) 4 % at either.
+const INTERVAL: u32 = 1_000;
+/// The interval after one that took longer than [`SLOW`]: single instructions (comparing two strings
+/// of 10 MB) may take milliseconds.
+const SHORT_INTERVAL: u32 = 20;
+const SLOW: Duration = Duration::from_millis(10);
+/// A coroutine's first interval under an instruction limit. It is charged when the coroutine is made,
+/// so that coroutines too short for a hook are counted too.
+const FIRST_INTERVAL: u32 = 100;
+/// Units of announced work between two looks at the limits; a unit is some tens of nanoseconds.
+const WORK_INTERVAL: usize = 4_096;
+/// An allocation of this size looks at the clock: it takes longer than the look.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// The limits of one run. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub time: Option<Duration>,
+    pub instructions: Option<u64>,
+    /// Bytes the run may add to what the state holds at its start.
+    pub memory: Option<usize>,
+}
+
+/// Why a run has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doom {
+    Time { limit_ms: u64, elapsed_ms: u64 },
+    /// No limit means the system itself had no memory.
+    Memory { limit_bytes: Option<usize>, held_bytes: usize, asked_bytes: usize },
+    Instructions { limit: u64 },
+    Cancelled,
+}
+
+impl Doom {
+    /// The reply's text. It allocates: call it when no Lua call is under way.
+    pub fn message(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Doom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Doom::Time { limit_ms, elapsed_ms } => write!(
+                f,
+                "ERR script exceeded its time limit of {limit_ms} ms (script_timeout_ms) and was \
+                 stopped after {elapsed_ms} ms"
+            ),
+            Doom::Memory { limit_bytes: Some(limit), held_bytes, asked_bytes } => write!(
+                f,
+                "ERR script exceeded its memory limit of {limit} bytes (script_memory) and was \
+                 stopped: it held {held_bytes} bytes and asked for {asked_bytes} more"
+            ),
+            Doom::Memory { limit_bytes: None, asked_bytes, .. } => write!(
+                f,
+                "ERR script was stopped: the system had no memory left when it asked for \
+                 {asked_bytes} bytes"
+            ),
+            Doom::Instructions { limit } => write!(
+                f,
+                "ERR script exceeded its limit of {limit} instructions (script_instructions) and \
+                 was stopped"
+            ),
+            Doom::Cancelled => f.write_str("ERR script was cancelled by the host"),
+        }
+    }
+}
+
+/// The limits, the memory and the fixtures of one Lua state, at an address that does not change while
+/// the state lives. C closures carry that address as their first upvalue.
+pub struct Guard {
+    heap: Heap,
+    cancel: Arc<AtomicBool>,
+    doom: Cell<Option<Doom>>,
+    running: Cell<bool>,
+    limits: Cell<Limits>,
+    started: Cell<Option<Instant>>,
+    looked: Cell<Option<Instant>>,
+    /// The bytes in use beyond which growth is refused; usize::MAX between runs.
+    ceiling: Cell<usize>,
+    start_bytes: Cell<usize>,
+    collected_bytes: Cell<usize>,
+    instructions: Cell<u64>,
+    worked: Cell<usize>,
+    /// Coroutines resumed within one another.
+    pub(super) depth: Cell<u32>,
+    pub(super) random_mode: Cell<RandomMode>,
+    pub(super) random_state: Cell<u64>,
+    /// The number tostring gave last in this run.
+    pub(super) named: Cell<u64>,
+    pub(super) scratch: Cell<(*mut u8, usize)>,
+    pub(super) fixtures: Fixtures,
+}
+
+impl Guard {
+    /// Other threads set `cancel` to stop the run. Neither `begin` nor `end` touches it: its owner
+    /// clears it.
+    pub fn new(cancel: Arc<AtomicBool>, random_mode: RandomMode) -> Box<Self> {
+        Box::new(Self {
+            heap: Heap::new(),
+            cancel,
+            doom: Cell::new(None),
+            running: Cell::new(false),
+            limits: Cell::new(Limits::default()),
+            started: Cell::new(None),
+            looked: Cell::new(None),
+            ceiling: Cell::new(usize::MAX),
+            start_bytes: Cell::new(0),
+            collected_bytes: Cell::new(0),
+            instructions: Cell::new(0),
+            worked: Cell::new(0),
+            depth: Cell::new(0),
+            random_mode: Cell::new(random_mode),
+            random_state: Cell::new(0),
+            named: Cell::new(0),
+            scratch: Cell::new((ptr::null_mut(), 0)),
+            fixtures: Fixtures::new(),
+        })
+    }
+
+    /// The guard of the C closure that is running.
+    ///
+    /// # Safety
+    /// The running function was made by `sandbox::push_function`.
+    #[inline]
+    pub unsafe fn of_closure<'a>(l: *mut lua_State) -> &'a Guard {
+        // SAFETY: upvalue 1 is the guard's address, and the guard outlives the state.
+        unsafe { &*ffi::lua_touserdata(l, ffi::lua_upvalueindex(1)).cast::<Guard>() }
+    }
+
+    /// The guard of a state, for hooks and readers, which have no upvalues.
+    ///
+    /// # Safety
+    /// The state was made by `sandbox::open`.
+    #[inline]
+    pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Guard {
+        let mut data: *mut c_void = ptr::null_mut();
+        // SAFETY: the allocator's user data is the guard.
+        unsafe {
+            ffi::lua_getallocf(l, &raw mut data);
+            &*data.cast::<Guard>()
+        }
+    }
+
+    pub fn heap(&self) -> &Heap {
+        &self.heap
+    }
+
+    pub fn doom(&self) -> Option<Doom> {
+        self.doom.get()
+    }
+
+    #[inline]
+    pub fn is_doomed(&self) -> bool {
+        self.doom.get().is_some()
+    }
+
+    /// Instructions counted in this run so far; behind by up to an interval.
+    pub fn instructions(&self) -> u64 {
+        self.instructions.get()
+    }
+
+    /// Begins a run on the main state. Allocates nothing and cannot raise.
+    ///
+    /// # Safety
+    /// `l` is the main state of this guard; no run is under way.
+    pub(super) unsafe fn begin(&self, l: *mut lua_State, limits: Limits) {
+        let in_use = self.heap.bytes_in_use();
+        let now = Instant::now();
+        self.doom.set(None);
+        self.limits.set(limits);
+        self.started.set(Some(now));
+        self.looked.set(Some(now));
+        self.start_bytes.set(in_use);
+        self.collected_bytes.set(in_use);
+        self.ceiling.set(limits.memory.map_or(usize::MAX, |allowance| in_use.saturating_add(allowance)));
+        self.instructions.set(0);
+        self.worked.set(0);
+        self.depth.set(0);
+        self.random_state.set(super::math::seeded(0));
+        self.running.set(true);
+        let interval = self.interval() as c_int;
+        // SAFETY: setting a hook allocates nothing.
+        unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, interval) };
+    }
+
+    /// Ends the run and tells what doomed it, if anything did.
+    ///
+    /// # Safety
+    /// `l` is the main state of this guard.
+    pub(super) unsafe fn end(&self, l: *mut lua_State) -> Option<Doom> {
+        self.ceiling.set(usize::MAX);
+        self.limits.set(Limits::default());
+        self.running.set(false);
+        self.drop_scratch();
+        // SAFETY: clearing a hook allocates nothing.
+        unsafe { ffi::lua_sethook(l, None, 0, 0) };
+        self.doom.take()
+    }
+
+    fn interval(&self) -> u32 {
+        let limit = self.limits.get().instructions.unwrap_or(u64::MAX);
+        limit.clamp(1, u64::from(INTERVAL)) as u32
+    }
+
+    /// Remembers the first doom only: what follows is its echo.
+    fn condemn(&self, doom: Doom) {
+        if self.running.get() && !self.is_doomed() {
+            self.doom.set(Some(doom));
+        }
+    }
+
+    /// Looks at the host's wish and the clock. True when the run is doomed.
+    pub fn check(&self) -> bool {
+        if !self.running.get() {
+            return false;
+        }
+        if self.cancel.load(Ordering::Relaxed) {
+            self.condemn(Doom::Cancelled);
+        }
+        if let (Some(limit), Some(started)) = (self.limits.get().time, self.started.get()) {
+            let elapsed = started.elapsed();
+            if elapsed > limit {
+                let (limit_ms, elapsed_ms) = (whole_ms(limit), whole_ms(elapsed));
+                self.condemn(Doom::Time { limit_ms, elapsed_ms });
+            }
+        }
+        self.is_doomed()
+    }
+
+    /// Whether the heap may grow by so many bytes. A refusal dooms the run.
+    #[inline]
+    pub(super) fn permits(&self, growth: usize) -> bool {
+        if self.heap.bytes_in_use().saturating_add(growth) > self.ceiling.get() {
+            self.memory_refused(growth);
+            return false;
+        }
+        growth < LARGE_BYTES || !self.check()
+    }
+
+    /// Notes that the system itself refused memory.
+    #[cold]
+    pub(super) fn system_refused(&self, asked_bytes: usize) {
+        self.condemn(Doom::Memory { limit_bytes: None, held_bytes: self.run_bytes(), asked_bytes });
+    }
+
+    #[cold]
+    fn memory_refused(&self, asked_bytes: usize) {
+        let limit_bytes = self.limits.get().memory;
+        self.condemn(Doom::Memory { limit_bytes, held_bytes: self.run_bytes(), asked_bytes });
+    }
+
+    /// The bytes the run added to the state.
+    fn run_bytes(&self) -> usize {
+        self.heap.bytes_in_use().saturating_sub(self.start_bytes.get())
+    }
+
+    fn count(&self, instructions: u32) {
+        let counted = self.instructions.get().saturating_add(u64::from(instructions));
+        self.instructions.set(counted);
+        if let Some(limit) = self.limits.get().instructions.filter(|limit| counted > *limit) {
+            self.condemn(Doom::Instructions { limit });
+        }
+    }
+
+    /// Announces work of so many units that no hook sees. Raises when the run is doomed.
+    ///
+    /// # Safety
+    /// Called from a C function that owns nothing.
+    #[inline]
+    pub unsafe fn work(&self, l: *mut lua_State, units: usize) {
+        let worked = self.worked.get().saturating_add(units);
+        if worked < WORK_INTERVAL {
+            self.worked.set(worked);
+            return;
+        }
+        self.worked.set(0);
+        if self.check() {
+            // SAFETY: the caller owns nothing.
+            unsafe { self.raise(l) }
+        }
+    }
+
+    /// Raises again in a catcher when the run is doomed.
+    ///
+    /// # Safety
+    /// Called from a C function that owns nothing.
+    #[inline]
+    pub unsafe fn reraise(&self, l: *mut lua_State) {
+        if self.is_doomed() {
+            // SAFETY: the caller owns nothing.
+            unsafe { self.raise(l) }
+        }
+    }
+
+    /// Raises doom: a light userdata, so that nothing is allocated.
+    ///
+    /// # Safety
+    /// Called from a C function or hook that owns nothing, with a free stack slot.
+    pub(super) unsafe fn raise(&self, l: *mut lua_State) -> ! {
+        // SAFETY: the caller's promise.
+        unsafe {
+            ffi::lua_pushlightuserdata(l, ptr::from_ref(self).cast_mut().cast());
+            ffi::lua_error(l)
+        }
+    }
+
+    /// Arranges for a new coroutine's first instructions to be counted.
+    ///
+    /// # Safety
+    /// `thread` is a thread of this guard's state.
+    pub(super) unsafe fn adopt(&self, thread: *mut lua_State) {
+        if self.limits.get().instructions.is_none() {
+            return;
+        }
+        let interval = FIRST_INTERVAL.min(self.interval());
+        self.count(interval);
+        // SAFETY: setting a hook allocates nothing.
+        unsafe { ffi::lua_sethook(thread, Some(on_count), ffi::LUA_MASKCOUNT, interval as c_int) };
+    }
+
+    /// A limit on memory counts garbage. Near the ceiling it is collected, but only when the run has
+    /// grown by an eighth of its allowance since: a script that really holds that much must not pay
+    /// for a collection at every look.
+    ///
+    /// # Safety
+    /// Called from a hook.
+    unsafe fn relieve(&self, l: *mut lua_State) {
+        let Some(allowance) = self.limits.get().memory else { return };
+        let (in_use, ceiling) = (self.heap.bytes_in_use(), self.ceiling.get());
+        let near = in_use > ceiling - allowance.min(ceiling) / 4;
+        if !near || in_use < self.collected_bytes.get().saturating_add(allowance / 8) {
+            return;
+        }
+        // The collector itself may need a little memory, to be had even at the ceiling.
+        self.ceiling.set(usize::MAX);
+        // SAFETY: a hook may collect; no finalizer of a script's exists to run.
+        unsafe { ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0) };
+        self.ceiling.set(ceiling);
+        self.collected_bytes.set(self.heap.bytes_in_use());
+    }
+
+    /// Chooses the next interval. Under an instruction limit it depends on the script alone, so that
+    /// the same script stops at the same place.
+    ///
+    /// # Safety
+    /// Called from a hook with its interval.
+    unsafe fn adapt(&self, l: *mut lua_State, interval: u32) {
+        let mut wanted = self.interval();
+        if self.limits.get().instructions.is_none() {
+            let now = Instant::now();
+            if self.looked.replace(Some(now)).is_some_and(|before| now - before > SLOW) {
+                wanted = SHORT_INTERVAL;
+            }
+        }
+        if wanted != interval {
+            // SAFETY: a hook may set itself anew.
+            unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, wanted as c_int) };
+        }
+    }
+
+    /// Bytes outside of Lua's heap that live until the next call or the end of the run, so that a
+    /// raise in between leaks nothing. Null when the system has none.
+    pub(super) fn take_scratch(&self, size: usize) -> *mut u8 {
+        self.drop_scratch();
+        let Some(layout) = scratch_layout(size) else { return ptr::null_mut() };
+        // SAFETY: the layout's size is above zero.
+        let bytes = unsafe { alloc(layout) };
+        if bytes.is_null() {
+            self.system_refused(size);
+        } else {
+            self.scratch.set((bytes, layout.size()));
+        }
+        bytes
+    }
+
+    pub(super) fn drop_scratch(&self) {
+        let (bytes, size) = self.scratch.replace((ptr::null_mut(), 0));
+        if let (false, Some(layout)) = (bytes.is_null(), scratch_layout(size)) {
+            // SAFETY: made by take_scratch with this layout.
+            unsafe { dealloc(bytes, layout) };
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.drop_scratch();
+    }
+}
+
+/// Scratch bytes are aligned for numbers.
+fn scratch_layout(size: usize) -> Option<Layout> {
+    Layout::from_size_align(size.max(1), align_of::<f64>()).ok()
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The count hook of the main state and of every coroutine.
+unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _event: *mut ffi::lua_Debug) {
+    // SAFETY: Lua calls hooks with a live state and free stack slots; nothing here owns anything.
+    unsafe {
+        let guard = Guard::of_state(l);
+        let interval = ffi::lua_gethookcount(l).unsigned_abs();
+        guard.count(interval);
+        if guard.check() {
+            guard.raise(l);
+        }
+        guard.adapt(l, interval);
+        guard.relieve(l);
+    }
+}

@@ -1,0 +1,191 @@
+//! The Lua VM: the only room that touches Lua's C API.
+//!
+//! `sandbox.rs` opens a state and builds the world scripts see; `guard.rs` and `alloc.rs` keep a
+//! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs` and
+//! `strings.rs` stand in for the library functions that are unsafe, unstoppable or not
+//! deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
+//! `pull.rs` convert replies to Lua values and back. This file ties them to one run.
+//!
+//! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
+//! a C function calls an inner function that does all Rust work and returns plain data, and only
+//! then, owning nothing, pushes results or raises. Whatever takes memory runs under a protected
+//! call.
+
+mod alloc;
+mod api;
+mod base;
+mod bridge;
+mod call;
+mod coroutine;
+mod guard;
+mod load;
+mod locale;
+mod math;
+mod pull;
+mod push;
+mod sandbox;
+#[cfg(test)]
+mod sandbox_tests;
+mod strings;
+mod tables;
+
+use super::{Input, LogSink};
+use crate::error::CommandError;
+use crate::keyspace::Keyspace;
+use crate::options::{LuaFalse, LuaRandom, Options};
+use crate::reply::ReplyBuf;
+use bridge::{Bridge, Current, Text};
+use guard::{Guard, Limits};
+use locale::LocaleGuard;
+use math::RandomMode;
+use mlua_sys as ffi;
+use std::borrow::Cow;
+use std::os::raw::c_int;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A compiled script: its reference in the registry of its VM.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Function(c_int);
+
+/// Everything one run works on.
+pub(crate) struct Run<'a> {
+    pub(crate) input: Input<'a>,
+    /// Writes are errors.
+    pub(crate) read_only: bool,
+    pub(crate) keys: &'a mut Keyspace,
+    pub(crate) reply: &'a mut ReplyBuf,
+}
+
+/// Why a run failed.
+pub(crate) struct Failure {
+    /// The error's text, one or more lines.
+    pub(crate) message: Vec<u8>,
+    /// The chunk and line where it was raised, where that is known.
+    pub(crate) place: Option<(Vec<u8>, i64)>,
+}
+
+/// One Lua state with the sandbox and `redis.*` in it.
+pub(crate) struct Vm {
+    state: sandbox::State,
+    /// At a stable address: C closures carry it.
+    bridge: Box<Bridge>,
+    limits: Limits,
+}
+
+impl Vm {
+    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Vm, String> {
+        let random = match options.lua_random {
+            LuaRandom::Denied => RandomMode::Denied,
+            LuaRandom::Seeded => RandomMode::Seeded,
+        };
+        let state = sandbox::open(Guard::new(cancel, random))?;
+        let mut bridge = Box::new(Bridge::new(options.lua_false == LuaFalse::Integer));
+        api::install(&state, &mut bridge)?;
+        let limits = Limits {
+            time: options.script_timeout,
+            instructions: options.script_instructions,
+            memory: options.script_memory,
+        };
+        Ok(Vm { state, bridge, limits })
+    }
+
+    pub(crate) fn set_log(&mut self, sink: Option<LogSink>) {
+        self.bridge.log = sink;
+    }
+
+    /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.
+    pub(crate) fn compile(&mut self, source: &[u8]) -> Result<Function, CommandError> {
+        self.bridge.to_compile = Text::of(source);
+        self.state.begin(self.limits);
+        // SAFETY: no run is under way; `compile_protected` runs under the protected call that
+        // lua_cpcall makes, and reads the bridge, which outlives it.
+        let status = unsafe {
+            let bridge: *mut Bridge = &raw mut *self.bridge;
+            ffi::lua_cpcall(self.state.raw(), compile_protected, bridge.cast())
+        };
+        let doom = self.state.end();
+        if status == ffi::LUA_OK {
+            return Ok(Function(self.bridge.compiled));
+        }
+        let reason = match doom {
+            Some(doom) => doom.message().into_bytes(),
+            None => self.top_text(),
+        };
+        self.clear_stack();
+        let reason = String::from_utf8_lossy(&reason);
+        Err(CommandError::Text(Cow::Owned(format!(
+            "ERR Error compiling script (new function): {reason}"
+        ))))
+    }
+
+    /// Forgets a compiled script.
+    pub(crate) fn release(&mut self, function: Function) {
+        // SAFETY: the reference is from this state; unref sets existing slots and cannot raise.
+        unsafe { ffi::luaL_unref(self.state.raw(), ffi::LUA_REGISTRYINDEX, function.0) };
+    }
+
+    /// Gives back the memory of what was released.
+    pub(crate) fn collect(&mut self) {
+        // SAFETY: no finalizer exists in this state, so a collection runs no code.
+        unsafe { ffi::lua_gc(self.state.raw(), ffi::LUA_GCCOLLECT, 0) };
+    }
+
+    /// Runs a compiled script; its result is written to the reply.
+    pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
+        let _locale = LocaleGuard::enter();
+        self.bridge.current = Some(Current::new(function.0, run));
+        self.state.begin(self.limits);
+        let l = self.state.raw();
+        // SAFETY: three pushes fit the stack every state starts with, and allocate nothing; the
+        // registry references are live; `call::run_protected` runs under the pcall.
+        let status = unsafe {
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.handler);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.run);
+            ffi::lua_pcall(l, 0, 0, 1)
+        };
+        let doom = self.state.end();
+        self.bridge.current = None;
+        let outcome = match (status, doom) {
+            (ffi::LUA_OK, None) => Ok(()),
+            (_, Some(doom)) => Err(Failure { message: doom.message().into(), place: None }),
+            (_, None) => Err(self.failure()),
+        };
+        self.clear_stack();
+        if let Some(panic) = self.bridge.panic.take() {
+            std::panic::resume_unwind(panic);
+        }
+        outcome
+    }
+
+    fn clear_stack(&mut self) {
+        // SAFETY: shortening the stack raises nothing.
+        unsafe { ffi::lua_settop(self.state.raw(), 0) };
+    }
+
+    /// The error on top of the stack, which the message handler has made a table.
+    fn failure(&self) -> Failure {
+        // SAFETY: a value is on the stack; nothing below allocates in Lua.
+        unsafe { pull::failure(self.state.raw(), &self.bridge) }
+    }
+
+    fn top_text(&self) -> Vec<u8> {
+        // SAFETY: a value is on the stack.
+        unsafe { pull::text(self.state.raw(), -1).unwrap_or_default().to_vec() }
+    }
+}
+
+/// Compiles the bridge's source and keeps the function in the registry.
+unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: lua_cpcall passes the bridge; nothing here owns anything.
+    unsafe {
+        let bridge = ffi::lua_touserdata(l, 1).cast::<Bridge>();
+        let source = (*bridge).to_compile;
+        let name = c"@user_script".as_ptr();
+        if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
+            ffi::lua_error(l);
+        }
+        (*bridge).compiled = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+        0
+    }
+}

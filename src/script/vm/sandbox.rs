@@ -1,0 +1,519 @@
+//! Opens a Lua state and builds the world that scripts see.
+//!
+//! Lua 5.1 has no read-only tables. `_G` and every library that a script sees is an empty *proxy*
+//! whose metatable sends reads to the real table and turns writes into errors. Own versions of
+//! next, rawget, rawset, getmetatable, setmetatable and the table functions know a proxy by the
+//! address of its metatable ([`proxy_at`]); a script can get neither that metatable nor a real table.
+//!
+//! Everything here that takes memory runs under a protected call.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::os::raw::{c_int, c_void};
+use std::ptr::{self, NonNull};
+
+use mlua_sys as ffi;
+use mlua_sys::lua_State;
+
+use super::guard::{Doom, Guard, Limits};
+use super::{alloc, base, coroutine, load, math, strings, tables};
+
+/// Names that the stock base library brings and scripts do not see.
+const REMOVED: [&CStr; 6] =
+    [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
+
+const LIBRARIES: [&CStr; 4] = [c"string", c"table", c"math", c"coroutine"];
+
+type Function = (&'static CStr, ffi::lua_CFunction);
+
+const BASE_FUNCTIONS: [Function; 15] = [
+    (c"__redis__err__handler", base::error_handler),
+    (c"collectgarbage", base::collectgarbage),
+    (c"gcinfo", base::gcinfo),
+    (c"getmetatable", base::getmetatable),
+    (c"load", load::load),
+    (c"loadstring", load::loadstring),
+    (c"next", base::next),
+    (c"pairs", base::pairs),
+    (c"pcall", base::pcall),
+    (c"rawget", base::rawget),
+    (c"rawset", base::rawset),
+    (c"setmetatable", base::setmetatable),
+    (c"tostring", base::tostring),
+    (c"unpack", tables::unpack),
+    (c"xpcall", base::xpcall),
+    // rawequal and ipairs stay stock: a proxy is one object, and a library has no element 1.
+];
+
+const LIBRARY_FUNCTIONS: [(&CStr, Function); 13] = [
+    (c"string", (c"rep", strings::rep)),
+    (c"math", (c"random", math::random)),
+    (c"math", (c"randomseed", math::randomseed)),
+    (c"coroutine", (c"create", coroutine::create)),
+    (c"coroutine", (c"resume", coroutine::resume)),
+    (c"coroutine", (c"wrap", coroutine::wrap)),
+    (c"table", (c"concat", tables::concat)),
+    (c"table", (c"foreach", tables::foreach)),
+    (c"table", (c"foreachi", tables::foreachi)),
+    (c"table", (c"insert", tables::insert)),
+    (c"table", (c"maxn", tables::maxn)),
+    (c"table", (c"remove", tables::remove)),
+    (c"table", (c"sort", tables::sort)),
+];
+
+/// A read-only table as scripts see it.
+#[derive(Clone, Copy)]
+pub(super) struct Proxy {
+    /// The address of the proxy's metatable, by which it is known.
+    metatable: *const c_void,
+    /// The registry reference of the real table.
+    real: c_int,
+    /// The registry reference of what getmetatable shows; LUA_REFNIL shows nil.
+    shown: c_int,
+}
+
+const NO_PROXY: Proxy =
+    Proxy { metatable: ptr::null(), real: ffi::LUA_NOREF, shown: ffi::LUA_REFNIL };
+
+/// More than the project has libraries.
+const MOST_PROXIES: usize = 24;
+
+/// What the sandbox keeps for its own functions: registry references and stock functions.
+pub(super) struct Fixtures {
+    proxies: [Cell<Proxy>; MOST_PROXIES],
+    proxy_count: Cell<usize>,
+    pub(super) globals: Cell<c_int>,
+    /// The function `next`, which pairs gives back.
+    pub(super) next: Cell<c_int>,
+    /// The slot of tostring's table of numbers, and the metatable that table has.
+    pub(super) names: Cell<c_int>,
+    pub(super) weak_keys: Cell<c_int>,
+    pub(super) table: tables::Stock,
+}
+
+impl Fixtures {
+    pub(super) fn new() -> Self {
+        Self {
+            proxies: [const { Cell::new(NO_PROXY) }; MOST_PROXIES],
+            proxy_count: Cell::new(0),
+            globals: Cell::new(ffi::LUA_NOREF),
+            next: Cell::new(ffi::LUA_NOREF),
+            names: Cell::new(ffi::LUA_NOREF),
+            weak_keys: Cell::new(ffi::LUA_NOREF),
+            table: tables::Stock::default(),
+        }
+    }
+
+    #[inline]
+    fn find(&self, metatable: *const c_void) -> Option<Proxy> {
+        self.proxies
+            .iter()
+            .take(self.proxy_count.get())
+            .map(Cell::get)
+            .find(|proxy| proxy.metatable == metatable)
+    }
+
+    fn add(&self, proxy: Proxy) -> bool {
+        let count = self.proxy_count.get();
+        let Some(place) = self.proxies.get(count) else { return false };
+        place.set(proxy);
+        self.proxy_count.set(count + 1);
+        true
+    }
+}
+
+/// An open Lua state with its guard. Dropping it closes the state; no run may be under way.
+pub struct State {
+    l: NonNull<lua_State>,
+    guard: NonNull<Guard>,
+}
+
+// SAFETY: the state and its guard are reached only through this value, one thread at a time; neither
+// depends on the thread it was made on. The one shared part, the cancel flag, is atomic.
+unsafe impl Send for State {}
+
+impl State {
+    pub fn raw(&self) -> *mut lua_State {
+        self.l.as_ptr()
+    }
+
+    pub fn guard(&self) -> &Guard {
+        // SAFETY: the guard lives until drop, and all its fields are cells.
+        unsafe { self.guard.as_ref() }
+    }
+
+    /// Begins a run: limits, clock, counters, random numbers and tostring's numbers start anew.
+    /// Allocates nothing and cannot raise.
+    pub fn begin(&self, limits: Limits) {
+        let (l, guard) = (self.raw(), self.guard());
+        // SAFETY: the state is open; the registry slot exists, so setting it allocates nothing.
+        unsafe {
+            if guard.named.replace(0) != 0 {
+                ffi::lua_pushboolean(l, 0);
+                ffi::lua_rawseti_(l, ffi::LUA_REGISTRYINDEX, guard.fixtures.names.get());
+            }
+            guard.begin(l, limits);
+        }
+    }
+
+    /// Ends the run and tells its doom, which takes precedence over whatever the protected call gave.
+    pub fn end(&self) -> Option<Doom> {
+        // SAFETY: the state is open.
+        unsafe { self.guard().end(self.raw()) }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: both were made by open; the state goes first, its blocks live in the guard.
+        unsafe {
+            ffi::lua_close(self.l.as_ptr());
+            drop(Box::from_raw(self.guard.as_ptr()));
+        }
+    }
+}
+
+/// Opens a state with the sandbox in it; the project's own libraries are added later.
+pub fn open(guard: Box<Guard>) -> Result<State, String> {
+    let guard = Box::into_raw(guard);
+    // SAFETY: the guard has a stable address and outlives the state; lua_cpcall protects the rest.
+    unsafe {
+        let l = ffi::lua_newstate(alloc::allocate, guard.cast());
+        let Some(l) = NonNull::new(l) else {
+            drop(Box::from_raw(guard));
+            return Err("the system has no memory for a Lua state".to_owned());
+        };
+        let state = State { l, guard: NonNull::new_unchecked(guard) };
+        if ffi::lua_cpcall(state.raw(), build, guard.cast()) != ffi::LUA_OK {
+            return Err(top_text(state.raw()));
+        }
+        Ok(state)
+    }
+}
+
+/// # Safety
+/// The state has a value on its stack.
+unsafe fn top_text(l: *mut lua_State) -> String {
+    let mut length = 0;
+    // SAFETY: only a string is read, which allocates nothing in Lua.
+    unsafe {
+        if ffi::lua_type(l, -1) != ffi::LUA_TSTRING {
+            return "the Lua state could not be built".to_owned();
+        }
+        let text = ffi::lua_tolstring(l, -1, &raw mut length).cast::<u8>();
+        String::from_utf8_lossy(std::slice::from_raw_parts(text, length)).into_owned()
+    }
+}
+
+/// The protected part of [`open`].
+unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
+    // SAFETY: called by lua_cpcall with the guard; nothing here owns anything.
+    unsafe {
+        let guard = &*ffi::lua_touserdata(l, 1).cast::<Guard>();
+        ffi::lua_settop(l, 0);
+        ffi::luaopen_base(l);
+        ffi::luaopen_string(l);
+        ffi::luaopen_table(l);
+        ffi::luaopen_math(l);
+        ffi::lua_settop(l, 0);
+        keep_fixtures(l, guard);
+        guard.fixtures.table.keep(l);
+        replace_functions(l, guard);
+        for name in LIBRARIES {
+            push_global(l, guard, name);
+            add_library(l, guard, name);
+        }
+        protect_strings(l, guard);
+        seal_globals(l, guard);
+        0
+    }
+}
+
+/// # Safety
+/// Under a protected call, with the original globals in place.
+unsafe fn keep_fixtures(l: *mut lua_State, guard: &Guard) {
+    let fixtures = &guard.fixtures;
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::lua_pushvalue(l, ffi::LUA_GLOBALSINDEX);
+        fixtures.globals.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+        ffi::lua_pushboolean(l, 0);
+        fixtures.names.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+        ffi::lua_newtable(l);
+        ffi::lua_pushstring_(l, c"k".as_ptr());
+        ffi::lua_setfield(l, -2, c"__mode".as_ptr());
+        fixtures.weak_keys.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+        // Lua makes this text outside of any protected call; kept here it takes no memory then.
+        ffi::lua_pushstring_(l, c"error in error handling".as_ptr());
+        ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+    }
+}
+
+/// # Safety
+/// Under a protected call, with fixtures in place.
+unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for name in REMOVED {
+            ffi::lua_pushnil(l);
+            set_global(l, guard, name);
+        }
+        for (name, function) in BASE_FUNCTIONS {
+            push_function(l, guard, function);
+            set_global(l, guard, name);
+        }
+        for (library, (name, function)) in LIBRARY_FUNCTIONS {
+            set_library_function(l, guard, library, name, function);
+        }
+        push_global(l, guard, c"next");
+        guard.fixtures.next.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+    }
+}
+
+/// Pushes a C closure that finds its guard by [`Guard::of_closure`].
+///
+/// # Safety
+/// Under a protected call.
+pub unsafe fn push_function(l: *mut lua_State, guard: &Guard, function: ffi::lua_CFunction) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::lua_pushlightuserdata(l, ptr::from_ref(guard).cast_mut().cast());
+        ffi::lua_pushcclosure(l, function, 1);
+    }
+}
+
+/// Pops a value and sets it in the real globals table.
+///
+/// # Safety
+/// Under a protected call, with a value on the stack and two free slots.
+pub unsafe fn set_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_globals(l, guard);
+        ffi::lua_pushstring_(l, name.as_ptr());
+        ffi::lua_pushvalue(l, -3);
+        ffi::lua_rawset(l, -3);
+        ffi::lua_settop(l, -3);
+    }
+}
+
+/// Pushes the real globals table. It must never reach a script.
+///
+/// # Safety
+/// A free stack slot. Allocates nothing and cannot raise.
+pub unsafe fn push_globals(l: *mut lua_State, guard: &Guard) {
+    // SAFETY: the reference is live as long as the state.
+    unsafe { ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, guard.fixtures.globals.get()) }
+}
+
+/// Pushes a global as it is in the real table, nil if there is none.
+///
+/// # Safety
+/// Under a protected call, with two free slots.
+unsafe fn push_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_globals(l, guard);
+        ffi::lua_pushstring_(l, name.as_ptr());
+        ffi::lua_rawget_(l, -2);
+        ffi::lua_remove(l, -2);
+    }
+}
+
+/// Puts a function, with the guard as its upvalue, into a library that is there already.
+///
+/// # Safety
+/// Under a protected call; `library` is a table among the real globals.
+pub unsafe fn set_library_function(
+    l: *mut lua_State,
+    guard: &Guard,
+    library: &CStr,
+    name: &CStr,
+    function: ffi::lua_CFunction,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_global(l, guard, library);
+        if push_real(l, guard, -1) {
+            ffi::lua_remove(l, -2);
+        }
+        ffi::lua_pushstring_(l, name.as_ptr());
+        push_function(l, guard, function);
+        ffi::lua_rawset(l, -3);
+        ffi::lua_settop(l, -2);
+    }
+}
+
+/// Pops a table and installs it as a read-only global.
+///
+/// # Safety
+/// Under a protected call, with the table on the stack.
+pub unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_proxy(l, guard, ffi::LUA_REFNIL);
+        set_global(l, guard, name);
+    }
+}
+
+/// Replaces the table on the stack by a proxy for it.
+///
+/// # Safety
+/// Under a protected call, with the table on the stack.
+unsafe fn push_proxy(l: *mut lua_State, guard: &Guard, shown: c_int) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::lua_createtable(l, 0, 0);
+        ffi::lua_createtable(l, 0, 2);
+        ffi::lua_pushvalue(l, -3);
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        ffi::lua_pushcclosure(l, refuse_write, 0);
+        ffi::lua_setfield(l, -2, c"__newindex".as_ptr());
+        let metatable = ffi::lua_topointer(l, -1);
+        ffi::lua_setmetatable(l, -2);
+        ffi::lua_insert(l, -2);
+        let real = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+        if !guard.fixtures.add(Proxy { metatable, real, shown }) {
+            ffi::luaL_error(l, c"too many read-only tables".as_ptr());
+        }
+    }
+}
+
+/// The proxy at a stack index, if the value there is one. Costs ordinary tables one look.
+///
+/// # Safety
+/// A free stack slot. Allocates nothing and cannot raise.
+#[inline]
+pub(super) unsafe fn proxy_at(l: *mut lua_State, guard: &Guard, index: c_int) -> Option<Proxy> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if ffi::lua_getmetatable(l, index) == 0 {
+            return None;
+        }
+        let metatable = ffi::lua_topointer(l, -1);
+        ffi::lua_settop(l, -2);
+        guard.fixtures.find(metatable)
+    }
+}
+
+/// Whether the value at an index is a read-only table.
+///
+/// # Safety
+/// A free stack slot. Allocates nothing and cannot raise.
+pub unsafe fn is_read_only(l: *mut lua_State, guard: &Guard, index: c_int) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { proxy_at(l, guard, index).is_some() }
+}
+
+/// Pushes the real table behind a proxy; pushes nothing and gives false for any other value. The
+/// real table must never reach a script.
+///
+/// # Safety
+/// A free stack slot. Allocates nothing and cannot raise.
+pub unsafe fn push_real(l: *mut lua_State, guard: &Guard, index: c_int) -> bool {
+    // SAFETY: the caller's promise; the reference is live as long as the state.
+    unsafe {
+        let Some(proxy) = proxy_at(l, guard, index) else { return false };
+        ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, proxy.real);
+        true
+    }
+}
+
+/// Pushes what getmetatable shows for a proxy.
+///
+/// # Safety
+/// A free stack slot.
+pub(super) unsafe fn push_shown(l: *mut lua_State, proxy: Proxy) {
+    // SAFETY: the reference is live as long as the state; LUA_REFNIL gives nil.
+    unsafe {
+        match proxy.shown {
+            ffi::LUA_REFNIL => ffi::lua_pushnil(l),
+            shown => ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, shown),
+        }
+    }
+}
+
+/// Raises for library functions that would write to a proxy: the text has no position then
+/// (reference: sandbox-033), as the raise is not made by a Lua function.
+///
+/// # Safety
+/// Called from a C function that owns nothing.
+pub(super) unsafe fn refuse_proxy(l: *mut lua_State, guard: &Guard, index: c_int) {
+    // SAFETY: the caller owns nothing.
+    unsafe {
+        if proxy_at(l, guard, index).is_some() {
+            ffi::lua_pushstring_(l, READ_ONLY.as_ptr());
+            ffi::lua_error(l);
+        }
+    }
+}
+
+const READ_ONLY: &CStr = c"Attempt to modify a readonly table";
+
+/// `__newindex` of every proxy.
+unsafe extern "C-unwind" fn refuse_write(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua; nothing here owns anything.
+    unsafe { ffi::luaL_error(l, READ_ONLY.as_ptr()) }
+}
+
+/// `__index` of the real globals table: the name is in neither table.
+unsafe extern "C-unwind" fn refuse_global(l: *mut lua_State) -> c_int {
+    let text = c"Script attempted to access nonexistent global variable '%s'";
+    // SAFETY: called by Lua; nothing here owns anything. A key that is not text shows its type.
+    unsafe {
+        let mut name = ffi::lua_tolstring(l, 2, ptr::null_mut());
+        if name.is_null() {
+            name = ffi::lua_typename(l, ffi::lua_type(l, 2));
+        }
+        ffi::luaL_error(l, text.as_ptr(), name)
+    }
+}
+
+/// Strings keep their real metatable, so that method calls stay as fast as stock. getmetatable shows
+/// a read-only table instead, whose `__index` is the read-only string library.
+///
+/// # Safety
+/// Under a protected call, after the libraries became proxies.
+unsafe fn protect_strings(l: *mut lua_State, guard: &Guard) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::lua_pushstring_(l, c"".as_ptr());
+        ffi::lua_getmetatable(l, -1);
+        ffi::lua_createtable(l, 0, 1);
+        push_global(l, guard, c"string");
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        push_proxy(l, guard, ffi::LUA_REFNIL);
+        ffi::lua_setfield(l, -2, c"__metatable".as_ptr());
+        ffi::lua_settop(l, -3);
+    }
+}
+
+/// Makes the globals read-only: what is loaded from now on sees the proxy.
+///
+/// # Safety
+/// Under a protected call, as the last step of building.
+unsafe fn seal_globals(l: *mut lua_State, guard: &Guard) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // What getmetatable(_G) shows: a read-only table with the function that refuses names.
+        ffi::lua_createtable(l, 0, 1);
+        ffi::lua_pushcclosure(l, refuse_global, 0);
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        push_proxy(l, guard, ffi::LUA_REFNIL);
+        let shown = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+
+        push_globals(l, guard);
+        ffi::lua_createtable(l, 0, 1);
+        ffi::lua_pushcclosure(l, refuse_global, 0);
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        ffi::lua_setmetatable(l, -2);
+        push_proxy(l, guard, shown);
+        ffi::lua_pushvalue(l, -1);
+        set_global(l, guard, c"_G");
+        ffi::lua_replace(l, ffi::LUA_GLOBALSINDEX);
+    }
+}
+
+#[cfg(test)]
+#[path = "sandbox_tests.rs"]
+pub(crate) mod tests;
