@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::scan::reply_scan;
+use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
@@ -201,8 +201,12 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn hscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
-    let scan = super::scan::Scan::parse(&mut args, false)?;
+    let mut scan = Scan::parse_cursor(&mut args)?;
     let hash = cx.keys.read::<Hash>(key)?;
+    // The options for a key that does not exist are never read.
+    if hash.is_some() {
+        scan.parse_options(&mut args, false)?;
+    }
     reply_scan(cx.reply, &scan, 2, |cursor, found| match hash {
         Some(hash) => hash.scan(cursor, &mut |field, value| {
             found(&[field, value]);

@@ -91,27 +91,28 @@ pub(crate) fn run(
     command: &'static Command,
     argv: &[&[u8]],
 ) -> Result<(), CommandError> {
-    let command = resolve(command, argv, cx.caller)?;
+    let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
-    let words = if command.is_subcommand() { 2 } else { 1 };
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }
 
-/// The row that a call means: the command's own, or that of the subcommand it names.
+/// The row that a call means, the command's own or that of the subcommand it names, and how many
+/// words its name takes.
 #[inline]
 fn resolve(
     command: &'static Command,
     argv: &[&[u8]],
     caller: Caller,
-) -> Result<&'static Command, CommandError> {
+) -> Result<(&'static Command, usize), CommandError> {
     if command.subcommands.is_empty() {
-        return Ok(command);
+        return Ok((command, 1));
     }
-    let Some(name) = argv.get(1) else { return Ok(command) };
+    let Some(name) = argv.get(1) else { return Ok((command, 1)) };
     let named = |c: &&Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
-    command.subcommands.iter().find(named).ok_or_else(|| match caller {
+    let found = command.subcommands.iter().find(named).map(|found| (found, 2));
+    found.ok_or_else(|| match caller {
         Caller::Host => CommandError::unknown_subcommand(command.name, name),
         Caller::Script { .. } => CommandError::ScriptUnknown,
     })
@@ -142,9 +143,5 @@ impl Command {
     /// The name without its container's.
     pub(crate) fn own_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
-    }
-
-    fn is_subcommand(&self) -> bool {
-        self.name.contains('|')
     }
 }

@@ -8,7 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
-use crate::number::{F64Text, parse_f64};
+use crate::number::{F64Text, IntText, parse_f64};
 use crate::reply::ReplyBuf;
 use crate::value::zset::ZSet;
 use smallvec::SmallVec;
@@ -522,9 +522,20 @@ fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     reply_scan(cx.reply, &scan, 2, |cursor, found| match zset {
         Some(zset) => zset.scan(cursor, &mut |member, score| {
-            found(&[member, F64Text::new(score).as_bytes()]);
+            match integer_in_packed(zset, score) {
+                Some(integer) => found(&[member, IntText::new(integer).as_bytes()]),
+                None => found(&[member, F64Text::new(score).as_bytes()]),
+            }
         }),
         None => 0,
     });
     Ok(())
+}
+
+/// The scores of a small set that Redis keeps as integers. ZSCAN shows a score as it is kept, so
+/// these never have an exponent.
+fn integer_in_packed(zset: &ZSet, score: f64) -> Option<i64> {
+    const MOST: f64 = (1_u64 << 62) as f64;
+    let kept_so = zset.is_packed() && score.abs() <= MOST && score.fract() == 0.0;
+    kept_so.then_some(score as i64)
 }

@@ -13,6 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Arguments that need no allocation.
 const USUAL_ARGS: usize = 16;
+/// Numbers among them that need none.
+const USUAL_NUMBERS: usize = 4;
 
 /// What became of a call; plain data, so that Lua may raise after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,13 +87,16 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let Some(current) = bridge.current else {
         return Err(CommandError::text("ERR redis.call/pcall can only be called inside a script"));
     };
-    let mut numbers = SmallVec::<[F64Text; 4]>::new();
+    // SAFETY: the caller's promise.
+    let argc = unsafe { ffi::lua_gettop(l) };
+    let mut numbers = SmallVec::<[F64Text; USUAL_NUMBERS]>::new();
     let mut argv = SmallVec::<[&[u8]; USUAL_ARGS]>::new();
     // SAFETY: the caller's promise; the texts outlive argv.
     unsafe {
-        let argc = ffi::lua_gettop(l);
-        format_numbers(l, argc, &mut numbers)?;
-        collect_args(l, argc, &numbers, &mut argv);
+        collect_strings(l, argc, &mut argv, &mut numbers)?;
+        if !numbers.is_empty() {
+            place_numbers(l, argc, &mut argv, &numbers);
+        }
     }
     let name = argv.first().ok_or(CommandError::text(
         "ERR Please specify at least one argument for this redis lib call",
@@ -113,54 +118,56 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     }
 }
 
-/// Writes the arguments that are numbers as Redis does, with 17 digits. Refuses what is neither
-/// a string nor a number.
+/// Collects the arguments in place, strings where Lua has them. Numbers are written as Redis
+/// does, with 17 digits, and leave their places in `argv` empty.
 ///
 /// # Safety
-/// The stack has `argc` values.
-unsafe fn format_numbers(
+/// The stack has `argc` values and stays as it is while `argv` is in use.
+#[inline]
+unsafe fn collect_strings<'a>(
     l: *mut lua_State,
     argc: c_int,
-    numbers: &mut SmallVec<[F64Text; 4]>,
+    argv: &mut SmallVec<[&'a [u8]; USUAL_ARGS]>,
+    numbers: &mut SmallVec<[F64Text; USUAL_NUMBERS]>,
 ) -> Result<(), CommandError> {
     for index in 1..=argc {
-        // SAFETY: the index is on the stack; reading a number changes nothing.
-        match unsafe { ffi::lua_type(l, index) } {
-            ffi::LUA_TSTRING => (),
-            ffi::LUA_TNUMBER => {
-                // SAFETY: the same.
-                numbers.push(F64Text::new(unsafe { ffi::lua_tonumber(l, index) }));
-            }
-            _ => {
-                return Err(CommandError::text(
-                    "ERR Lua redis lib command arguments must be strings or integers",
-                ));
+        // SAFETY: the index is on the stack; neither reading converts the value.
+        unsafe {
+            match ffi::lua_type(l, index) {
+                ffi::LUA_TSTRING => argv.push(pull::string(l, index)),
+                ffi::LUA_TNUMBER => {
+                    numbers.push(F64Text::new(ffi::lua_tonumber(l, index)));
+                    argv.push(b"");
+                }
+                _ => {
+                    return Err(CommandError::text(
+                        "ERR Lua redis lib command arguments must be strings or integers",
+                    ));
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Collects the arguments in place: strings where Lua has them, numbers as they were written.
+/// Fills the places that [`collect_strings`] left empty.
 ///
 /// # Safety
-/// The stack has `argc` strings and numbers, and stays as it is while `argv` is in use.
-unsafe fn collect_args<'a>(
+/// As there.
+unsafe fn place_numbers<'a>(
     l: *mut lua_State,
     argc: c_int,
-    numbers: &'a [F64Text],
     argv: &mut SmallVec<[&'a [u8]; USUAL_ARGS]>,
+    numbers: &'a [F64Text],
 ) {
     let mut numbers = numbers.iter();
-    for index in 1..=argc {
-        // SAFETY: the index is on the stack; a string is read where it is, without conversion.
-        let text = unsafe {
-            match ffi::lua_type(l, index) {
-                ffi::LUA_TSTRING => pull::text(l, index),
-                _ => numbers.next().map(F64Text::as_bytes),
-            }
-        };
-        argv.push(text.unwrap_or_default());
+    for (index, place) in (1..=argc).zip(argv.iter_mut()) {
+        // SAFETY: the index is on the stack.
+        if unsafe { ffi::lua_type(l, index) } == ffi::LUA_TNUMBER
+            && let Some(number) = numbers.next()
+        {
+            *place = number.as_bytes();
+        }
     }
 }
 

@@ -17,14 +17,21 @@ const DEPTH_MOST: usize = 1000;
 /// The index is on the stack; the bytes are good while the value stays there.
 #[inline]
 pub(super) unsafe fn text<'a>(l: *mut lua_State, index: i32) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    unsafe { (ffi::lua_type(l, index) == ffi::LUA_TSTRING).then(|| string(l, index)) }
+}
+
+/// The bytes of what is known to be a string.
+///
+/// # Safety
+/// The value at the index is a string, and stays there while the bytes are used.
+#[inline]
+pub(super) unsafe fn string<'a>(l: *mut lua_State, index: i32) -> &'a [u8] {
     let mut len = 0;
     // SAFETY: reading a string that is one converts and allocates nothing.
     unsafe {
-        if ffi::lua_type(l, index) != ffi::LUA_TSTRING {
-            return None;
-        }
         let start = ffi::lua_tolstring(l, index, &raw mut len);
-        Some(std::slice::from_raw_parts(start.cast(), len))
+        std::slice::from_raw_parts(start.cast(), len)
     }
 }
 
