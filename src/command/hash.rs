@@ -183,6 +183,9 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let delta = LongDouble::parse(args.next()?).ok_or(CommandError::NotFloat)?;
+    if delta.is_nan() || delta.is_infinite() {
+        return Err(CommandError::text("ERR value is NaN or Infinity"));
+    }
     let text = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
         let sum = match hash.get(field) {
             Some(text) => LongDouble::parse(text).ok_or(CommandError::HashNotFloat)?.add(delta),

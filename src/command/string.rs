@@ -17,6 +17,7 @@ const ADD_FAST: Flags = ADD.and(Flags::FAST);
 /// The most bytes a string may have, `proto-max-bulk-len`.
 const STRING_MOST: i64 = 512 << 20;
 
+#[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
 const fn row(
     name: &'static str,
     arity: Arity,
@@ -109,7 +110,6 @@ fn get(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 enum Deadline {
     Unsaid,
     Keep,
-    Persist,
     At(i64),
 }
 
@@ -153,7 +153,7 @@ fn put_until(cx: &mut Context<'_>, slot: Slot, key: &[u8], value: &[u8], deadlin
     let at = match deadline {
         Deadline::At(at) => at,
         Deadline::Keep => cx.keys.deadline_at(slot),
-        Deadline::Unsaid | Deadline::Persist => NEVER,
+        Deadline::Unsaid => NEVER,
     };
     cx.keys.put(slot, key, content(value), at);
 }
@@ -162,19 +162,20 @@ fn set_options(cx: &Context<'_>, mut args: Args<'_>) -> Result<SetOptions, Comma
     let mut options =
         SetOptions { deadline: Deadline::Unsaid, if_absent: false, if_present: false, get: false };
     let mut expire = None;
-    while !args.is_empty() {
-        if args.take_word("nx") && !options.if_present {
+    while let Some(word) = args.maybe_next() {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        if is("nx") && !options.if_present {
             options.if_absent = true;
-        } else if args.take_word("xx") && !options.if_absent {
+        } else if is("xx") && !options.if_absent {
             options.if_present = true;
-        } else if args.take_word("get") {
+        } else if is("get") {
             options.get = true;
-        } else if options.deadline != Deadline::Unsaid || expire.is_some() {
-            return Err(CommandError::Syntax);
-        } else if args.take_word("keepttl") {
+        } else if is("keepttl") && expire.is_none() {
             options.deadline = Deadline::Keep;
+        } else if options.deadline == Deadline::Unsaid {
+            expire = Some(expire_option(word, &mut args, expire)?);
         } else {
-            expire = Some(expire_option(&mut args)?);
+            return Err(CommandError::Syntax);
         }
     }
     if let Some((unit, text)) = expire {
@@ -183,11 +184,18 @@ fn set_options(cx: &Context<'_>, mut args: Args<'_>) -> Result<SetOptions, Comma
     Ok(options)
 }
 
-/// One of EX, PX, EXAT and PXAT with its value, which is read once all options are known.
-fn expire_option<'a>(args: &mut Args<'a>) -> Result<(Unit, &'a [u8]), CommandError> {
-    let word = args.next()?;
+/// One of EX, PX, EXAT and PXAT with its value, which is read once all options are known. The
+/// same one may come again, with another value; another one may not.
+fn expire_option<'a>(
+    word: &[u8],
+    args: &mut Args<'a>,
+    earlier: Option<(Unit, &[u8])>,
+) -> Result<(Unit, &'a [u8]), CommandError> {
     let unit = Unit::from_option(word).ok_or(CommandError::Syntax)?;
-    Ok((unit, args.next()?))
+    match earlier {
+        Some((other, _)) if other != unit => Err(CommandError::Syntax),
+        _ => Ok((unit, args.next()?)),
+    }
 }
 
 fn setnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -260,12 +268,16 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn getex_deadline<'a>(args: &mut Args<'a>) -> Result<Option<(Unit, &'a [u8])>, CommandError> {
-    if args.is_empty() {
-        return Ok(None);
+    let mut chosen: Option<(Unit, &[u8])> = None;
+    while let Some(word) = args.maybe_next() {
+        chosen = match chosen {
+            None | Some((Unit::Persist, _)) if word.eq_ignore_ascii_case(b"persist") => {
+                Some((Unit::Persist, b""))
+            }
+            earlier => Some(expire_option(word, args, earlier)?),
+        };
     }
-    let chosen =
-        if args.take_word("persist") { (Unit::Persist, &b""[..]) } else { expire_option(args)? };
-    if args.is_empty() { Ok(Some(chosen)) } else { Err(CommandError::Syntax) }
+    Ok(chosen)
 }
 
 fn mget(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -42,12 +42,13 @@ impl Keyspace {
 
     /// Moves what one key holds to another, with its deadline; what the other held is gone.
     pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) {
+        // The target first: if it has expired it is removed here, which may move what else there is.
+        let old = self.slot(to);
         let slot = self.slot(from);
         let Some(at) = slot.at else { return };
         if from == to {
             return;
         }
-        let old = self.slot(to);
         let at = if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
         let Some(at) = at else { return };
         let mut entry = self.table.remove(at);

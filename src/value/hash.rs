@@ -143,8 +143,10 @@ impl Hash {
             Hash::Packed(packed) => {
                 let Some(found) = find_packed(packed, field) else { return false };
                 removed(found.index, packed.at(found.value));
-                packed.remove(found.value);
-                packed.remove(found.field);
+                // The first removal may move what is left; it tells where the value is now.
+                if let Some(value) = packed.remove(found.field) {
+                    packed.remove(value);
+                }
                 true
             }
             Hash::Table(table) => {

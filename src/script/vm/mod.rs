@@ -24,8 +24,6 @@ mod math;
 mod pull;
 mod push;
 mod sandbox;
-#[cfg(test)]
-mod sandbox_tests;
 mod strings;
 mod tables;
 

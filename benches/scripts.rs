@@ -1,0 +1,207 @@
+//! What does a script cost? Per `redis.call` inside a script, and per whole run from the host,
+//! beside the bare limit (a raw C function with one hash-table access in the same Lua) and beside
+//! a real redis-server doing the same script. One run, so that the ratios hold; best of five.
+//!
+//! `cargo bench --bench scripts`
+
+mod bare;
+mod peer;
+
+use bare::Bare;
+use moonkv::{Call, Engine, ReplyBuf};
+use peer::{Peer, encode};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Calls in one script.
+const CALLS: u32 = 300_000;
+/// Whole runs in one measurement.
+const RUNS: u32 = 200_000;
+const ROUNDS: usize = 5;
+
+/// Name, what one call looks like, and what must have been done before.
+const CALLS_MEASURED: [(&str, &str, &str); 8] = [
+    ("GET", "c('GET', k)", "redis.call('SET', KEYS[1], 'value')"),
+    ("SET", "c('SET', k, 'value')", ""),
+    ("INCR", "c('INCR', k)", ""),
+    ("HSET", "c('HSET', k, 'field', 'value')", ""),
+    ("HGET", "c('HGET', k, 'field')", "redis.call('HSET', KEYS[1], 'field', 'value')"),
+    ("LPUSH", "c('LPUSH', k, 'value')", ""),
+    ("RPOP", "c('RPOP', k)", "for i = 1, CALLS do redis.call('LPUSH', KEYS[1], 'value') end"),
+    ("ZADD", "c('ZADD', k, '1', 'member')", ""),
+];
+
+const ONE_LINE: &str = "return redis.call('INCR', KEYS[1])";
+
+fn main() {
+    // Under `cargo test` benches are only built, and run with this flag.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let mut peer = Peer::start();
+    if peer.is_none() {
+        println!("redis-server is not installed: its columns are missing");
+    }
+    in_script(&mut peer);
+    whole_runs(&mut peer);
+}
+
+/// The best of several measurements, in nanoseconds per unit.
+fn best(units: u32, mut work: impl FnMut() -> Duration) -> f64 {
+    let times = (0..ROUNDS).map(|_| work());
+    times.min().unwrap_or_default().as_nanos() as f64 / f64::from(units)
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn in_script(peer: &mut Option<Peer>) {
+    println!("One call inside a script, ns (the loop around it included)");
+    println!(
+        "{:8}{:>9}{:>9}{:>9}{:>12}{:>12}{:>9}",
+        "", "moonkv", "bare", "redis", "moonkv/bare", "redis/moonkv", "rollback"
+    );
+    for (name, call, before) in CALLS_MEASURED {
+        let before = before.replace("CALLS", &CALLS.to_string());
+        let keep = Engine::open(&moonkv::Options::redis()).expect("an engine opens");
+        let rollback = Engine::new().expect("an engine opens");
+        let ours = best(CALLS, || engine_loop(&keep, call, &before));
+        let undoable = best(CALLS, || engine_loop(&rollback, call, &before));
+        let bare = best(CALLS, || Bare::new().run_loop(call, CALLS));
+        let theirs = peer.as_mut().map(|peer| best(CALLS, || peer_loop(peer, call, &before)));
+        let theirs = theirs.unwrap_or(f64::NAN);
+        println!(
+            "{name:8}{ours:>9.0}{bare:>9.0}{theirs:>9.0}{:>12.2}{:>12.2}{undoable:>9.0}",
+            ours / bare,
+            theirs / ours
+        );
+    }
+    println!("moonkv: on_error=keep, as redis-server; rollback: the default, every change undoable\n");
+}
+
+/// The measured script: setting up is a script of its own.
+fn looped(call: &str) -> String {
+    format!("local c, k = redis.call, KEYS[1] for i = 1, {CALLS} do {call} end")
+}
+
+fn engine_loop(engine: &Engine, call: &str, before: &str) -> Duration {
+    engine.command(&["FLUSHALL"]).expect("FLUSHALL works");
+    engine.eval(before, &["key"], &[""; 0]).expect("the script works");
+    let script = looped(call);
+    timed(|| {
+        engine.eval(&script, &["key"], &[""; 0]).expect("the script works");
+    })
+}
+
+fn peer_loop(peer: &mut Peer, call: &str, before: &str) -> Duration {
+    peer.command(&[b"FLUSHALL"]);
+    peer.command(&[b"EVAL", before.as_bytes(), b"1", b"key"]);
+    let request = encode(&[b"EVAL", looped(call).as_bytes(), b"1", b"key"]);
+    timed(|| {
+        peer.round_trip(&request);
+    })
+}
+
+fn whole_runs(peer: &mut Option<Peer>) {
+    println!("One whole run of `{ONE_LINE}`, ns");
+    let bare = best(RUNS, || Bare::new().run_whole(ONE_LINE, RUNS));
+    let row = |name: &str, ns: f64| println!("{name:44}{ns:>9.0}{:>9.2} x bare", ns / bare);
+    row("bare limit (KEYS, ARGV, pcall, result)", bare);
+    let engine = Engine::new().expect("an engine opens");
+    let script = engine.prepare(ONE_LINE).expect("the script compiles");
+    let mut reply = ReplyBuf::new();
+    let prepared = best(RUNS, || {
+        timed(|| {
+            for _ in 0..RUNS {
+                script.call(&[b"key"], &[], &mut reply).expect("the run works");
+            }
+        })
+    });
+    row("Rust, prepared, buffer reused", prepared);
+    row("Rust, eval", best(RUNS, || rust_eval(&engine)));
+    let in_c = c_runs();
+    match in_c {
+        Some((prepared, eval)) => {
+            row("C, prepared", prepared);
+            row("C, eval", eval);
+        }
+        None => println!("C: skipped, no C compiler or no shared library"),
+    }
+    match python_runs() {
+        Some((prepared, eval)) => {
+            row("Python, prepared", prepared);
+            row("Python, eval", eval);
+        }
+        None => println!("Python: skipped, the module is not installed for python3"),
+    }
+    if let Some(peer) = peer {
+        let trip = peer_trip(peer);
+        row("redis-server, EVALSHA over a Unix socket", trip);
+        let ours = in_c.map_or(prepared, |(prepared, _)| prepared);
+        println!("redis-server / moonkv prepared: {:.0}", trip / ours);
+    }
+}
+
+fn rust_eval(engine: &Engine) -> Duration {
+    let mut reply = ReplyBuf::new();
+    timed(|| {
+        for _ in 0..RUNS {
+            let call = Call::Eval(ONE_LINE.as_bytes(), &[b"key"], &[]);
+            engine.call(call, &mut reply).expect("the run works");
+        }
+    })
+}
+
+fn peer_trip(peer: &mut Peer) -> f64 {
+    peer.command(&[b"FLUSHALL"]);
+    let loaded = peer.command(&[b"SCRIPT", b"LOAD", ONE_LINE.as_bytes()]);
+    let sha = loaded.lines().nth(1).expect("SCRIPT LOAD answers with a SHA-1");
+    let request = encode(&[b"EVALSHA", sha.as_bytes(), b"1", b"key"]);
+    let trips = RUNS / 20;
+    best(trips, || {
+        timed(|| {
+            for _ in 0..trips {
+                peer.round_trip(&request);
+            }
+        })
+    })
+}
+
+/// Builds and runs `whole_runs.c` against the shared library of this profile.
+fn c_runs() -> Option<(f64, f64)> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let library = std::env::current_exe().ok()?.parent()?.parent()?.to_path_buf();
+    let program = std::env::temp_dir().join(format!("moonkv-whole-runs-{}", std::process::id()));
+    let built = Command::new("cc")
+        .args(["-O2", "-o"])
+        .arg(&program)
+        .arg(format!("{root}/benches/whole_runs.c"))
+        .arg(format!("-I{root}/include"))
+        .arg(format!("-L{}", library.display()))
+        .arg(format!("-Wl,-rpath,{}", library.display()))
+        .arg("-lmoonkv")
+        .status();
+    let result = built.ok().filter(|status| status.success()).and_then(|_| {
+        two_numbers(Command::new(&program).arg(RUNS.to_string()).arg(ONE_LINE))
+    });
+    let _ = std::fs::remove_file(&program);
+    result
+}
+
+/// Runs `whole_runs.py` with the interpreter named by PYTHON, or python3.
+fn python_runs() -> Option<(f64, f64)> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/whole_runs.py");
+    two_numbers(Command::new(python).arg(script).arg(RUNS.to_string()).arg(ONE_LINE))
+}
+
+/// Runs a program that prints two numbers.
+fn two_numbers(command: &mut Command) -> Option<(f64, f64)> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}

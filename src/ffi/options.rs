@@ -1,0 +1,187 @@
+//! `kv_options`: checked and turned into [`Options`].
+
+use super::panic::{Failure, guard_quiet};
+use crate::options::{Clock, LuaFalse, LuaRandom, OnError, Options};
+use crate::reply::Protocol;
+use std::ffi::CStr;
+use std::time::Duration;
+
+/// A script that ends in an error, at a limit or cancelled leaves no trace. The default.
+pub const KV_ON_ERROR_ROLLBACK: u32 = 0;
+/// As in Redis: what a script wrote before its error stays.
+pub const KV_ON_ERROR_KEEP: u32 = 1;
+/// math.random is an error in scripts. The default.
+pub const KV_LUA_RANDOM_DENIED: u32 = 0;
+/// As in Redis: math.random gives the same sequence in every run.
+pub const KV_LUA_RANDOM_SEEDED: u32 = 1;
+/// As in Redis: a script's false becomes nil. The default.
+pub const KV_LUA_FALSE_NIL: u32 = 0;
+/// A script's false becomes the integer 0, as its true becomes 1.
+pub const KV_LUA_FALSE_INTEGER: u32 = 1;
+/// The time is the system's. The default.
+pub const KV_CLOCK_SYSTEM: u32 = 0;
+/// The time is the program's own: it moves by kv_clock_advance only.
+pub const KV_CLOCK_MANUAL: u32 = 1;
+
+/// What an engine is opened with. Fill it with kv_options_init, then change what you like: a
+/// struct of zeros has no limits on scripts and a struct_size that is refused.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct kv_options {
+    /// The size of the struct the program was compiled with, in bytes; set by kv_options_init.
+    /// Later versions add fields at the end; a program that does not know them gets defaults.
+    pub struct_size: usize,
+    /// What becomes of a failed script's writes: one of KV_ON_ERROR_...
+    pub on_error: u32,
+    /// What math.random does in scripts: one of KV_LUA_RANDOM_...
+    pub lua_random: u32,
+    /// What a script's false becomes: one of KV_LUA_FALSE_...
+    pub lua_false: u32,
+    /// The shape of replies: 2 or 3 as in HELLO of Redis, 0 for the default, which is 2. Only
+    /// under 3 there are doubles, booleans, maps, sets, big numbers and verbatim strings; under 2
+    /// they are strings, integers and arrays.
+    pub protocol: u32,
+    /// Where the time comes from: one of KV_CLOCK_...
+    pub clock: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
+    pub clock_start_ms: i64,
+    /// The longest a script may run, in milliseconds. Default 5000; 0 for no limit.
+    pub script_timeout_ms: u64,
+    /// The most memory a script may add to the Lua heap, in bytes. Default 256 MiB, at least
+    /// 65536; 0 for no limit.
+    pub script_memory_bytes: u64,
+    /// The most Lua instructions a script may execute, checked every few thousand. Unlike time the
+    /// same on every machine. Default 0, no limit.
+    pub script_instructions: u64,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<kv_options>() == 64);
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(std::mem::offset_of!(kv_options, clock_start_ms) == 32);
+
+/// The struct's size in the first version: no program has a smaller one.
+const SMALLEST: usize = size_of::<kv_options>();
+
+const BAD_SIZE: &CStr = c"ERR invalid options: struct_size is not the size of kv_options; \
+    use kv_options_init";
+const TOO_NEW: &CStr = c"ERR invalid options: struct_size is of a newer moonkv.h than the library";
+const BAD_ON_ERROR: &CStr = c"ERR invalid options: on_error must be one of KV_ON_ERROR_...";
+const BAD_RANDOM: &CStr = c"ERR invalid options: lua_random must be one of KV_LUA_RANDOM_...";
+const BAD_FALSE: &CStr = c"ERR invalid options: lua_false must be one of KV_LUA_FALSE_...";
+const BAD_PROTOCOL: &CStr = c"ERR invalid options: protocol must be 0, 2 or 3";
+const BAD_CLOCK: &CStr = c"ERR invalid options: clock must be one of KV_CLOCK_...";
+const BAD_RESERVED: &CStr = c"ERR invalid options: reserved must be 0";
+const BAD_MEMORY: &CStr = c"ERR invalid options: script_memory_bytes is out of range";
+
+/// Fills in the defaults for a struct of a given size. Programs in C call kv_options_init, which
+/// passes the size they were compiled with; this is for those who cannot use it, such as bindings.
+///
+/// @param options      Written. NULL does nothing.
+/// @param struct_size  The size of what options points to, in bytes; no more is written.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_options_fill(options: *mut kv_options, struct_size: usize) {
+    guard_quiet(|| {
+        if options.is_null() {
+            return;
+        }
+        let defaults = kv_options { struct_size, ..kv_options::default() };
+        let len = struct_size.min(size_of::<kv_options>());
+        // SAFETY: not NULL, and the caller vouches for struct_size bytes behind it. The source is
+        // as long and has no padding.
+        unsafe {
+            std::ptr::from_ref(&defaults).cast::<u8>().copy_to_nonoverlapping(options.cast(), len);
+        }
+    });
+}
+
+impl Default for kv_options {
+    fn default() -> kv_options {
+        let Options { script_timeout, script_memory, script_instructions, .. } = Options::default();
+        kv_options {
+            struct_size: size_of::<kv_options>(),
+            on_error: KV_ON_ERROR_ROLLBACK,
+            lua_random: KV_LUA_RANDOM_DENIED,
+            lua_false: KV_LUA_FALSE_NIL,
+            protocol: 0,
+            clock: KV_CLOCK_SYSTEM,
+            reserved: 0,
+            clock_start_ms: 0,
+            script_timeout_ms: script_timeout.map_or(0, |limit| limit.as_millis() as u64),
+            script_memory_bytes: script_memory.map_or(0, |limit| limit as u64),
+            script_instructions: script_instructions.unwrap_or(0),
+        }
+    }
+}
+
+impl kv_options {
+    /// Reads as much of the struct as the caller has; the rest are defaults.
+    ///
+    /// # Safety
+    /// `options` must be NULL or point to at least a `struct_size`, and to as many bytes as that
+    /// says.
+    pub(super) unsafe fn read(options: *const kv_options) -> Result<Options, Failure> {
+        if options.is_null() {
+            return Ok(Options::default());
+        }
+        let mut read = kv_options::default();
+        // SAFETY: not NULL; the size is the first field and always there.
+        let size = unsafe { options.cast::<usize>().read() };
+        match size {
+            0..SMALLEST => return Err(BAD_SIZE.into()),
+            // A mistake and a newer header look alike up to a point.
+            4097.. => return Err(BAD_SIZE.into()),
+            size if size > size_of::<kv_options>() => return Err(TOO_NEW.into()),
+            // SAFETY: the caller vouches for so many bytes, and the copy has room for them. Every
+            // field is a plain number: any bytes are a value.
+            size => unsafe {
+                let place = std::ptr::from_mut(&mut read).cast::<u8>();
+                options.cast::<u8>().copy_to_nonoverlapping(place, size);
+            },
+        }
+        read.checked()
+    }
+
+    fn checked(&self) -> Result<Options, Failure> {
+        if self.reserved != 0 {
+            return Err(BAD_RESERVED.into());
+        }
+        let mut options = Options::default();
+        options.on_error = match self.on_error {
+            KV_ON_ERROR_ROLLBACK => OnError::Rollback,
+            KV_ON_ERROR_KEEP => OnError::Keep,
+            _ => return Err(BAD_ON_ERROR.into()),
+        };
+        options.lua_random = match self.lua_random {
+            KV_LUA_RANDOM_DENIED => LuaRandom::Denied,
+            KV_LUA_RANDOM_SEEDED => LuaRandom::Seeded,
+            _ => return Err(BAD_RANDOM.into()),
+        };
+        options.lua_false = match self.lua_false {
+            KV_LUA_FALSE_NIL => LuaFalse::Nil,
+            KV_LUA_FALSE_INTEGER => LuaFalse::Integer,
+            _ => return Err(BAD_FALSE.into()),
+        };
+        options.protocol = match self.protocol {
+            0 => options.protocol,
+            2 => Protocol::Resp2,
+            3 => Protocol::Resp3,
+            _ => return Err(BAD_PROTOCOL.into()),
+        };
+        options.clock = match self.clock {
+            KV_CLOCK_SYSTEM => Clock::System,
+            KV_CLOCK_MANUAL => Clock::Manual { start_ms: self.clock_start_ms },
+            _ => return Err(BAD_CLOCK.into()),
+        };
+        let limit = |value: u64| (value > 0).then_some(value);
+        let memory = usize::try_from(self.script_memory_bytes).map_err(|_| BAD_MEMORY)?;
+        options.script_timeout = limit(self.script_timeout_ms).map(Duration::from_millis);
+        options.script_memory = (memory > 0).then_some(memory);
+        options.script_instructions = limit(self.script_instructions);
+        Ok(options)
+    }
+}
