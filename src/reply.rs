@@ -216,6 +216,16 @@ impl ReplyBuf {
         }
     }
 
+    /// The reply, if it is a single integer or string: what most commands answer.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<Item<'_>> {
+        match self.nodes.as_slice() {
+            [Node::Integer(value)] => Some(Item::Integer(*value)),
+            [Node::Bulk(_)] => Some(Item::Bulk(&self.bytes)),
+            _ => None,
+        }
+    }
+
     /// Whether the reply as a whole is an error.
     pub fn is_error(&self) -> bool {
         matches!(self.nodes.first(), Some(Node::Error(_)))

@@ -54,6 +54,8 @@ type Segment<E> = HashTable<E>;
 #[derive(Clone)]
 pub(crate) struct Table<E> {
     segments: Vec<Arc<Segment<E>>>,
+    /// The number of segments, rounded up to a power of two, less one.
+    mask: usize,
     /// Per segment a lower bound of its elements' deadlines; empty unless `E::EXPIRES`.
     earliest: Vec<i64>,
     len: usize,
@@ -61,7 +63,7 @@ pub(crate) struct Table<E> {
 
 impl<E> Default for Table<E> {
     fn default() -> Self {
-        Table { segments: Vec::new(), earliest: Vec::new(), len: 0 }
+        Table { segments: Vec::new(), mask: 0, earliest: Vec::new(), len: 0 }
     }
 }
 
@@ -94,17 +96,15 @@ impl<E: Keyed> Table<E> {
     /// The mask under which segment `index` is addressed: segments that were split, and those
     /// they were split into, are told apart by one bit more than the rest.
     fn mask_of(&self, index: usize) -> usize {
-        let high = self.segments.len().next_power_of_two() - 1;
-        let low = high >> 1;
-        if index > low || index + low + 1 < self.segments.len() { high } else { low }
+        let low = self.mask >> 1;
+        if index > low || index + low + 1 < self.segments.len() { self.mask } else { low }
     }
 
     /// The segment that holds, or would hold, a hash. The table must have segments.
     #[inline]
     fn segment_of(&self, hash: u64) -> usize {
-        let high = self.segments.len().next_power_of_two() - 1;
-        let index = segment_bits(hash) & high;
-        if index < self.segments.len() { index } else { index & (high >> 1) }
+        let index = segment_bits(hash) & self.mask;
+        if index < self.segments.len() { index } else { index & (self.mask >> 1) }
     }
 
     /// Finds an element by its key.
@@ -116,11 +116,8 @@ impl<E: Keyed> Table<E> {
     /// Finds an element by its key, whose hash the caller has at hand.
     #[inline]
     pub(crate) fn find_hashed(&self, hash: u64, key: &[u8]) -> Option<Location> {
-        if self.len == 0 {
-            return None;
-        }
         let segment = self.segment_of(hash);
-        let bucket = self.segments[segment].find_bucket_index(hash, |e| e.key() == key)?;
+        let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| e.key() == key)?;
         Some(Location { segment: segment as u32, bucket: bucket as u32 })
     }
 
@@ -192,6 +189,7 @@ impl<E: Keyed> Table<E> {
     fn split_next(&mut self) {
         let added = self.segments.len();
         self.segments.push(Arc::new(Segment::new()));
+        self.mask = (added + 1).next_power_of_two() - 1;
         if E::EXPIRES {
             self.earliest.push(NEVER);
         }
@@ -214,7 +212,9 @@ impl<E: Keyed> Table<E> {
         if E::EXPIRES {
             self.earliest.pop();
         }
-        let partner = self.segments.len() - (self.segments.len() + 1).next_power_of_two() / 2;
+        let left = self.segments.len();
+        let partner = left - (left + 1).next_power_of_two() / 2;
+        self.mask = left.next_power_of_two() - 1;
         let both = std::mem::take(Arc::make_mut(&mut self.segments[partner]))
             .into_iter()
             .chain(Arc::unwrap_or_clone(last))
@@ -252,10 +252,9 @@ impl<E: Keyed> Table<E> {
         if self.segments.is_empty() {
             return 0;
         }
-        let high = self.segments.len().next_power_of_two() - 1;
-        let mut index = cursor as usize & high;
+        let mut index = cursor as usize & self.mask;
         if index >= self.segments.len() {
-            index &= high >> 1;
+            index &= self.mask >> 1;
         }
         self.segments[index].iter().for_each(visit);
         let mask = self.mask_of(index) as u64;

@@ -16,6 +16,13 @@ pub const KV_LOG_NOTICE: u32 = 2;
 /// redis.LOG_WARNING
 pub const KV_LOG_WARNING: u32 = 3;
 
+const _: () = assert!(
+    LogLevel::Debug as u32 == KV_LOG_DEBUG
+        && LogLevel::Verbose as u32 == KV_LOG_VERBOSE
+        && LogLevel::Notice as u32 == KV_LOG_NOTICE
+        && LogLevel::Warning as u32 == KV_LOG_WARNING
+);
+
 /// Takes one message of redis.log, on the thread that runs the script and while it runs. The
 /// message is borrowed until the callback returns. It may not call the engine, which answers with
 /// an error, except for kv_cancel; it may not leave by longjmp or by a C++ exception.
@@ -34,7 +41,7 @@ unsafe impl Send for UserData {}
 /// @param callback   Called for each message. NULL for none.
 /// @param user_data  Passed to the callback. Must live until the callback is replaced or the
 ///                   engine closed, and be fit for every thread that runs scripts.
-/// @return Status OK, or an error; neither needs kv_reply_free when it is OK.
+/// @return Status OK, or an error, which kv_reply_free releases.
 ///
 /// Thread-safe: calls on one engine are serialised.
 #[unsafe(no_mangle)]

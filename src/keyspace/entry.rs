@@ -5,7 +5,7 @@
 
 use super::{NEVER, Text};
 use crate::table::Keyed;
-use crate::value::Value;
+use crate::value::{Collection, Value};
 use std::sync::Arc;
 
 /// A key and what it holds.
@@ -176,11 +176,14 @@ impl Entry {
         }
     }
 
-    /// The same for change.
-    pub(crate) fn value_mut(&mut self) -> Option<&mut Value> {
+    /// The collection the key holds, for change; none if it holds anything else.
+    #[inline]
+    pub(crate) fn collection_mut<C: Collection>(&mut self) -> Option<&mut C> {
         match self {
-            Entry::Packed(_) => None,
-            Entry::Object(object) => Some(&mut Arc::make_mut(object).value),
+            Entry::Object(object) if C::of(&object.value).is_some() => {
+                C::of_mut(&mut Arc::make_mut(object).value)
+            }
+            _ => None,
         }
     }
 

@@ -100,14 +100,18 @@ impl Keyspace {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.table.get(at).deadline() < self.now => {
-                self.remove_at(at);
-                Slot { hash, at: None }
-            }
+            Some(at) if self.table.get(at).deadline() < self.now => self.expired_slot(hash, at),
             at => Slot { hash, at },
         }
     }
 
+    #[cold]
+    fn expired_slot(&mut self, hash: u64, at: Location) -> Slot {
+        self.remove_at(at);
+        Slot { hash, at: None }
+    }
+
+    #[inline]
     fn entry(&self, slot: Slot) -> Option<&Entry> {
         slot.at.map(|at| self.table.get(at))
     }
@@ -173,11 +177,8 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        if self.table.get(at).value().and_then(C::of).is_none() {
-            return Err(CommandError::WrongType);
-        }
         let Keyspace { table, journal, limits, .. } = self;
-        let Some(value) = table.get_mut(at).value_mut().and_then(C::of_mut) else {
+        let Some(value) = table.get_mut(at).collection_mut::<C>() else {
             return Err(CommandError::WrongType);
         };
         // What undoes the whole key undoes every change in it, so those need no records.

@@ -34,7 +34,7 @@ struct SlabHead {
 const _: () = assert!(size_of::<SlabHead>() <= STEP_BYTES && size_of::<FreeBlock>() <= STEP_BYTES);
 
 /// The blocks of one Lua state.
-pub struct Heap {
+pub(crate) struct Heap {
     free: [Cell<*mut FreeBlock>; CLASSES],
     slabs: Cell<*mut SlabHead>,
     fresh: Cell<*mut u8>,
@@ -56,12 +56,12 @@ impl Heap {
     }
 
     /// The bytes Lua asked for and did not give back, garbage included.
-    pub fn bytes_in_use(&self) -> usize {
+    pub(crate) fn bytes_in_use(&self) -> usize {
         self.in_use.get()
     }
 
     /// The bytes taken from the system: slabs, full or empty, and large blocks.
-    pub fn bytes_held(&self) -> usize {
+    pub(crate) fn bytes_held(&self) -> usize {
         self.held.get()
     }
 

@@ -86,6 +86,11 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         sandbox::push_globals(l, guard);
         (*bridge).globals = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         make_refs(l, bridge);
+        // The first release of a reference makes room for the list of free ones; done here, it
+        // is protected, and later ones take no memory.
+        ffi::lua_pushboolean(l, 0);
+        let spare = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+        ffi::luaL_unref(l, ffi::LUA_REGISTRYINDEX, spare);
         0
     }
 }

@@ -11,7 +11,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
-use super::sandbox::{proxy_at, push_real, push_shown, refuse_proxy};
+use super::proxy::{proxy_at, push_real, push_shown, refuse_proxy};
 
 /// What collectgarbage("count") answers, in KiB: the real figure depends on earlier runs.
 const CLAIMED_KIB: f64 = 64.0;
@@ -93,7 +93,7 @@ unsafe extern "C-unwind" fn guarded_handler(l: *mut lua_State) -> c_int {
 ///
 /// # Safety
 /// Called by Lua, as a closure made by `sandbox::push_function`.
-pub unsafe extern "C-unwind" fn error_handler(l: *mut lua_State) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn error_handler(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         let guard = Guard::of_closure(l);
@@ -379,8 +379,7 @@ static GC_OPTIONS: Options<8> = Options([
 pub(super) unsafe extern "C-unwind" fn collectgarbage(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let option =
-            ffi::luaL_checkoption(l, 1, c"collect".as_ptr(), GC_OPTIONS.0.as_ptr());
+        let option = ffi::luaL_checkoption(l, 1, c"collect".as_ptr(), GC_OPTIONS.0.as_ptr());
         ffi::luaL_optinteger(l, 2, 0);
         match option {
             3 => ffi::lua_pushnumber(l, CLAIMED_KIB),

@@ -104,40 +104,54 @@ impl Refs {
 }
 
 /// Longest command name the name cache keeps.
-const NAME_MOST: usize = 15;
+const NAME_MOST: usize = 16;
 
-/// A command name as a script wrote it, with its row.
-#[derive(Clone, Copy)]
-struct Known {
-    /// The length, then the bytes; all zero where nothing is known.
-    text: [u8; NAME_MOST + 1],
-    command: Option<&'static Command>,
+/// A command name in two words and its length: two names are equal where these are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Packed([u64; 2], usize);
+
+impl Packed {
+    const NONE: Packed = Packed([0; 2], usize::MAX);
+
+    /// A name of at most [`NAME_MOST`] bytes, read in few loads, which may overlap.
+    #[inline]
+    fn of(name: &[u8]) -> Option<Packed> {
+        let words = match name {
+            _ if name.len() > NAME_MOST => return None,
+            _ if name.len() >= 8 => {
+                [u64::from_le_bytes(*name.first_chunk()?), u64::from_le_bytes(*name.last_chunk()?)]
+            }
+            _ if name.len() >= 4 => [
+                u32::from_le_bytes(*name.first_chunk()?).into(),
+                u32::from_le_bytes(*name.last_chunk()?).into(),
+            ],
+            _ => [name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0],
+        };
+        Some(Packed(words, name.len()))
+    }
 }
 
 /// Finds a command by the address of its name's interned string, before any hashing. The text
 /// is compared too, because an address may be used again for another string.
-pub(super) struct Names([Known; Names::SIZE]);
+pub(super) struct Names([(Packed, Option<&'static Command>); Names::SIZE]);
 
 impl Names {
     const SIZE: usize = 64;
 
     fn new() -> Names {
-        Names([Known { text: [0; NAME_MOST + 1], command: None }; Names::SIZE])
+        Names([(Packed::NONE, None); Names::SIZE])
     }
 
     #[inline]
     pub(super) fn find(&mut self, name: &[u8]) -> Option<&'static Command> {
-        let mut text = [0; NAME_MOST + 1];
-        let Some(place) = text.get_mut(1..=name.len()) else { return crate::command::find(name) };
-        place.copy_from_slice(name);
-        text[0] = name.len() as u8;
+        let Some(packed) = Packed::of(name) else { return crate::command::find(name) };
         let address = name.as_ptr() as usize;
         let known = &mut self.0[((address >> 4) ^ (address >> 10)) % Names::SIZE];
-        if known.text == text {
-            return known.command;
+        if known.0 == packed {
+            return known.1;
         }
         let command = crate::command::find(name)?;
-        *known = Known { text, command: Some(command) };
+        *known = (packed, Some(command));
         Some(command)
     }
 }

@@ -41,26 +41,35 @@ const LARGE_BYTES: usize = 64 * 1024;
 
 /// The limits of one run. `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {
-    pub time: Option<Duration>,
-    pub instructions: Option<u64>,
+pub(crate) struct Limits {
+    pub(crate) time: Option<Duration>,
+    pub(crate) instructions: Option<u64>,
     /// Bytes the run may add to what the state holds at its start.
-    pub memory: Option<usize>,
+    pub(crate) memory: Option<usize>,
 }
 
 /// Why a run has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doom {
-    Time { limit_ms: u64, elapsed_ms: u64 },
+pub(crate) enum Doom {
+    Time {
+        limit_ms: u64,
+        elapsed_ms: u64,
+    },
     /// No limit means the system itself had no memory.
-    Memory { limit_bytes: Option<usize>, held_bytes: usize, asked_bytes: usize },
-    Instructions { limit: u64 },
+    Memory {
+        limit_bytes: Option<usize>,
+        held_bytes: usize,
+        asked_bytes: usize,
+    },
+    Instructions {
+        limit: u64,
+    },
     Cancelled,
 }
 
 impl Doom {
     /// The reply's text. It allocates: call it when no Lua call is under way.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.to_string()
     }
 }
@@ -95,7 +104,7 @@ impl fmt::Display for Doom {
 
 /// The limits, the memory and the fixtures of one Lua state, at an address that does not change while
 /// the state lives. C closures carry that address as their first upvalue.
-pub struct Guard {
+pub(crate) struct Guard {
     heap: Heap,
     cancel: Arc<AtomicBool>,
     doom: Cell<Option<Doom>>,
@@ -122,7 +131,7 @@ pub struct Guard {
 impl Guard {
     /// Other threads set `cancel` to stop the run. Neither `begin` nor `end` touches it: its owner
     /// clears it.
-    pub fn new(cancel: Arc<AtomicBool>, random_mode: RandomMode) -> Box<Self> {
+    pub(crate) fn new(cancel: Arc<AtomicBool>, random_mode: RandomMode) -> Box<Self> {
         Box::new(Self {
             heap: Heap::new(),
             cancel,
@@ -150,7 +159,7 @@ impl Guard {
     /// # Safety
     /// The running function was made by `sandbox::push_function`.
     #[inline]
-    pub unsafe fn of_closure<'a>(l: *mut lua_State) -> &'a Guard {
+    pub(crate) unsafe fn of_closure<'a>(l: *mut lua_State) -> &'a Guard {
         // SAFETY: upvalue 1 is the guard's address, and the guard outlives the state.
         unsafe { &*ffi::lua_touserdata(l, ffi::lua_upvalueindex(1)).cast::<Guard>() }
     }
@@ -160,7 +169,7 @@ impl Guard {
     /// # Safety
     /// The state was made by `sandbox::open`.
     #[inline]
-    pub unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Guard {
+    pub(crate) unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Guard {
         let mut data: *mut c_void = ptr::null_mut();
         // SAFETY: the allocator's user data is the guard.
         unsafe {
@@ -169,21 +178,21 @@ impl Guard {
         }
     }
 
-    pub fn heap(&self) -> &Heap {
+    pub(crate) fn heap(&self) -> &Heap {
         &self.heap
     }
 
-    pub fn doom(&self) -> Option<Doom> {
+    pub(crate) fn doom(&self) -> Option<Doom> {
         self.doom.get()
     }
 
     #[inline]
-    pub fn is_doomed(&self) -> bool {
+    pub(crate) fn is_doomed(&self) -> bool {
         self.doom.get().is_some()
     }
 
     /// Instructions counted in this run so far; behind by up to an interval.
-    pub fn instructions(&self) -> u64 {
+    pub(crate) fn instructions(&self) -> u64 {
         self.instructions.get()
     }
 
@@ -200,7 +209,8 @@ impl Guard {
         self.looked.set(Some(now));
         self.start_bytes.set(in_use);
         self.collected_bytes.set(in_use);
-        self.ceiling.set(limits.memory.map_or(usize::MAX, |allowance| in_use.saturating_add(allowance)));
+        self.ceiling
+            .set(limits.memory.map_or(usize::MAX, |allowance| in_use.saturating_add(allowance)));
         self.instructions.set(0);
         self.worked.set(0);
         self.depth.set(0);
@@ -238,7 +248,7 @@ impl Guard {
     }
 
     /// Looks at the host's wish and the clock. True when the run is doomed.
-    pub fn check(&self) -> bool {
+    pub(crate) fn check(&self) -> bool {
         if !self.running.get() {
             return false;
         }
@@ -295,7 +305,7 @@ impl Guard {
     /// # Safety
     /// Called from a C function that owns nothing.
     #[inline]
-    pub unsafe fn work(&self, l: *mut lua_State, units: usize) {
+    pub(crate) unsafe fn work(&self, l: *mut lua_State, units: usize) {
         let worked = self.worked.get().saturating_add(units);
         if worked < WORK_INTERVAL {
             self.worked.set(worked);
@@ -313,7 +323,7 @@ impl Guard {
     /// # Safety
     /// Called from a C function that owns nothing.
     #[inline]
-    pub unsafe fn reraise(&self, l: *mut lua_State) {
+    pub(crate) unsafe fn reraise(&self, l: *mut lua_State) {
         if self.is_doomed() {
             // SAFETY: the caller owns nothing.
             unsafe { self.raise(l) }
@@ -359,9 +369,29 @@ impl Guard {
         if !near || in_use < self.collected_bytes.get().saturating_add(allowance / 8) {
             return;
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.collect(l) };
+    }
+
+    /// Collects garbage where a size known beforehand would otherwise be refused for it.
+    ///
+    /// # Safety
+    /// Called from a C function that owns nothing.
+    pub(super) unsafe fn make_room(&self, l: *mut lua_State, size: usize) {
+        let allowance = self.limits.get().memory.unwrap_or(usize::MAX);
+        let wanted = self.heap.bytes_in_use().saturating_add(size);
+        if size <= allowance && wanted > self.ceiling.get() {
+            // SAFETY: the caller's promise.
+            unsafe { self.collect(l) };
+        }
+    }
+
+    /// # Safety
+    /// Called from a hook or a C function that owns nothing.
+    unsafe fn collect(&self, l: *mut lua_State) {
         // The collector itself may need a little memory, to be had even at the ceiling.
-        self.ceiling.set(usize::MAX);
-        // SAFETY: a hook may collect; no finalizer of a script's exists to run.
+        let ceiling = self.ceiling.replace(usize::MAX);
+        // SAFETY: the caller's promise; no finalizer of a script's exists to run.
         unsafe { ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0) };
         self.ceiling.set(ceiling);
         self.collected_bytes.set(self.heap.bytes_in_use());
@@ -439,3 +469,7 @@ unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _event: *mut ffi::lua_De
         guard.relieve(l);
     }
 }
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -14,7 +14,7 @@ use mlua_sys::lua_State;
 use super::guard::Guard;
 
 /// The longest source text. Lua's own counters are C ints.
-pub const LONGEST_SOURCE_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST_SOURCE_BYTES: usize = 64 * 1024 * 1024;
 /// What the compiler gets at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Compiling a byte costs about as much as a fraction of a unit of work.
@@ -35,7 +35,7 @@ struct Rest {
 /// # Safety
 /// `text` has `length` bytes and stays where it is; under a protected call (the push of a refusal may
 /// raise) with two free stack slots.
-pub unsafe fn load_text(
+pub(crate) unsafe fn load_text(
     l: *mut lua_State,
     text: *const u8,
     length: usize,

@@ -6,7 +6,7 @@
 /// The thread has the "C" locale while this lives. It owns a destructor: keep it outside of every
 /// protected call, never in a frame that Lua may jump over.
 #[cfg(unix)]
-pub struct LocaleGuard {
+pub(crate) struct LocaleGuard {
     before: libc::locale_t,
     /// A locale belongs to a thread, so this may not travel.
     _thread: std::marker::PhantomData<*const ()>,
@@ -14,7 +14,7 @@ pub struct LocaleGuard {
 
 #[cfg(unix)]
 impl LocaleGuard {
-    pub fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         let c_locale = c_locale();
         // SAFETY: a live locale object, or null, which changes nothing.
         let before = unsafe { libc::uselocale(c_locale) };
@@ -37,7 +37,8 @@ fn c_locale() -> libc::locale_t {
     static C_LOCALE: OnceLock<usize> = OnceLock::new();
     let address = *C_LOCALE.get_or_init(|| {
         // SAFETY: a valid mask and name; no base locale.
-        let made = unsafe { libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), std::ptr::null_mut()) };
+        let made =
+            unsafe { libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), std::ptr::null_mut()) };
         made as usize
     });
     address as libc::locale_t
@@ -46,11 +47,11 @@ fn c_locale() -> libc::locale_t {
 /// Elsewhere nothing is done: Windows has no uselocale, and its C runtime starts in the "C" locale,
 /// where it stays unless the host calls setlocale.
 #[cfg(not(unix))]
-pub struct LocaleGuard;
+pub(crate) struct LocaleGuard;
 
 #[cfg(not(unix))]
 impl LocaleGuard {
-    pub fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         Self
     }
 }

@@ -13,7 +13,7 @@ use super::guard::Guard;
 
 /// What `math.random` does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RandomMode {
+pub(crate) enum RandomMode {
     /// It raises an error that names the option.
     #[default]
     Denied,

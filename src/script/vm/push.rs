@@ -17,6 +17,13 @@ use mlua_sys::lua_State;
 pub(super) unsafe fn answer(l: *mut lua_State, bridge: *mut Bridge) {
     // SAFETY: the bridge lives; the answer does not change while it is walked.
     unsafe {
+        match (*bridge).answer.plain() {
+            Some(Item::Integer(number)) => return ffi::lua_pushnumber(l, number as f64),
+            Some(Item::Bulk(text)) => {
+                return ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+            }
+            _ => (),
+        }
         let protocol = (*bridge).current.map_or(Protocol::Resp2, |current| current.protocol);
         let mut walker = (*bridge).answer.walk(protocol);
         value(l, &(*bridge).refs, &mut walker, protocol);

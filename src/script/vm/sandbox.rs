@@ -1,26 +1,23 @@
 //! Opens a Lua state and builds the world that scripts see.
 //!
-//! Lua 5.1 has no read-only tables. `_G` and every library that a script sees is an empty *proxy*
-//! whose metatable sends reads to the real table and turns writes into errors. Own versions of
-//! next, rawget, rawset, getmetatable, setmetatable and the table functions know a proxy by the
-//! address of its metatable ([`proxy_at`]); a script can get neither that metatable nor a real table.
+//! `_G` and every library that a script sees is a proxy ([`super::proxy`]).
 //!
 //! Everything here that takes memory runs under a protected call.
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::os::raw::{c_int, c_void};
+use std::os::raw::c_int;
 use std::ptr::{self, NonNull};
 
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::{Doom, Guard, Limits};
+use super::proxy::{Proxies, push_proxy, push_real};
 use super::{alloc, base, coroutine, load, math, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
-const REMOVED: [&CStr; 6] =
-    [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
+const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
 
 const LIBRARIES: [&CStr; 4] = [c"string", c"table", c"math", c"coroutine"];
 
@@ -61,27 +58,9 @@ const LIBRARY_FUNCTIONS: [(&CStr, Function); 13] = [
     (c"table", (c"sort", tables::sort)),
 ];
 
-/// A read-only table as scripts see it.
-#[derive(Clone, Copy)]
-pub(super) struct Proxy {
-    /// The address of the proxy's metatable, by which it is known.
-    metatable: *const c_void,
-    /// The registry reference of the real table.
-    real: c_int,
-    /// The registry reference of what getmetatable shows; LUA_REFNIL shows nil.
-    shown: c_int,
-}
-
-const NO_PROXY: Proxy =
-    Proxy { metatable: ptr::null(), real: ffi::LUA_NOREF, shown: ffi::LUA_REFNIL };
-
-/// More than the project has libraries.
-const MOST_PROXIES: usize = 24;
-
 /// What the sandbox keeps for its own functions: registry references and stock functions.
 pub(super) struct Fixtures {
-    proxies: [Cell<Proxy>; MOST_PROXIES],
-    proxy_count: Cell<usize>,
+    pub(super) proxies: Proxies,
     pub(super) globals: Cell<c_int>,
     /// The function `next`, which pairs gives back.
     pub(super) next: Cell<c_int>,
@@ -94,8 +73,7 @@ pub(super) struct Fixtures {
 impl Fixtures {
     pub(super) fn new() -> Self {
         Self {
-            proxies: [const { Cell::new(NO_PROXY) }; MOST_PROXIES],
-            proxy_count: Cell::new(0),
+            proxies: Proxies::new(),
             globals: Cell::new(ffi::LUA_NOREF),
             next: Cell::new(ffi::LUA_NOREF),
             names: Cell::new(ffi::LUA_NOREF),
@@ -103,27 +81,10 @@ impl Fixtures {
             table: tables::Stock::default(),
         }
     }
-
-    #[inline]
-    fn find(&self, metatable: *const c_void) -> Option<Proxy> {
-        self.proxies
-            .iter()
-            .take(self.proxy_count.get())
-            .map(Cell::get)
-            .find(|proxy| proxy.metatable == metatable)
-    }
-
-    fn add(&self, proxy: Proxy) -> bool {
-        let count = self.proxy_count.get();
-        let Some(place) = self.proxies.get(count) else { return false };
-        place.set(proxy);
-        self.proxy_count.set(count + 1);
-        true
-    }
 }
 
 /// An open Lua state with its guard. Dropping it closes the state; no run may be under way.
-pub struct State {
+pub(crate) struct State {
     l: NonNull<lua_State>,
     guard: NonNull<Guard>,
 }
@@ -133,18 +94,18 @@ pub struct State {
 unsafe impl Send for State {}
 
 impl State {
-    pub fn raw(&self) -> *mut lua_State {
+    pub(crate) fn raw(&self) -> *mut lua_State {
         self.l.as_ptr()
     }
 
-    pub fn guard(&self) -> &Guard {
+    pub(crate) fn guard(&self) -> &Guard {
         // SAFETY: the guard lives until drop, and all its fields are cells.
         unsafe { self.guard.as_ref() }
     }
 
     /// Begins a run: limits, clock, counters, random numbers and tostring's numbers start anew.
     /// Allocates nothing and cannot raise.
-    pub fn begin(&self, limits: Limits) {
+    pub(crate) fn begin(&self, limits: Limits) {
         let (l, guard) = (self.raw(), self.guard());
         // SAFETY: the state is open; the registry slot exists, so setting it allocates nothing.
         unsafe {
@@ -157,7 +118,7 @@ impl State {
     }
 
     /// Ends the run and tells its doom, which takes precedence over whatever the protected call gave.
-    pub fn end(&self) -> Option<Doom> {
+    pub(crate) fn end(&self) -> Option<Doom> {
         // SAFETY: the state is open.
         unsafe { self.guard().end(self.raw()) }
     }
@@ -174,7 +135,7 @@ impl Drop for State {
 }
 
 /// Opens a state with the sandbox in it; the project's own libraries are added later.
-pub fn open(guard: Box<Guard>) -> Result<State, String> {
+pub(crate) fn open(guard: Box<Guard>) -> Result<State, String> {
     let guard = Box::into_raw(guard);
     // SAFETY: the guard has a stable address and outlives the state; lua_cpcall protects the rest.
     unsafe {
@@ -274,7 +235,7 @@ unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
 ///
 /// # Safety
 /// Under a protected call.
-pub unsafe fn push_function(l: *mut lua_State, guard: &Guard, function: ffi::lua_CFunction) {
+pub(crate) unsafe fn push_function(l: *mut lua_State, guard: &Guard, function: ffi::lua_CFunction) {
     // SAFETY: the caller's promise.
     unsafe {
         ffi::lua_pushlightuserdata(l, ptr::from_ref(guard).cast_mut().cast());
@@ -286,7 +247,7 @@ pub unsafe fn push_function(l: *mut lua_State, guard: &Guard, function: ffi::lua
 ///
 /// # Safety
 /// Under a protected call, with a value on the stack and two free slots.
-pub unsafe fn set_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
+pub(crate) unsafe fn set_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
     // SAFETY: the caller's promise.
     unsafe {
         push_globals(l, guard);
@@ -301,7 +262,7 @@ pub unsafe fn set_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
 ///
 /// # Safety
 /// A free stack slot. Allocates nothing and cannot raise.
-pub unsafe fn push_globals(l: *mut lua_State, guard: &Guard) {
+pub(crate) unsafe fn push_globals(l: *mut lua_State, guard: &Guard) {
     // SAFETY: the reference is live as long as the state.
     unsafe { ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, guard.fixtures.globals.get()) }
 }
@@ -324,7 +285,7 @@ unsafe fn push_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
 ///
 /// # Safety
 /// Under a protected call; `library` is a table among the real globals.
-pub unsafe fn set_library_function(
+pub(crate) unsafe fn set_library_function(
     l: *mut lua_State,
     guard: &Guard,
     library: &CStr,
@@ -348,112 +309,12 @@ pub unsafe fn set_library_function(
 ///
 /// # Safety
 /// Under a protected call, with the table on the stack.
-pub unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) {
+pub(crate) unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) {
     // SAFETY: the caller's promise.
     unsafe {
         push_proxy(l, guard, ffi::LUA_REFNIL);
         set_global(l, guard, name);
     }
-}
-
-/// Replaces the table on the stack by a proxy for it.
-///
-/// # Safety
-/// Under a protected call, with the table on the stack.
-unsafe fn push_proxy(l: *mut lua_State, guard: &Guard, shown: c_int) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        ffi::lua_createtable(l, 0, 0);
-        ffi::lua_createtable(l, 0, 2);
-        ffi::lua_pushvalue(l, -3);
-        ffi::lua_setfield(l, -2, c"__index".as_ptr());
-        ffi::lua_pushcclosure(l, refuse_write, 0);
-        ffi::lua_setfield(l, -2, c"__newindex".as_ptr());
-        let metatable = ffi::lua_topointer(l, -1);
-        ffi::lua_setmetatable(l, -2);
-        ffi::lua_insert(l, -2);
-        let real = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
-        if !guard.fixtures.add(Proxy { metatable, real, shown }) {
-            ffi::luaL_error(l, c"too many read-only tables".as_ptr());
-        }
-    }
-}
-
-/// The proxy at a stack index, if the value there is one. Costs ordinary tables one look.
-///
-/// # Safety
-/// A free stack slot. Allocates nothing and cannot raise.
-#[inline]
-pub(super) unsafe fn proxy_at(l: *mut lua_State, guard: &Guard, index: c_int) -> Option<Proxy> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if ffi::lua_getmetatable(l, index) == 0 {
-            return None;
-        }
-        let metatable = ffi::lua_topointer(l, -1);
-        ffi::lua_settop(l, -2);
-        guard.fixtures.find(metatable)
-    }
-}
-
-/// Whether the value at an index is a read-only table.
-///
-/// # Safety
-/// A free stack slot. Allocates nothing and cannot raise.
-pub unsafe fn is_read_only(l: *mut lua_State, guard: &Guard, index: c_int) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { proxy_at(l, guard, index).is_some() }
-}
-
-/// Pushes the real table behind a proxy; pushes nothing and gives false for any other value. The
-/// real table must never reach a script.
-///
-/// # Safety
-/// A free stack slot. Allocates nothing and cannot raise.
-pub unsafe fn push_real(l: *mut lua_State, guard: &Guard, index: c_int) -> bool {
-    // SAFETY: the caller's promise; the reference is live as long as the state.
-    unsafe {
-        let Some(proxy) = proxy_at(l, guard, index) else { return false };
-        ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, proxy.real);
-        true
-    }
-}
-
-/// Pushes what getmetatable shows for a proxy.
-///
-/// # Safety
-/// A free stack slot.
-pub(super) unsafe fn push_shown(l: *mut lua_State, proxy: Proxy) {
-    // SAFETY: the reference is live as long as the state; LUA_REFNIL gives nil.
-    unsafe {
-        match proxy.shown {
-            ffi::LUA_REFNIL => ffi::lua_pushnil(l),
-            shown => ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, shown),
-        }
-    }
-}
-
-/// Raises for library functions that would write to a proxy: the text has no position then
-/// (reference: sandbox-033), as the raise is not made by a Lua function.
-///
-/// # Safety
-/// Called from a C function that owns nothing.
-pub(super) unsafe fn refuse_proxy(l: *mut lua_State, guard: &Guard, index: c_int) {
-    // SAFETY: the caller owns nothing.
-    unsafe {
-        if proxy_at(l, guard, index).is_some() {
-            ffi::lua_pushstring_(l, READ_ONLY.as_ptr());
-            ffi::lua_error(l);
-        }
-    }
-}
-
-const READ_ONLY: &CStr = c"Attempt to modify a readonly table";
-
-/// `__newindex` of every proxy.
-unsafe extern "C-unwind" fn refuse_write(l: *mut lua_State) -> c_int {
-    // SAFETY: called by Lua; nothing here owns anything.
-    unsafe { ffi::luaL_error(l, READ_ONLY.as_ptr()) }
 }
 
 /// `__index` of the real globals table: the name is in neither table.

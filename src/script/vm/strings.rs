@@ -20,7 +20,8 @@ pub(super) unsafe extern "C-unwind" fn rep(l: *mut lua_State) -> c_int {
         let text = ffi::luaL_checklstring(l, 1, &raw mut length).cast::<u8>();
         let times = usize::try_from(ffi::luaL_checkinteger(l, 2)).unwrap_or(0);
         // A product beyond any memory is refused as such where memory has a limit.
-        let total = length.checked_mul(times).unwrap_or(usize::MAX);
+        let total = length.saturating_mul(times);
+        guard.make_room(l, total);
         if !guard.permits(total) {
             guard.reraise(l);
         }

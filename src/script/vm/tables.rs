@@ -12,7 +12,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
-use super::sandbox::{push_real, refuse_proxy};
+use super::proxy::{push_real, refuse_proxy};
 
 /// Sorting fewer elements by C comparisons alone is quick even in the worst case.
 const SHORT_SORT: usize = 1_000;
@@ -177,7 +177,8 @@ pub(super) unsafe extern "C-unwind" fn sort(l: *mut lua_State) -> c_int {
         let guard = Guard::of_closure(l);
         let length = announce_length(l, guard);
         let in_c = ffi::lua_isnoneornil(l, 2) != 0 || ffi::lua_iscfunction(l, 2) != 0;
-        if length > SHORT_SORT && ffi::lua_isnoneornil(l, 2) != 0 && sort_numbers(l, guard, length) {
+        if length > SHORT_SORT && ffi::lua_isnoneornil(l, 2) != 0 && sort_numbers(l, guard, length)
+        {
             return 0;
         }
         if length > SHORT_SORT && in_c {

@@ -1,0 +1,40 @@
+"""moonkv: an embedded, in-process, Redis-compatible key-value engine with atomic Lua scripts.
+
+>>> import moonkv
+>>> engine = moonkv.Engine(decode_responses=True)
+>>> engine.command("SET", "greeting", "hello")
+'OK'
+>>> engine.eval("return redis.call('GET', KEYS[1]) .. ' ' .. ARGV[1]", ["greeting"], ["world"])
+'hello world'
+
+Every script is atomic: while it runs nothing else does, and if it ends in an error nothing it did
+remains. See :class:`Engine` for the options and the rules, :meth:`Engine.command` for what goes in
+and what comes back.
+"""
+
+from ._errors import (
+    ClosedError,
+    MoonkvError,
+    NoScriptError,
+    OptionError,
+    PoisonedError,
+    ReentrantError,
+    ResponseError,
+    WrongTypeError,
+)
+from ._moonkv import Engine, Script, Tick, __version__
+
+__all__ = [
+    "ClosedError",
+    "Engine",
+    "MoonkvError",
+    "NoScriptError",
+    "OptionError",
+    "PoisonedError",
+    "ReentrantError",
+    "ResponseError",
+    "Script",
+    "Tick",
+    "WrongTypeError",
+    "__version__",
+]

@@ -1,0 +1,64 @@
+"""The exceptions of moonkv.
+
+They are Python classes rather than native ones, so that one of them can be a ``ValueError`` too
+and all of them can be pickled.
+"""
+
+
+class MoonkvError(Exception):
+    """Base of all exceptions of moonkv."""
+
+    __module__ = "moonkv"
+
+
+class ResponseError(MoonkvError):
+    """A command or script answered with an error; the message is Redis's, whole.
+
+    >>> ResponseError("WRONGTYPE Operation against a key").code
+    'WRONGTYPE'
+    """
+
+    __module__ = "moonkv"
+
+    @property
+    def code(self) -> str:
+        """The word in capital letters that the message begins with, such as ``"ERR"``; empty if
+        it begins with none."""
+        word = str(self).partition(" ")[0]
+        return word if word == word.upper() and word[:1].isalpha() else ""
+
+
+class NoScriptError(ResponseError):
+    """``NOSCRIPT``: no script with this SHA-1 is cached."""
+
+    __module__ = "moonkv"
+
+
+class WrongTypeError(ResponseError):
+    """``WRONGTYPE``: the key holds another type than the command works on."""
+
+    __module__ = "moonkv"
+
+
+class ClosedError(MoonkvError):
+    """The engine was closed."""
+
+    __module__ = "moonkv"
+
+
+class ReentrantError(MoonkvError):
+    """The engine was called from inside its own log callback."""
+
+    __module__ = "moonkv"
+
+
+class PoisonedError(MoonkvError):
+    """An internal failure was caught earlier; the engine's data can no longer be trusted."""
+
+    __module__ = "moonkv"
+
+
+class OptionError(MoonkvError, ValueError):
+    """An option or a number has no meaning."""
+
+    __module__ = "moonkv"

@@ -1,0 +1,60 @@
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, TypeAlias, final
+
+_Argument: TypeAlias = bytes | bytearray | memoryview | str | int | float
+_Text: TypeAlias = bytes | bytearray | memoryview | str
+
+__version__: str
+
+class Tick(NamedTuple):
+    expired: int
+    complete: bool
+
+@final
+class Script:
+    @property
+    def sha1(self) -> str: ...
+    def __call__(
+        self, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+    ) -> Any: ...
+
+@final
+class Engine:
+    def __new__(
+        cls,
+        *,
+        on_error: Literal["rollback", "keep"] = "rollback",
+        lua_random: Literal["denied", "seeded"] = "denied",
+        lua_false: Literal["nil", "integer"] = "nil",
+        script_timeout: float | None = 5.0,
+        script_memory: int | None = 268435456,
+        script_instructions: int | None = None,
+        clock_start_ms: int | None = None,
+        protocol: Literal[2, 3] = 2,
+        decode_responses: bool = False,
+    ) -> Engine: ...
+    def command(self, *args: _Argument) -> Any: ...
+    def eval(
+        self, script: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+    ) -> Any: ...
+    def evalsha(
+        self, sha1: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+    ) -> Any: ...
+    def script_load(self, script: _Text) -> str: ...
+    def script_exists(self, *sha1s: _Text) -> list[bool]: ...
+    def script_flush(self) -> None: ...
+    def prepare(self, script: _Text) -> Script: ...
+    def cancel(self) -> None: ...
+    def tick(self, budget: float) -> Tick: ...
+    def advance_clock(self, milliseconds: int) -> int: ...
+    def set_log(self, callback: Callable[[int, bytes], object] | None) -> None: ...
+    def fork(self) -> Engine: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Engine: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...

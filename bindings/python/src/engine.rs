@@ -1,0 +1,484 @@
+//! `Engine`: the engine as a Python object. Each method turns its arguments into slices and calls
+//! the engine while the interpreter's lock is free.
+
+use crate::convert::{Arguments, Sequence, Style, Text};
+use crate::errors;
+use crate::log::Log;
+use crate::script::Script;
+use moonkv::{Call, Clock, LuaFalse, LuaRandom, OnError, Options, Protocol, ReplyBuf};
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use smallvec::SmallVec;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// An embedded engine: keys and values in this process, and the scripts that work on them.
+///
+/// All options are keywords:
+///
+/// * ``on_error``: what becomes of the writes of a script that ends in an error. ``"rollback"``
+///   undoes them; ``"keep"`` leaves them, as Redis does.
+/// * ``lua_random``: what ``math.random`` does in a script. ``"denied"`` makes it an error,
+///   ``"seeded"`` gives the same sequence in every run.
+/// * ``lua_false``: what a script's ``false`` becomes. ``"nil"``: ``None``, as in Redis;
+///   ``"integer"``: 0.
+/// * ``script_timeout``: the longest a script may run, in seconds; ``None`` for no limit.
+/// * ``script_memory``: the most memory a script may add to the Lua heap, in bytes (at least
+///   65536); ``None`` for no limit.
+/// * ``script_instructions``: the most Lua VM instructions a script may execute; ``None`` for no
+///   limit.
+/// * ``clock_start_ms``: if given, the engine's clock starts at so many milliseconds since 1970
+///   and moves by :meth:`advance_clock` only; ``None`` follows the system's clock.
+/// * ``protocol``: 2 or 3, the RESP version that replies are shaped for. Under 2 a map is a flat
+///   list and a double a string.
+/// * ``decode_responses``: strings come back as ``str`` (UTF-8) instead of ``bytes``.
+///
+/// An engine may be used from any thread. Calls on one engine are serialised; while one works or
+/// waits, other Python threads run. Ctrl-C does not interrupt a running script: it ends at its
+/// limits or by :meth:`cancel` from another thread, and only then is ``KeyboardInterrupt`` raised.
+///
+/// :raises OptionError: An option has no meaning.
+///
+/// >>> import moonkv
+/// >>> with moonkv.Engine(decode_responses=True) as engine:
+/// ...     engine.command("SET", "greeting", "hello")
+/// ...     engine.eval("return redis.call('GET', KEYS[1]) .. ' ' .. ARGV[1]",
+/// ...                 keys=["greeting"], args=["world"])
+/// 'OK'
+/// 'hello world'
+#[pyclass(module = "moonkv", frozen, weakref)]
+pub(crate) struct Engine {
+    inner: moonkv::Engine,
+    /// The buffer of the last call, for the next one.
+    spare: Mutex<Option<ReplyBuf>>,
+    log: Arc<Log>,
+    style: Style,
+}
+
+impl Engine {
+    fn new(inner: moonkv::Engine, style: Style) -> Self {
+        Engine { inner, spare: Mutex::new(None), log: Arc::default(), style }
+    }
+
+    /// Makes one call and builds its reply.
+    pub(crate) fn call<'py>(&self, py: Python<'py>, call: Call<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let mut reply = self.take_buffer();
+        let outcome = py.detach(|| self.inner.call(call, &mut reply));
+        let built = match outcome {
+            Ok(()) => self.style.reply(py, &reply),
+            Err(error) => Err(errors::call(error)),
+        };
+        self.put_buffer(reply);
+        built
+    }
+
+    /// Does something else on the engine.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&moonkv::Engine) -> Result<T, moonkv::Error> + Send,
+    ) -> PyResult<T> {
+        py.detach(|| work(&self.inner)).map_err(errors::call)
+    }
+
+    // Two threads may want a buffer at once, and building a reply may run code that calls the
+    // engine again: whoever finds none makes one.
+    fn take_buffer(&self) -> ReplyBuf {
+        self.spare.try_lock().ok().and_then(|mut spare| spare.take()).unwrap_or_default()
+    }
+
+    fn put_buffer(&self, buffer: ReplyBuf) {
+        if let Ok(mut spare) = self.spare.try_lock() {
+            *spare = Some(buffer);
+        }
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(
+        signature = (*, on_error = "rollback", lua_random = "denied", lua_false = "nil",
+            script_timeout = Some(5.0), script_memory = Some(268_435_456),
+            script_instructions = None, clock_start_ms = None, protocol = 2,
+            decode_responses = false),
+        text_signature = "(*, on_error='rollback', lua_random='denied', lua_false='nil', \
+            script_timeout=5.0, script_memory=268435456, script_instructions=None, \
+            clock_start_ms=None, protocol=2, decode_responses=False)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
+    fn open(
+        py: Python<'_>,
+        on_error: &str,
+        lua_random: &str,
+        lua_false: &str,
+        script_timeout: Option<f64>,
+        script_memory: Option<i64>,
+        script_instructions: Option<i64>,
+        clock_start_ms: Option<i64>,
+        protocol: i64,
+        decode_responses: bool,
+    ) -> PyResult<Self> {
+        let mut options = Options::default();
+        options.on_error = on_error_of(on_error)?;
+        options.lua_random = lua_random_of(lua_random)?;
+        options.lua_false = lua_false_of(lua_false)?;
+        options.script_timeout =
+            script_timeout.map(|limit| seconds("script_timeout", limit)).transpose()?;
+        options.script_memory =
+            script_memory.map(|limit| whole("script_memory", limit)).transpose()?;
+        options.script_instructions =
+            script_instructions.map(|limit| whole("script_instructions", limit)).transpose()?;
+        options.clock = clock_start_ms.map_or(Clock::System, |start_ms| Clock::Manual { start_ms });
+        options.protocol = protocol_of(protocol)?;
+        let style = Style { protocol: options.protocol, decode: decode_responses };
+        let inner = py.detach(|| moonkv::Engine::open(&options)).map_err(errors::call)?;
+        Ok(Engine::new(inner, style))
+    }
+
+    /// Runs a command: its name and arguments.
+    ///
+    /// An argument is ``bytes``, ``bytearray``, ``memoryview``, ``str`` (as UTF-8), ``int``
+    /// (decimal digits) or ``float`` (the shortest digits that read back the same, as ``repr``
+    /// writes them: ``0.1``, ``3.0``, ``1e+16``, ``inf``). Everything else is a ``TypeError``,
+    /// ``bool`` and ``None`` too. ``bytes`` and ``str`` are not copied.
+    ///
+    /// What comes back:
+    ///
+    /// * string: ``bytes``, or ``str`` with ``decode_responses``; then bytes that are not UTF-8
+    ///   raise ``UnicodeDecodeError``, after the command has taken effect
+    /// * status: ``str``; integer: ``int``; null: ``None``; array: ``list``
+    /// * an error inside an array: a :class:`ResponseError` instance, not raised
+    /// * with ``protocol=3`` also map: ``dict``; set: ``set``; double: ``float``; boolean:
+    ///   ``bool``; big number: ``int`` (``str`` if it is none); verbatim string: as string.
+    ///   Where Python cannot hash an element, a set comes as a ``list`` and a map as a ``list``
+    ///   of pairs.
+    ///
+    /// :raises ResponseError: The reply is an error.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.command("INCRBY", "n", 5)
+    /// 5
+    /// >>> engine.command("GET", b"n")
+    /// b'5'
+    /// >>> engine.command("INCR")
+    /// Traceback (most recent call last):
+    ///     ...
+    /// moonkv.ResponseError: ERR wrong number of arguments for 'incr' command
+    #[pyo3(signature = (*args), text_signature = "($self, *args)")]
+    fn command<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let args = Arguments::of(args)?;
+        self.call(py, Call::Command(&args.slices()))
+    }
+
+    /// Runs a script as one atomic step, and caches it by its SHA-1.
+    ///
+    /// :param script: The Lua text, ``str`` or ``bytes``.
+    /// :param keys: KEYS: a tuple, a list or another iterable of arguments.
+    /// :param args: ARGV, likewise.
+    /// :return: The reply, as :meth:`command` describes.
+    /// :raises ResponseError: The script does not compile or failed; by default nothing has
+    ///     changed then.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.eval("return {KEYS[1], ARGV[1], 3}", ["key"], [0.1])
+    /// [b'key', b'0.1', 3]
+    #[pyo3(
+        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY),
+        text_signature = "($self, script, keys=(), args=())"
+    )]
+    fn eval<'py>(
+        &self,
+        py: Python<'py>,
+        script: Text<'_, 'py>,
+        keys: Sequence<'py>,
+        args: Sequence<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (keys, args) = (keys.arguments()?, args.arguments()?);
+        self.call(py, Call::Eval(script.as_bytes(), &keys.slices(), &args.slices()))
+    }
+
+    /// Runs a cached script by its SHA-1 in hexadecimal digits.
+    ///
+    /// :param keys: KEYS, as in :meth:`eval`.
+    /// :param args: ARGV, likewise.
+    /// :raises NoScriptError: No such script is cached.
+    /// :raises ResponseError: The script failed.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> sha1 = engine.script_load("return #KEYS + #ARGV")
+    /// >>> engine.evalsha(sha1, ["a", "b"], [1, 2, 3])
+    /// 5
+    #[pyo3(
+        signature = (sha1, keys = Sequence::EMPTY, args = Sequence::EMPTY),
+        text_signature = "($self, sha1, keys=(), args=())"
+    )]
+    fn evalsha<'py>(
+        &self,
+        py: Python<'py>,
+        sha1: Text<'_, 'py>,
+        keys: Sequence<'py>,
+        args: Sequence<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (keys, args) = (keys.arguments()?, args.arguments()?);
+        self.call(py, Call::EvalSha(sha1.as_bytes(), &keys.slices(), &args.slices()))
+    }
+
+    /// Compiles and caches a script without running it; returns its SHA-1.
+    ///
+    /// :raises ResponseError: It does not compile.
+    ///
+    /// >>> import moonkv
+    /// >>> moonkv.Engine().script_load("return 1")
+    /// 'e0e1f9fabfc9d4800c877a703b823ac0578ff8db'
+    #[pyo3(text_signature = "($self, script)")]
+    fn script_load(&self, py: Python<'_>, script: Text<'_, '_>) -> PyResult<String> {
+        let script = script.as_bytes();
+        self.run(py, |engine| engine.script_load(script))
+    }
+
+    /// Tells of each SHA-1 whether its script is cached.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.script_exists(engine.script_load("return 1"), "0" * 40)
+    /// [True, False]
+    #[pyo3(signature = (*sha1s), text_signature = "($self, *sha1s)")]
+    fn script_exists<'py>(
+        &self,
+        py: Python<'py>,
+        sha1s: &Bound<'py, PyTuple>,
+    ) -> PyResult<Vec<bool>> {
+        let texts: SmallVec<[Text<'_, '_>; 4]> =
+            sha1s.iter_borrowed().map(Text::extract).collect::<PyResult<_>>()?;
+        let sha1s: SmallVec<[&[u8]; 4]> = texts.iter().map(Text::as_bytes).collect();
+        self.run(py, |engine| engine.script_exists(&sha1s))
+    }
+
+    /// Empties the script cache. Prepared scripts stay usable.
+    #[pyo3(text_signature = "($self)")]
+    fn script_flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, moonkv::Engine::script_flush)
+    }
+
+    /// Compiles a script and returns a :class:`Script` to call, the fastest way to run one often.
+    ///
+    /// :raises ResponseError: It does not compile.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> add = engine.prepare("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    /// >>> add(["n"], [2])
+    /// 2
+    /// >>> engine.script_flush()
+    /// >>> add(keys=["n"], args=[3])
+    /// 5
+    #[pyo3(text_signature = "($self, script)")]
+    fn prepare(slf: &Bound<'_, Self>, script: Text<'_, '_>) -> PyResult<Script> {
+        let script = script.as_bytes();
+        let inner = slf.get().run(slf.py(), |engine| engine.prepare(script))?;
+        Ok(Script::new(slf.clone().unbind(), inner))
+    }
+
+    /// Stops the script that is running, if one is; to be called from another thread or from
+    /// the log callback. The script ends with a :class:`ResponseError`. Does not wait.
+    #[pyo3(text_signature = "($self)")]
+    fn cancel(&self) {
+        self.inner.cancel();
+    }
+
+    /// Removes keys past their deadline, for at most about ``budget`` seconds. Without it such
+    /// keys go when they are next asked for.
+    ///
+    /// :return: ``Tick(expired, complete)``: how many keys were removed, and whether nothing
+    ///     more was due (``False``: the time was up first).
+    /// :raises OptionError: The budget is negative or no number.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine(clock_start_ms=0)
+    /// >>> engine.command("SET", "session", "x", "PX", 100)
+    /// 'OK'
+    /// >>> engine.advance_clock(100)
+    /// 100
+    /// >>> engine.tick(budget=0.001)
+    /// Tick(expired=1, complete=True)
+    #[pyo3(signature = (budget), text_signature = "($self, budget)")]
+    fn tick<'py>(&self, py: Python<'py>, budget: f64) -> PyResult<Bound<'py, PyAny>> {
+        let budget = seconds("budget", budget)?;
+        let tick = self.run(py, |engine| engine.tick(budget))?;
+        tick_class(py)?.call1((tick.expired, tick.complete))
+    }
+
+    /// Moves the engine's own clock forward; returns its time in milliseconds since 1970.
+    ///
+    /// :param milliseconds: By how much, 0 or more.
+    /// :raises OptionError: The engine follows the system's clock (it was opened without
+    ///     ``clock_start_ms``), or the step is negative or too large.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine(clock_start_ms=1_000_000)
+    /// >>> engine.advance_clock(500)
+    /// 1000500
+    #[pyo3(signature = (milliseconds), text_signature = "($self, milliseconds)")]
+    fn advance_clock(&self, py: Python<'_>, milliseconds: i64) -> PyResult<i64> {
+        let step = whole("milliseconds", milliseconds)?;
+        self.run(py, |engine| engine.advance_clock(step))
+    }
+
+    /// Directs ``redis.log`` of scripts to a callback; with ``None``, as at first, it is silent.
+    ///
+    /// The callback is called as ``callback(level, message)``: ``level`` is 0 (debug), 1
+    /// (verbose), 2 (notice) or 3 (warning), ``message`` is ``bytes``. It runs in the thread that
+    /// runs the script, in the middle of the script: it may call :meth:`cancel`, but any other
+    /// call on the same engine raises :class:`ReentrantError`, and it must not wait for a thread
+    /// that uses the engine. What it raises does not reach the script or its caller but goes to
+    /// ``sys.unraisablehook``, which prints it; a ``KeyboardInterrupt`` too.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.set_log(lambda level, message: print(level, message))
+    /// >>> engine.eval("redis.log(redis.LOG_WARNING, 'almost full')")
+    /// 3 b'almost full'
+    #[pyo3(signature = (callback), text_signature = "($self, callback)")]
+    fn set_log(&self, py: Python<'_>, callback: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        if let Some(callback) = callback.as_ref().filter(|callback| !callback.is_callable()) {
+            let kind = callback.get_type().name()?;
+            let message = format!("the callback must be callable or None, not {kind}");
+            return Err(PyTypeError::new_err(message));
+        }
+        let sink = callback.as_ref().map(|_| self.log.sink());
+        self.run(py, |engine| engine.set_log(sink))?;
+        self.log.set(callback.map(Bound::unbind));
+        Ok(())
+    }
+
+    /// Opens a second engine with the same options and a copy of all keys, cheaply: what both
+    /// hold is shared until one changes it. Cached scripts and the log callback are not copied.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.command("SET", "gold", 10)
+    /// 'OK'
+    /// >>> what_if = engine.fork()
+    /// >>> what_if.command("DECRBY", "gold", 7)
+    /// 3
+    /// >>> engine.command("GET", "gold")
+    /// b'10'
+    #[pyo3(text_signature = "($self)")]
+    fn fork(&self, py: Python<'_>) -> PyResult<Engine> {
+        let inner = self.run(py, moonkv::Engine::fork)?;
+        Ok(Engine::new(inner, self.style))
+    }
+
+    /// Closes the engine at once and frees its data; waits for a call that is under way. Every
+    /// later call raises :class:`ClosedError`, except ``close`` and ``cancel``.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.close()
+    /// >>> engine.command("PING")
+    /// Traceback (most recent call last):
+    ///     ...
+    /// moonkv.ClosedError: the engine is closed
+    #[pyo3(text_signature = "($self)")]
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, moonkv::Engine::close)?;
+        self.log.set(None);
+        Ok(())
+    }
+
+    /// Returns the engine itself.
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Closes the engine.
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.log.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.log.set(None);
+    }
+}
+
+/// The class of what `tick` returns: a named tuple.
+pub(crate) fn tick_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        let keywords = PyDict::new(py);
+        keywords.set_item("module", "moonkv")?;
+        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
+        let class = namedtuple.call(("Tick", ["expired", "complete"]), Some(&keywords))?;
+        class.setattr("__doc__", "What a tick did: keys removed, and whether none was left.")?;
+        Ok::<_, PyErr>(class.cast_into::<PyType>()?.unbind())
+    })?;
+    Ok(class.bind(py))
+}
+
+fn unknown(name: &str, value: &str, first: &str, second: &str) -> PyErr {
+    errors::option(format!("{name} must be '{first}' or '{second}', not '{value}'"))
+}
+
+fn on_error_of(value: &str) -> PyResult<OnError> {
+    match value {
+        "rollback" => Ok(OnError::Rollback),
+        "keep" => Ok(OnError::Keep),
+        _ => Err(unknown("on_error", value, "rollback", "keep")),
+    }
+}
+
+fn lua_random_of(value: &str) -> PyResult<LuaRandom> {
+    match value {
+        "denied" => Ok(LuaRandom::Denied),
+        "seeded" => Ok(LuaRandom::Seeded),
+        _ => Err(unknown("lua_random", value, "denied", "seeded")),
+    }
+}
+
+fn lua_false_of(value: &str) -> PyResult<LuaFalse> {
+    match value {
+        "nil" => Ok(LuaFalse::Nil),
+        "integer" => Ok(LuaFalse::Integer),
+        _ => Err(unknown("lua_false", value, "nil", "integer")),
+    }
+}
+
+fn protocol_of(value: i64) -> PyResult<Protocol> {
+    match value {
+        2 => Ok(Protocol::Resp2),
+        3 => Ok(Protocol::Resp3),
+        _ => Err(errors::option(format!("protocol must be 2 or 3, not {value}"))),
+    }
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| errors::option(format!("{name} must be a number of seconds: {error}")))
+}
+
+/// A number that must not be negative.
+fn whole<T: TryFrom<i64>>(name: &str, value: i64) -> PyResult<T> {
+    T::try_from(value).map_err(|_| errors::option(format!("{name} must be 0 or more, not {value}")))
+}

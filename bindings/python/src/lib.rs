@@ -1,0 +1,23 @@
+//! The Python door: the native module `moonkv._moonkv`.
+//!
+//! It turns Python objects into byte slices, calls the engine without the interpreter's lock, and
+//! walks the reply out into Python objects. It knows no command. The exceptions are Python
+//! classes, in `python/moonkv/_errors.py`.
+
+mod convert;
+mod engine;
+mod errors;
+mod log;
+mod script;
+
+use pyo3::prelude::*;
+
+/// The native part of moonkv; import `moonkv` instead.
+#[pymodule]
+#[pyo3(name = "_moonkv")]
+fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<script::Script>()?;
+    module.add("Tick", engine::tick_class(module.py())?)
+}

@@ -1,0 +1,648 @@
+/*
+ * moonkv: an embedded, in-process, Redis-compatible key-value engine whose point is atomic
+ * Lua 5.1 scripting. What SQLite is to a SQL server, moonkv is to Redis.
+ *
+ * Generated from src/ffi/ by `UPDATE=1 cargo test --test header`. Not to be edited.
+ *
+ * EXAMPLE
+ *
+ *     #include <moonkv.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         kv_engine *engine = kv_open(NULL, NULL);
+ *         kv_bytes keys[] = {KV_BYTES("visits")}, args[] = {KV_BYTES("3")};
+ *         kv_reply reply = kv_eval(engine,
+ *             KV_BYTES("local n = redis.call('INCR', KEYS[1])\n"
+ *                      "if n > tonumber(ARGV[1]) then return redis.error_reply('LIMIT') end\n"
+ *                      "return n"),
+ *             1, keys, 1, args);
+ *         if (reply.type == KV_REPLY_INTEGER) printf("%lld\n", (long long)reply.integer);
+ *         if (reply.type == KV_REPLY_ERROR) printf("%s\n", reply.str);
+ *         kv_reply_free(&reply);
+ *         kv_close(engine);
+ *         return 0;
+ *     }
+ *
+ *     cc example.c -lmoonkv
+ *
+ * ERRORS
+ *
+ * A function that returns a kv_reply reports every error as a reply of type KV_REPLY_ERROR; one
+ * that returns a handle returns NULL and, if asked, leaves such a reply in out_error. No function
+ * aborts, exits, prints or throws, and a failure inside the library is caught and becomes an error:
+ * "ERR the engine is poisoned ..." from then on, for that engine.
+ *
+ * OWNERSHIP
+ *
+ * What a function takes is borrowed for the call and copied where it is kept; only kv_close,
+ * kv_script_free and kv_reply_free consume. What it returns is the caller's: each kv_engine goes
+ * to kv_close, each kv_script to kv_script_free, each outermost kv_reply to kv_reply_free. Engines,
+ * scripts and replies may go in any order. A reply of type INTEGER, NIL, DOUBLE or BOOL, an empty
+ * container or text, and the status OK own no memory, so that leaving them out of kv_reply_free
+ * leaks nothing; calling it always is the simpler rule. Memory is never shared with free().
+ *
+ * THREADS
+ *
+ * Every function may be called from any thread. Calls on one engine wait for each other and each
+ * is one atomic step; calls on different engines do not touch. No thread is started. A reply
+ * belongs to who holds it: use it from one thread at a time. kv_close, kv_script_free and
+ * kv_reply_free need the last word: nobody else may be using what they release. A callback runs
+ * inside the call that caused it, and may not call the same engine: it gets an error, not a
+ * deadlock.
+ *
+ * fork()
+ *
+ * The child has a copy of each engine, which lives on by itself. It may be used if no other thread
+ * was inside a call on it at the moment of fork(); otherwise its lock may be held for ever by a
+ * thread that the child does not have. Open engines after fork(), or call exec.
+ *
+ * LUA
+ *
+ * The shared library keeps its Lua 5.1 to itself and shows only names that begin with kv_. It
+ * lives in one process with any other Lua. The static library shows its Lua to the linker: do not
+ * link it with another one.
+ */
+
+#ifndef MOONKV_H
+#define MOONKV_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The header's version; kv_version tells the library's. */
+#define KV_VERSION "0.1.0"
+#define KV_VERSION_MAJOR 0
+#define KV_VERSION_MINOR 1
+#define KV_VERSION_PATCH 0
+
+/**
+ * The number of the binary interface: it grows when a program has to be compiled anew.
+ */
+#define KV_ABI_VERSION 1
+
+/**
+ * A string of any bytes: str, len.
+ */
+#define KV_REPLY_STRING 1
+
+/**
+ * Elements in order: count, elements.
+ */
+#define KV_REPLY_ARRAY 2
+
+/**
+ * An integer: integer.
+ */
+#define KV_REPLY_INTEGER 3
+
+/**
+ * No value: a missing key, or a script's nil or false.
+ */
+#define KV_REPLY_NIL 4
+
+/**
+ * A status such as OK: str, len.
+ */
+#define KV_REPLY_STATUS 5
+
+/**
+ * An error: str, len. The first word tells which, such as ERR, WRONGTYPE or NOSCRIPT.
+ */
+#define KV_REPLY_ERROR 6
+
+/**
+ * A double: number. Only under protocol 3, like all that follow.
+ */
+#define KV_REPLY_DOUBLE 7
+
+/**
+ * A boolean: integer, which is 0 or 1.
+ */
+#define KV_REPLY_BOOL 8
+
+/**
+ * Keys and values in turn: count is twice the number of pairs, elements.
+ */
+#define KV_REPLY_MAP 9
+
+/**
+ * Elements without order: count, elements.
+ */
+#define KV_REPLY_SET 10
+
+/**
+ * A number of any size in decimal digits: str, len.
+ */
+#define KV_REPLY_BIGNUM 13
+
+/**
+ * A text with a format such as "txt": str, len, format.
+ */
+#define KV_REPLY_VERB 14
+
+/**
+ * A script that ends in an error, at a limit or cancelled leaves no trace. The default.
+ */
+#define KV_ON_ERROR_ROLLBACK 0
+
+/**
+ * As in Redis: what a script wrote before its error stays.
+ */
+#define KV_ON_ERROR_KEEP 1
+
+/**
+ * math.random is an error in scripts. The default.
+ */
+#define KV_LUA_RANDOM_DENIED 0
+
+/**
+ * As in Redis: math.random gives the same sequence in every run.
+ */
+#define KV_LUA_RANDOM_SEEDED 1
+
+/**
+ * As in Redis: a script's false becomes nil. The default.
+ */
+#define KV_LUA_FALSE_NIL 0
+
+/**
+ * A script's false becomes the integer 0, as its true becomes 1.
+ */
+#define KV_LUA_FALSE_INTEGER 1
+
+/**
+ * The time is the system's. The default.
+ */
+#define KV_CLOCK_SYSTEM 0
+
+/**
+ * The time is the program's own: it moves by kv_clock_advance only.
+ */
+#define KV_CLOCK_MANUAL 1
+
+/**
+ * redis.LOG_DEBUG
+ */
+#define KV_LOG_DEBUG 0
+
+/**
+ * redis.LOG_VERBOSE
+ */
+#define KV_LOG_VERBOSE 1
+
+/**
+ * redis.LOG_NOTICE
+ */
+#define KV_LOG_NOTICE 2
+
+/**
+ * redis.LOG_WARNING
+ */
+#define KV_LOG_WARNING 3
+
+/**
+ * An engine: keys and values in this process, and the scripts that work on them. Any number of
+ * them may be open; they know nothing of each other. May be used from any thread.
+ */
+typedef struct kv_engine kv_engine;
+
+/**
+ * A script that is compiled and kept for one engine. It holds its engine's memory, but does not
+ * keep the engine open.
+ */
+typedef struct kv_script kv_script;
+
+/**
+ * What a call answers. The type, whose numbers are hiredis's, tells which fields are set; the
+ * others are 0 or NULL. Everything below a reply lies in one block that the outermost reply owns.
+ *
+ * Read the fields, do not change them. A copy of the struct is a second name for the same
+ * memory: release only one of them.
+ */
+typedef struct kv_reply {
+    /**
+     * One of KV_REPLY_...
+     */
+    uint32_t type;
+    /**
+     * Of KV_REPLY_VERB: three letters and a NUL.
+     */
+    char format[4];
+    /**
+     * Of KV_REPLY_INTEGER and KV_REPLY_BOOL.
+     */
+    int64_t integer;
+    /**
+     * Of KV_REPLY_DOUBLE.
+     */
+    double number;
+    /**
+     * Of the types with a text: its bytes, any bytes, with a NUL behind the last.
+     */
+    const char *str;
+    /**
+     * The text's length in bytes, without the NUL.
+     */
+    size_t len;
+    /**
+     * How many elements there are.
+     */
+    size_t count;
+    /**
+     * Of KV_REPLY_ARRAY, KV_REPLY_MAP and KV_REPLY_SET: the elements, NULL if there are none.
+     * They go when the outermost reply is released.
+     */
+    const struct kv_reply *elements;
+    /**
+     * Private.
+     */
+    void *owner;
+} kv_reply;
+
+/**
+ * What an engine is opened with. Fill it with kv_options_init, then change what you like: a
+ * struct of zeros has no limits on scripts and a struct_size that is refused.
+ */
+typedef struct kv_options {
+    /**
+     * The size of the struct the program was compiled with, in bytes; set by kv_options_init.
+     * Later versions add fields at the end; a program that does not know them gets defaults.
+     */
+    size_t struct_size;
+    /**
+     * What becomes of a failed script's writes: one of KV_ON_ERROR_...
+     */
+    uint32_t on_error;
+    /**
+     * What math.random does in scripts: one of KV_LUA_RANDOM_...
+     */
+    uint32_t lua_random;
+    /**
+     * What a script's false becomes: one of KV_LUA_FALSE_...
+     */
+    uint32_t lua_false;
+    /**
+     * The shape of replies: 2 or 3 as in HELLO of Redis, 0 for the default, which is 2. Only
+     * under 3 there are doubles, booleans, maps, sets, big numbers and verbatim strings; under 2
+     * they are strings, integers and arrays.
+     */
+    uint32_t protocol;
+    /**
+     * Where the time comes from: one of KV_CLOCK_...
+     */
+    uint32_t clock;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
+     */
+    int64_t clock_start_ms;
+    /**
+     * The longest a script may run, in milliseconds. Default 5000; 0 for no limit.
+     */
+    uint64_t script_timeout_ms;
+    /**
+     * The most memory a script may add to the Lua heap, in bytes. Default 256 MiB, at least
+     * 65536; 0 for no limit.
+     */
+    uint64_t script_memory_bytes;
+    /**
+     * The most Lua instructions a script may execute, checked every few thousand. Unlike time the
+     * same on every machine. Default 0, no limit.
+     */
+    uint64_t script_instructions;
+} kv_options;
+
+/**
+ * A string of any bytes: where it begins and how long it is. Passed by value, always borrowed:
+ * no function keeps it after it returns. It needs no NUL at its end and may have NULs within.
+ * NULL with length 0 is the empty string; NULL with another length is answered with an error.
+ */
+typedef struct kv_bytes {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * The number of bytes.
+     */
+    size_t len;
+} kv_bytes;
+
+/**
+ * Takes one message of redis.log, on the thread that runs the script and while it runs. The
+ * message is borrowed until the callback returns. It may not call the engine, which answers with
+ * an error, except for kv_cancel; it may not leave by longjmp or by a C++ exception.
+ */
+typedef void (*kv_log_fn)(void *user_data, uint32_t level, struct kv_bytes message);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Which version the library has, as opposed to the header's KV_VERSION.
+ *
+ * @return Static text such as "0.1.0". Never NULL, never freed.
+ *
+ * Thread-safe.
+ */
+const char *kv_version(void);
+
+/**
+ * Which binary interface the library has. A program that loads the library at run time should
+ * compare it with the KV_ABI_VERSION it was compiled with, and go on only if they are equal.
+ *
+ * @return The library's KV_ABI_VERSION.
+ *
+ * Thread-safe.
+ */
+uint32_t kv_abi_version(void);
+
+/**
+ * Releases a reply and all below it, and makes it a nil.
+ *
+ * @param reply  The outermost reply of a call. Harmless on NULL, on a reply that was released
+ *               already or that owns no memory, and on an element of another reply, which is
+ *               released with the whole.
+ *
+ * Thread-safe for different replies; a reply may be released on another thread than made it, and
+ * after its engine is closed.
+ */
+void kv_reply_free(struct kv_reply *reply);
+
+/**
+ * Fills in the defaults for a struct of a given size. Programs in C call kv_options_init, which
+ * passes the size they were compiled with; this is for those who cannot use it, such as bindings.
+ *
+ * @param options      Written. NULL does nothing.
+ * @param struct_size  The size of what options points to, in bytes; no more is written.
+ *
+ * Thread-safe.
+ */
+void kv_options_fill(struct kv_options *options, size_t struct_size);
+
+/**
+ * Opens an empty engine.
+ *
+ * @param options    Borrowed for the call. NULL for the defaults.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_close. NULL on an error, such as an option out of range.
+ *
+ * Thread-safe.
+ */
+struct kv_engine *kv_open(const struct kv_options *options, struct kv_reply *out_error);
+
+/**
+ * Opens a second engine with the same options and a copy of all keys. What both hold is shared
+ * until one of them changes it, so this takes well under a millisecond for a million keys.
+ * Cached scripts and the log callback are not copied. This has nothing to do with fork().
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_close. NULL on an error.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_engine *kv_fork(struct kv_engine *engine, struct kv_reply *out_error);
+
+/**
+ * Closes an engine and releases its keys. Replies stay valid; prepared scripts may still be
+ * freed, and answer with an error if they are run.
+ *
+ * @param engine  Consumed; no other thread may be using it. NULL does nothing. From inside one of
+ *                the engine's own callbacks this does nothing either: the engine stays open.
+ */
+void kv_close(struct kv_engine *engine);
+
+/**
+ * Runs one command, such as SET, ZADD or HGETALL; see docs/commands.md for those there are.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param argc    The number of strings in argv.
+ * @param argv    Borrowed. The command's name in any case, then its arguments.
+ * @return Owned; release with kv_reply_free. What Redis 7.0 answers, errors included. Stays
+ *         valid after the engine is closed.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_command(struct kv_engine *engine,
+                           size_t argc,
+                           const struct kv_bytes *argv);
+
+/**
+ * Stops the script that the engine is running, if it is running one: that ends with an error
+ * and, under KV_ON_ERROR_ROLLBACK, leaves no trace. A script that begins later is not stopped.
+ *
+ * @param engine  Borrowed. NULL does nothing.
+ *
+ * Thread-safe: made to be called from another thread, does not wait, and may be called from the
+ * log callback. Not for signal handlers on the thread that runs the script.
+ */
+void kv_cancel(struct kv_engine *engine);
+
+/**
+ * Removes keys whose time has passed, for a while. Without it such keys go when they are next
+ * asked for, and hold their memory until then. Made to be called once in a frame or a second.
+ *
+ * @param engine        Borrowed. NULL gives an error reply.
+ * @param budget_us     About how long it may take, in microseconds.
+ * @param out_expired   Written if not NULL: how many keys were removed; 0 on an error.
+ * @param out_complete  Written if not NULL: whether nothing more was due; false when the budget
+ *                      ran out first or on an error.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_tick(struct kv_engine *engine,
+                        uint64_t budget_us,
+                        size_t *out_expired,
+                        bool *out_complete);
+
+/**
+ * Moves the time of an engine with KV_CLOCK_MANUAL forward.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param ms      By how many milliseconds; 0 to ask for the time.
+ * @return The new time in milliseconds since 1970, an integer, or an error, which kv_reply_free
+ *         releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_clock_advance(struct kv_engine *engine, uint64_t ms);
+
+/**
+ * Runs a script as one atomic step: nothing else happens meanwhile, and if it ends in an error
+ * nothing it did remains. It is compiled at the first time and cached by its SHA-1. As EVAL.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param script  Borrowed. Lua 5.1.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed. Becomes the table KEYS. May be NULL if nkeys is 0.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed. Becomes the table ARGV. May be NULL if nargs is 0.
+ * @return Owned; release with kv_reply_free. What the script returned, or an error with the
+ *         script's SHA-1 and line. Stays valid after the engine is closed.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_eval(struct kv_engine *engine,
+                        struct kv_bytes script,
+                        size_t nkeys,
+                        const struct kv_bytes *keys,
+                        size_t nargs,
+                        const struct kv_bytes *args);
+
+/**
+ * Runs a script that kv_eval or kv_script_load has cached. As EVALSHA.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param sha1    Borrowed. 40 hexadecimal digits.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed. As for kv_eval.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_eval; an error that begins with NOSCRIPT if
+ *         no such script is cached.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_evalsha(struct kv_engine *engine,
+                           struct kv_bytes sha1,
+                           size_t nkeys,
+                           const struct kv_bytes *keys,
+                           size_t nargs,
+                           const struct kv_bytes *args);
+
+/**
+ * Compiles and caches a script without running it. As SCRIPT LOAD.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param script  Borrowed. Lua 5.1.
+ * @return Owned; release with kv_reply_free. The SHA-1, a string of 40 hexadecimal digits, or an
+ *         error if it does not compile.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_load(struct kv_engine *engine, struct kv_bytes script);
+
+/**
+ * Tells which scripts are cached. As SCRIPT EXISTS.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param count   The number of SHA-1s.
+ * @param sha1s   Borrowed. May be NULL if count is 0.
+ * @return Owned; release with kv_reply_free. An array with 1 or 0 for each, or an error.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_exists(struct kv_engine *engine,
+                                 size_t count,
+                                 const struct kv_bytes *sha1s);
+
+/**
+ * Empties the script cache. Prepared scripts stay. As SCRIPT FLUSH.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_flush(struct kv_engine *engine);
+
+/**
+ * Compiles a script and returns a handle to run it by: the fastest way to run one often.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param script     Borrowed. Lua 5.1.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_script_free. NULL on an error, such as one of syntax. When the
+ *         engine is closed, running the script is an error from then on.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_script *kv_script_prepare(struct kv_engine *engine,
+                                    struct kv_bytes script,
+                                    struct kv_reply *out_error);
+
+/**
+ * Runs a prepared script as one atomic step, as kv_eval does.
+ *
+ * @param script  Borrowed; not to be freed while it runs. NULL gives an error reply.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed. As for kv_eval.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_run(struct kv_script *script,
+                              size_t nkeys,
+                              const struct kv_bytes *keys,
+                              size_t nargs,
+                              const struct kv_bytes *args);
+
+/**
+ * The SHA-1 of a prepared script, for kv_evalsha.
+ *
+ * @param script  Borrowed. NULL gives NULL with length 0.
+ * @return Borrowed from the script until it is freed: 40 hexadecimal digits, with a NUL behind.
+ *
+ * Thread-safe.
+ */
+struct kv_bytes kv_script_sha1(struct kv_script *script);
+
+/**
+ * Releases a prepared script, before or after its engine is closed.
+ *
+ * @param script  Consumed; no thread may be using it. NULL does nothing.
+ *
+ * Thread-safe for different scripts.
+ */
+void kv_script_free(struct kv_script *script);
+
+/**
+ * Directs what scripts log with redis.log to a callback. Without one it is dropped.
+ *
+ * @param engine     Borrowed. NULL gives an error reply.
+ * @param callback   Called for each message. NULL for none.
+ * @param user_data  Passed to the callback. Must live until the callback is replaced or the
+ *                   engine closed, and be fit for every thread that runs scripts.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_log_set(struct kv_engine *engine, kv_log_fn callback, void *user_data);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+/* The bytes of a string literal, NULs within included. An expression, not for static data in C. */
+#ifdef __cplusplus
+#define KV_BYTES(literal) (kv_bytes{"" literal, sizeof(literal) - 1})
+#else
+#define KV_BYTES(literal) ((kv_bytes){"" literal, sizeof(literal) - 1})
+#endif
+
+/* The bytes of a text that ends with a NUL. NULL is the empty string. */
+static inline kv_bytes kv_str(const char *text) {
+    kv_bytes bytes;
+    bytes.data = text;
+    bytes.len = text ? strlen(text) : 0;
+    return bytes;
+}
+
+/* Fills in the defaults, and the size of the struct as this program knows it. */
+static inline void kv_options_init(kv_options *options) {
+    kv_options_fill(options, sizeof(kv_options));
+}
+
+#endif /* MOONKV_H */
