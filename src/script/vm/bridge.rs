@@ -4,7 +4,7 @@
 //! a run it points to what the run works on; those pointers are set before Lua is entered and
 //! cleared after it is left, so a C function that runs at all may follow them.
 
-use super::Run;
+use super::{Function, Run};
 use crate::command::Command;
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, ReplyBuf};
@@ -31,8 +31,7 @@ impl Text {
 /// The run that is under way.
 #[derive(Clone, Copy)]
 pub(super) struct Current {
-    /// The script, a registry reference.
-    pub(super) function: c_int,
+    pub(super) function: Function,
     pub(super) argv_keys: *const [&'static [u8]],
     pub(super) argv_args: *const [&'static [u8]],
     pub(super) keys: *mut Keyspace,
@@ -43,7 +42,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    pub(super) fn new(function: c_int, run: Run<'_>) -> Current {
+    pub(super) fn new(function: Function, run: Run<'_>) -> Current {
         Current {
             function,
             argv_keys: std::ptr::from_ref(run.input.keys) as *const [&'static [u8]],

@@ -180,9 +180,13 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
         let Some(current) = (*bridge).current else { return 0 };
         let refs = &(*bridge).refs;
         api::push_ref(l, (*bridge).globals);
-        set_list(l, refs.keys_name, current.argv_keys);
-        set_list(l, refs.argv_name, current.argv_args);
-        api::push_ref(l, current.function);
+        if current.function.uses_keys {
+            set_list(l, refs.keys_name, current.argv_keys);
+        }
+        if current.function.uses_argv {
+            set_list(l, refs.argv_name, current.argv_args);
+        }
+        api::push_ref(l, current.function.reference);
         ffi::lua_call(l, 0, 1);
         let Some(Current { reply, .. }) = (*bridge).current else { return 0 };
         pull::reply(l, bridge, reply);

@@ -43,9 +43,26 @@ use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// A compiled script: its reference in the registry of its VM.
+/// A compiled script.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Function(c_int);
+pub(crate) struct Function {
+    /// Its reference in the registry of its VM.
+    reference: c_int,
+    /// Whether it may read KEYS: if not, the table is not made.
+    uses_keys: bool,
+    /// The same of ARGV.
+    uses_argv: bool,
+}
+
+impl Function {
+    /// A global can be reached by its name in the text, by `_G`, or by compiling more text; a
+    /// script with none of the three cannot see it.
+    fn new(reference: c_int, source: &[u8]) -> Function {
+        let names = |name: &str| memchr::memmem::find(source, name.as_bytes()).is_some();
+        let any = names("_G") || names("load");
+        Function { reference, uses_keys: any || names("KEYS"), uses_argv: any || names("ARGV") }
+    }
+}
 
 /// Everything one run works on.
 pub(crate) struct Run<'a> {
@@ -105,7 +122,7 @@ impl Vm {
         };
         let doom = self.state.end();
         if status == ffi::LUA_OK {
-            return Ok(Function(self.bridge.compiled));
+            return Ok(Function::new(self.bridge.compiled, source));
         }
         let reason = match doom {
             Some(doom) => doom.message().into_bytes(),
@@ -121,7 +138,7 @@ impl Vm {
     /// Forgets a compiled script.
     pub(crate) fn release(&mut self, function: Function) {
         // SAFETY: the reference is from this state; unref sets existing slots and cannot raise.
-        unsafe { ffi::luaL_unref(self.state.raw(), ffi::LUA_REGISTRYINDEX, function.0) };
+        unsafe { ffi::luaL_unref(self.state.raw(), ffi::LUA_REGISTRYINDEX, function.reference) };
     }
 
     /// Gives back the memory of what was released.
@@ -133,7 +150,7 @@ impl Vm {
     /// Runs a compiled script; its result is written to the reply.
     pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
         let _locale = LocaleGuard::enter();
-        self.bridge.current = Some(Current::new(function.0, run));
+        self.bridge.current = Some(Current::new(function, run));
         self.state.begin(self.limits);
         let l = self.state.raw();
         // SAFETY: three pushes fit the stack every state starts with, and allocate nothing; the

@@ -1,0 +1,65 @@
+# moonkv: `make demo` shows it, `make test` tests all of it.
+PREFIX ?= /usr/local
+PYTHON ?= python3
+CC ?= cc
+CXX ?= c++
+VENV := target/venv
+LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
+C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
+CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
+
+.PHONY: all demo test test-rust test-python lint bench header docs install clean
+
+all: ## the shared and static library, optimised
+	cargo build --release
+
+demo: all $(VENV)/.installed ## the use cases from Rust, C, C++ and Python
+	cargo run --release --quiet --example first
+	cargo run --release --quiet --example use_cases
+	@mkdir -p target/demo
+	@for source in $(C_EXAMPLES); do \
+	  echo "== $$source"; out=target/demo/$$(basename $$source .c); \
+	  $(CC) -std=c99 -Wall -Wextra -Werror -pthread -o $$out $$source $(LINK) && $$out || exit 1; done
+	@for source in $(CPP_EXAMPLES); do \
+	  echo "== $$source"; out=target/demo/$$(basename $$source .cpp)-cpp; \
+	  $(CXX) -std=c++17 -Wall -Wextra -Werror -pthread -o $$out $$source $(LINK) && $$out || exit 1; done
+	@for source in examples/python/*.py; do \
+	  echo "== $$source"; $(VENV)/bin/python $$source || exit 1; done
+
+test: lint test-rust test-python ## everything there is to test
+
+lint: ## formatting, clippy and rustdoc, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentation tests
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --no-fail-fast
+
+test-python: $(VENV)/.installed ## the Python module's tests
+	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
+	$(VENV)/bin/python -m pytest -q bindings/python
+
+$(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python -name '*.rs' -o -name '*.py*') Cargo.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet ./bindings/python
+	@touch $@
+
+bench: all $(VENV)/.installed ## speed and memory beside the bare limit and redis-server
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo bench --bench scripts
+	cargo bench --bench keyspace
+
+header: ## include/moonkv.h, generated anew
+	UPDATE=1 cargo test --test header
+
+docs: ## the documentation of the Rust API
+	cargo doc --no-deps
+
+install: all ## library and headers below PREFIX
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/moonkv.h include/moonkv.hpp $(DESTDIR)$(PREFIX)/include
+	install -m 755 target/release/libmoonkv.so $(DESTDIR)$(PREFIX)/lib
+	install -m 644 target/release/libmoonkv.a $(DESTDIR)$(PREFIX)/lib
+
+clean: ## what was built
+	cargo clean
