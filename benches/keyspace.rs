@@ -4,6 +4,7 @@
 //!
 //! `cargo bench --bench keyspace`
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
 
 use moonkv::{Call, Engine, ReplyBuf};
@@ -25,7 +26,10 @@ fn main() {
     let ours = (resident_bytes(std::process::id()) - before) as f64 / KEYS as f64;
     took.sort_unstable();
     let at = |share: f64| f64::from(took[((KEYS - 1) as f64 * share) as usize]) / 1000.0;
-    println!("{KEYS} SETs from empty through Rust: {:.0} ns each", total.as_nanos() as f64 / KEYS as f64);
+    println!(
+        "{KEYS} SETs from empty through Rust: {:.0} ns each",
+        total.as_nanos() as f64 / KEYS as f64
+    );
     println!(
         "one SET, µs: median {:.2}, p99 {:.2}, p99.99 {:.2}, worst {:.1}",
         at(0.5),
@@ -37,7 +41,10 @@ fn main() {
     match Peer::start() {
         Some(mut peer) => {
             let theirs = peer_bytes(&mut peer);
-            println!("redis-server: {theirs:.1} bytes a key; moonkv / redis-server: {:.2}", ours / theirs);
+            println!(
+                "redis-server: {theirs:.1} bytes a key; moonkv / redis-server: {:.2}",
+                ours / theirs
+            );
         }
         None => println!("redis-server is not installed: nothing to compare with"),
     }
@@ -74,7 +81,10 @@ fn peer_bytes(peer: &mut Peer) -> f64 {
 fn copy(engine: &Engine) {
     let start = Instant::now();
     let copy = engine.fork().expect("the engine is copied");
-    println!("fork() of {KEYS} keys: {:.2} ms (a new Lua state included)", start.elapsed().as_secs_f64() * 1e3);
+    println!(
+        "fork() of {KEYS} keys: {:.2} ms (a new Lua state included)",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     let mut reply = ReplyBuf::new();
     let start = Instant::now();
     for i in 0..10_000 {

@@ -5,6 +5,7 @@
 //! `cargo bench --bench scripts`
 
 mod bare;
+#[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
 
 use bare::Bare;
@@ -79,7 +80,9 @@ fn in_script(peer: &mut Option<Peer>) {
             theirs / ours
         );
     }
-    println!("moonkv: on_error=keep, as redis-server; rollback: the default, every change undoable\n");
+    println!(
+        "moonkv: on_error=keep, as redis-server; rollback: the default, every change undoable\n"
+    );
 }
 
 /// The measured script: setting up is a script of its own.
@@ -184,9 +187,10 @@ fn c_runs() -> Option<(f64, f64)> {
         .arg(format!("-Wl,-rpath,{}", library.display()))
         .arg("-lmoonkv")
         .status();
-    let result = built.ok().filter(|status| status.success()).and_then(|_| {
-        two_numbers(Command::new(&program).arg(RUNS.to_string()).arg(ONE_LINE))
-    });
+    let result = built
+        .ok()
+        .filter(|status| status.success())
+        .and_then(|_| two_numbers(Command::new(&program).arg(RUNS.to_string()).arg(ONE_LINE)));
     let _ = std::fs::remove_file(&program);
     result
 }

@@ -10,7 +10,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Clock, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{Input, LogLevel, ScriptId, Scripts, Sha1Hex};
+use crate::script::{Input, LogCallback, ScriptId, Scripts, Sha1Hex};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -141,7 +141,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let (keys, manual_ms) = self.shared.enter(|state| (state.keys.snapshot(), state.manual_ms))?;
+        let (keys, manual_ms) =
+            self.shared.enter(|state| (state.keys.snapshot(), state.manual_ms))?;
         Engine::with_keys(&self.shared.options, keys, manual_ms)
     }
 
@@ -333,10 +334,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::call`].
-    pub fn set_log(
-        &self,
-        callback: Option<Box<dyn FnMut(LogLevel, &[u8]) + Send>>,
-    ) -> Result<(), Error> {
+    pub fn set_log(&self, callback: Option<LogCallback>) -> Result<(), Error> {
         self.shared.enter(|state| state.scripts.set_log(callback))
     }
 
@@ -383,12 +381,7 @@ impl Script {
     ///
     /// # Errors
     /// As [`Engine::call`].
-    pub fn call(
-        &self,
-        keys: &[&[u8]],
-        args: &[&[u8]],
-        reply: &mut ReplyBuf,
-    ) -> Result<(), Error> {
+    pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
         self.shared.call(Call::Run(self, keys, args), reply)
     }
 

@@ -93,9 +93,7 @@ impl CommandError {
     pub(crate) fn unknown_subcommand(command: &str, name: &[u8]) -> Self {
         let name = clipped(name, 128);
         let help = command.to_ascii_uppercase();
-        CommandError::Text(Cow::Owned(format!(
-            "ERR unknown subcommand '{name}'. Try {help} HELP."
-        )))
+        CommandError::Text(Cow::Owned(format!("ERR unknown subcommand '{name}'. Try {help} HELP.")))
     }
 }
 
@@ -122,9 +120,7 @@ impl fmt::Display for CommandError {
             Self::NoSuchKey => "ERR no such key",
             Self::IndexOutOfRange => "ERR index out of range",
             Self::OffsetOutOfRange => "ERR offset is out of range",
-            Self::StringTooLong => {
-                "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
-            }
+            Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::HashNotInteger => "ERR hash value is not an integer",
             Self::HashNotFloat => "ERR hash value is not a float",
             Self::InvalidExpire(name) => {

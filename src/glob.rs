@@ -46,9 +46,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 
 /// Whether a pattern has no special bytes, so that it matches only itself.
 pub(crate) fn literal(pattern: &[u8]) -> bool {
-    !pattern
-        .iter()
-        .any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+    !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
 }
 
 /// Whether a pattern is the plain "*".
@@ -118,10 +116,7 @@ impl Range {
     /// A range between two ends in either order.
     fn new(one: u8, other: u8) -> Self {
         let (one, other) = (one.cast_signed(), other.cast_signed());
-        Range {
-            first: one.min(other),
-            last: one.max(other),
-        }
+        Range { first: one.min(other), last: one.max(other) }
     }
 
     /// Whether a byte lies in the range.
@@ -137,16 +132,10 @@ mod tests {
     /// Checks which of some texts a pattern matches.
     fn check(pattern: &str, matching: &[&str], other: &[&str]) {
         for text in matching {
-            assert!(
-                matches(pattern.as_bytes(), text.as_bytes()),
-                "{pattern} / {text}"
-            );
+            assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} / {text}");
         }
         for text in other {
-            assert!(
-                !matches(pattern.as_bytes(), text.as_bytes()),
-                "{pattern} / {text}"
-            );
+            assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} / {text}");
         }
     }
 

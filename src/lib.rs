@@ -26,6 +26,9 @@
 //! error nothing it did remains. Scripts are sandboxed, limited in time and memory, and
 //! deterministic.
 
+#![warn(missing_docs, unreachable_pub)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
+
 mod command;
 mod engine;
 mod error;
@@ -40,8 +43,9 @@ mod script;
 mod table;
 mod value;
 
+pub use command::{CommandInfo, commands};
 pub use engine::{Call, Engine, Script, Tick};
 pub use error::Error;
 pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
-pub use script::LogLevel;
+pub use script::{LogCallback, LogLevel};

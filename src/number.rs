@@ -150,11 +150,7 @@ impl<'a> FloatText<'a> {
         };
         let exponent = parse_exponent(tail, letter)?;
         let has_digits = !(whole.is_empty() && fraction.is_empty());
-        has_digits.then_some(FloatText {
-            whole,
-            fraction,
-            exponent,
-        })
+        has_digits.then_some(FloatText { whole, fraction, exponent })
     }
 
     /// All digits in order, without the point.
@@ -171,8 +167,7 @@ impl<'a> FloatText<'a> {
 /// Splits a text behind its leading digits.
 fn split_digits(text: &[u8], is_digit: fn(&u8) -> bool) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| !is_digit(byte));
-    text.split_at_checked(end.unwrap_or(text.len()))
-        .unwrap_or((text, &[]))
+    text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, &[]))
 }
 
 /// A hexadecimal float: `mantissa * 2^exponent`, with more bits than any format
@@ -189,31 +184,18 @@ impl Hexadecimal {
     fn read(text: &[u8]) -> Option<Self> {
         let text = FloatText::cut(text, u8::is_ascii_hexdigit, b'p')?;
         let exponent = text.exponent - 4 * text.fraction_len();
-        let start = Hexadecimal {
-            mantissa: 0,
-            exponent,
-        };
-        Some(
-            text.digits()
-                .filter_map(hexadecimal_digit)
-                .fold(start, Self::push),
-        )
+        let start = Hexadecimal { mantissa: 0, exponent };
+        Some(text.digits().filter_map(hexadecimal_digit).fold(start, Self::push))
     }
 
     /// Appends one digit, or its trace once the mantissa is full.
     fn push(self, digit: u8) -> Self {
         let Hexadecimal { mantissa, exponent } = self;
         if mantissa >> 124 == 0 {
-            Hexadecimal {
-                mantissa: mantissa << 4 | u128::from(digit),
-                exponent,
-            }
+            Hexadecimal { mantissa: mantissa << 4 | u128::from(digit), exponent }
         } else {
             let trace = u128::from(digit != 0);
-            Hexadecimal {
-                mantissa: mantissa | trace,
-                exponent: exponent + 4,
-            }
+            Hexadecimal { mantissa: mantissa | trace, exponent: exponent + 4 }
         }
     }
 
@@ -247,10 +229,7 @@ struct StackText {
 impl StackText {
     /// An empty text.
     const fn new() -> Self {
-        StackText {
-            bytes: [0; 32],
-            len: 0,
-        }
+        StackText { bytes: [0; 32], len: 0 }
     }
 
     /// Appends bytes.
@@ -337,10 +316,7 @@ fn as_plain_integer(value: f64) -> Option<i64> {
         return None;
     }
     let integer = value as i64;
-    (integer as f64)
-        .to_bits()
-        .eq(&value.to_bits())
-        .then_some(integer)
+    (integer as f64).to_bits().eq(&value.to_bits()).then_some(integer)
 }
 
 /// Writes a double that has no sign.
@@ -392,11 +368,7 @@ fn push_exponent(text: &mut StackText, exponent: i32) {
     if exponent.unsigned_abs() < 10 {
         text.push(b"0");
     }
-    text.push(
-        itoa::Buffer::new()
-            .format(exponent.unsigned_abs())
-            .as_bytes(),
-    );
+    text.push(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
 }
 
 /// Takes the zeros off the end.
@@ -427,10 +399,7 @@ impl Scientific {
             digits.push(part);
         }
         let exponent = parts.next().and_then(parse_i64).unwrap_or(0);
-        Scientific {
-            digits,
-            exponent: exponent as i32,
-        }
+        Scientific { digits, exponent: exponent as i32 }
     }
 }
 
@@ -479,11 +448,7 @@ impl LongDouble {
         if self.is_nan() {
             return b"nan".to_vec();
         }
-        let magnitude = if self.is_infinite() {
-            b"inf".to_vec()
-        } else {
-            self.magnitude_text()
-        };
+        let magnitude = if self.is_infinite() { b"inf".to_vec() } else { self.magnitude_text() };
         match self.0.is_negative() && magnitude != b"0" {
             true => [b"-", &*magnitude].concat(),
             false => magnitude,
@@ -519,9 +484,7 @@ fn parse_decimal_x87(text: &[u8]) -> Option<X87DoubleExtended> {
         return Some(value);
     }
     let written = std::str::from_utf8(text).ok()?;
-    let value = X87DoubleExtended::from_str_r(written, Round::NearestTiesToEven)
-        .ok()?
-        .value;
+    let value = X87DoubleExtended::from_str_r(written, Round::NearestTiesToEven).ok()?.value;
     let in_range = value.is_finite() && (!value.is_zero() || is_written_zero(text));
     in_range.then_some(value)
 }
@@ -538,11 +501,7 @@ fn exact_quotient(text: &FloatText<'_>) -> Option<X87DoubleExtended> {
     let ten = (power.unsigned_abs() <= 27).then(|| 10_u128.pow(power.unsigned_abs()))?;
     let integer = X87DoubleExtended::from_u128(u128::from(integer)).value;
     let ten = X87DoubleExtended::from_u128(ten).value;
-    Some(if power < 0 {
-        (integer / ten).value
-    } else {
-        (integer * ten).value
-    })
+    Some(if power < 0 { (integer / ten).value } else { (integer * ten).value })
 }
 
 /// The decimal text of `mantissa * 2^shift`.
@@ -611,13 +570,7 @@ mod tests {
 
     #[test]
     fn integers_are_read_strictly() {
-        let good = [
-            "0",
-            "7",
-            "-1",
-            "9223372036854775807",
-            "-9223372036854775808",
-        ];
+        let good = ["0", "7", "-1", "9223372036854775807", "-9223372036854775808"];
         for text in good {
             assert_eq!(parse_i64(text.as_bytes()), text.parse().ok(), "{text}");
         }
@@ -671,10 +624,7 @@ mod tests {
             ("0X.8", 0.5),
             ("-0x1P+3", -8.0),
             ("0x1.00000000000008", 1.0),
-            (
-                "0x1.0000000000000800000000000000000000000001",
-                1.000_000_000_000_000_2,
-            ),
+            ("0x1.0000000000000800000000000000000000000001", 1.000_000_000_000_000_2),
             ("4e-320", 4e-320),
             ("5e-324", 5e-324),
             ("0x1p-1074", 5e-324),
@@ -854,14 +804,9 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             let text = format!("{}e{}", state >> (state % 60), (state >> 32) as i64 % 28);
             let cut = FloatText::cut(text.as_bytes(), u8::is_ascii_digit, b'e').unwrap();
-            let long = X87DoubleExtended::from_str_r(&text, Round::NearestTiesToEven)
-                .unwrap()
-                .value;
-            assert_eq!(
-                exact_quotient(&cut).unwrap().to_bits(),
-                long.to_bits(),
-                "{text}"
-            );
+            let long =
+                X87DoubleExtended::from_str_r(&text, Round::NearestTiesToEven).unwrap().value;
+            assert_eq!(exact_quotient(&cut).unwrap().to_bits(), long.to_bits(), "{text}");
         }
     }
 }

@@ -208,9 +208,8 @@ impl ReplyBuf {
 
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
-        if let Some(
-            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n),
-        ) = self.nodes.get_mut(at.nodes)
+        if let Some(Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n)) =
+            self.nodes.get_mut(at.nodes)
         {
             *n = len;
         }
@@ -379,7 +378,10 @@ impl<'a> Walker<'a> {
             Item::BigNumber(text) => Reply::BigNumber(lossy(text)),
             Item::Verbatim(text) => {
                 let (format, text) = text.split_at_checked(4).unwrap_or_default();
-                Reply::Verbatim { format: lossy(&format[..format.len().min(3)]), text: text.to_vec() }
+                Reply::Verbatim {
+                    format: lossy(&format[..format.len().min(3)]),
+                    text: text.to_vec(),
+                }
             }
             Item::Array(len) => Reply::Array((0..len).map(|_| self.tree()).collect()),
             Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),

@@ -267,11 +267,6 @@ impl<E: Keyed> Table<E> {
         *bound = (*bound).min(deadline);
     }
 
-    /// Number of segments: what [`Table::next_due`] counts in.
-    pub(crate) fn segment_count(&self) -> usize {
-        self.segments.len()
-    }
-
     /// The first segment from `from` on that may hold an element due at `now`.
     pub(crate) fn next_due(&self, from: usize, now: i64) -> Option<usize> {
         let bounds = self.earliest.get(from..)?;

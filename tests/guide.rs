@@ -38,7 +38,8 @@ const REPLIES_LEAST: usize = 1;
 fn every_block_is_of_a_known_kind() {
     let blocks = all_blocks();
     for block in &blocks {
-        let known = block.kind == "text" || BLOCKS_LEAST.iter().any(|(kind, _)| block.kind == *kind);
+        let known =
+            block.kind == "text" || BLOCKS_LEAST.iter().any(|(kind, _)| block.kind == *kind);
         assert!(known, "{}: no kind of block: `{}`", block.place(0), block.kind);
     }
     for (kind, least) in BLOCKS_LEAST {
@@ -366,7 +367,8 @@ impl Seat {
         let logged = Arc::new(Mutex::new(String::new()));
         let log = Arc::clone(&logged);
         let write = move |level: LogLevel, text: &[u8]| {
-            let (level, text) = (format!("{level:?}").to_lowercase(), String::from_utf8_lossy(text));
+            let (level, text) =
+                (format!("{level:?}").to_lowercase(), String::from_utf8_lossy(text));
             let mut log = log.lock().expect("no panic has happened");
             log.push_str(&format!("log: {level}: {text}\n"));
         };

@@ -38,8 +38,7 @@ fn generated(root: &Path) -> String {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     config.after_includes = Some(version_macros());
     let builder = cbindgen::Builder::new().with_config(config);
-    let builder =
-        FILES.iter().fold(builder, |b, file| b.with_src(root.join("src/ffi").join(file)));
+    let builder = FILES.iter().fold(builder, |b, file| b.with_src(root.join("src/ffi").join(file)));
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
     unconst(&String::from_utf8(header).unwrap())

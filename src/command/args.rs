@@ -79,7 +79,9 @@ impl<'a> Args<'a> {
     }
 
     /// The rest as pairs; an odd number of them is an arity error.
-    pub(crate) fn pairs(self) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, CommandError> {
+    pub(crate) fn pairs(
+        self,
+    ) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, CommandError> {
         let (pairs, odd) = self.rest.as_chunks::<2>();
         if pairs.is_empty() || !odd.is_empty() {
             return Err(self.arity_error());

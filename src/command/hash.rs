@@ -24,7 +24,17 @@ const fn row(
     summary: &'static str,
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
-    Command { name, arity, flags, keys: Keys::FIRST, since, complexity, summary, subcommands: &[], run }
+    Command {
+        name,
+        arity,
+        flags,
+        keys: Keys::FIRST,
+        since,
+        complexity,
+        summary,
+        subcommands: &[],
+        run,
+    }
 }
 
 #[rustfmt::skip]

@@ -12,6 +12,7 @@ mod context;
 mod expire;
 mod generic;
 mod hash;
+mod introspect;
 mod list;
 mod range;
 mod scan;
@@ -23,6 +24,7 @@ mod zset;
 
 pub(crate) use args::Args;
 pub(crate) use context::{Caller, Context};
+pub use introspect::{CommandInfo, commands};
 pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;

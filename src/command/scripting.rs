@@ -23,7 +23,17 @@ const fn row(
     summary: &'static str,
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
-    Command { name, arity, flags, keys: Keys::NONE, since, complexity, summary, subcommands: &[], run }
+    Command {
+        name,
+        arity,
+        flags,
+        keys: Keys::NONE,
+        since,
+        complexity,
+        summary,
+        subcommands: &[],
+        run,
+    }
 }
 
 #[rustfmt::skip]
@@ -104,9 +114,8 @@ fn run(
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
-    let (keys, argv) = split.ok_or(CommandError::text(
-        "ERR Number of keys can't be greater than number of args",
-    ))?;
+    let (keys, argv) = split
+        .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
     let scripts = cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)?;
     let id = find(scripts, script)?;
     scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)

@@ -521,12 +521,12 @@ fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         scan.parse_options(&mut args, false)?;
     }
     reply_scan(cx.reply, &scan, 2, |cursor, found| match zset {
-        Some(zset) => zset.scan(cursor, &mut |member, score| {
-            match integer_in_packed(zset, score) {
+        Some(zset) => {
+            zset.scan(cursor, &mut |member, score| match integer_in_packed(zset, score) {
                 Some(integer) => found(&[member, IntText::new(integer).as_bytes()]),
                 None => found(&[member, F64Text::new(score).as_bytes()]),
-            }
-        }),
+            })
+        }
         None => 0,
     });
     Ok(())

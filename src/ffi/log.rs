@@ -26,8 +26,7 @@ const _: () = assert!(
 /// Takes one message of redis.log, on the thread that runs the script and while it runs. The
 /// message is borrowed until the callback returns. It may not call the engine, which answers with
 /// an error, except for kv_cancel; it may not leave by longjmp or by a C++ exception.
-pub type kv_log_fn =
-    Option<extern "C" fn(user_data: *mut c_void, level: u32, message: kv_bytes)>;
+pub type kv_log_fn = Option<extern "C" fn(user_data: *mut c_void, level: u32, message: kv_bytes)>;
 
 /// What the host wants back with each message.
 struct UserData(*mut c_void);

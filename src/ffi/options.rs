@@ -6,7 +6,7 @@ use crate::reply::Protocol;
 use std::ffi::CStr;
 use std::time::Duration;
 
-/// A script that ends in an error, at a limit or cancelled leaves no trace. The default.
+/// A script that raises an error, is stopped at a limit or cancelled leaves no trace. The default.
 pub const KV_ON_ERROR_ROLLBACK: u32 = 0;
 /// As in Redis: what a script wrote before its error stays.
 pub const KV_ON_ERROR_KEEP: u32 = 1;

@@ -16,8 +16,9 @@ pub struct kv_script {
     sha1: String,
 }
 
-/// Runs a script as one atomic step: nothing else happens meanwhile, and if it ends in an error
-/// nothing it did remains. It is compiled at the first time and cached by its SHA-1. As EVAL.
+/// Runs a script as one atomic step: nothing else happens meanwhile, and if it raises an error, is
+/// stopped at a limit or cancelled, nothing it did remains (see KV_ON_ERROR_KEEP). It is compiled
+/// at the first time and cached by its SHA-1. As EVAL.
 ///
 /// @param engine  Borrowed. NULL gives an error reply.
 /// @param script  Borrowed. Lua 5.1.
@@ -71,8 +72,7 @@ pub extern "C" fn kv_evalsha(
     guard(|| {
         let engine = engine.ok_or(NULL_ENGINE)?;
         // SAFETY: by contract the caller lends all of them until this returns.
-        let (sha1, keys, args) =
-            unsafe { (sha1.slice()?, list(nkeys, keys)?, list(nargs, args)?) };
+        let (sha1, keys, args) = unsafe { (sha1.slice()?, list(nkeys, keys)?, list(nargs, args)?) };
         engine.reply(Call::EvalSha(sha1, &keys, &args))
     })
 }

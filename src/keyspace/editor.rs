@@ -135,7 +135,7 @@ impl Editor<'_, List> {
     /// Removes so many elements from an index on; they move, whatever their number.
     pub(crate) fn remove_range(&mut self, at: usize, count: usize) {
         let elements = self.value.remove_range(at, count);
-        if elements.len() > 0 {
+        if !elements.is_empty() {
             self.journal.record(self.key, |_| Change::Removed { at, elements });
         }
     }

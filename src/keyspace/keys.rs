@@ -49,7 +49,8 @@ impl Keyspace {
         if from == to {
             return;
         }
-        let at = if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
+        let at =
+            if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
         let Some(at) = at else { return };
         let mut entry = self.table.remove(at);
         entry.set_key(to);

@@ -36,7 +36,7 @@ pub enum LogLevel {
 }
 
 /// Where `redis.log` goes.
-pub(crate) type LogSink = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
+pub type LogCallback = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
 
 /// What a script is run with.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ impl Scripts {
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
-    pub(crate) fn set_log(&mut self, sink: Option<LogSink>) {
+    pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.vm.set_log(sink);
     }
 

@@ -249,7 +249,9 @@ mod tests {
     fn filled() -> Hash {
         let mut hash = Hash::new();
         for (field, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
-            assert!(hash.set(field.as_bytes(), value.as_bytes(), |_| panic!("nothing to overwrite")));
+            assert!(
+                hash.set(field.as_bytes(), value.as_bytes(), |_| panic!("nothing to overwrite"))
+            );
         }
         hash
     }

@@ -31,10 +31,7 @@ pub(crate) struct ChunkLimit {
 impl Default for ChunkLimit {
     /// Redis's `list-max-listpack-size -2`.
     fn default() -> Self {
-        Self {
-            entries: usize::MAX,
-            bytes: 8192,
-        }
+        Self { entries: usize::MAX, bytes: 8192 }
     }
 }
 
@@ -61,10 +58,7 @@ impl ChunkLimit {
     /// the next few pushes do not part them again.
     #[inline]
     fn half(self) -> Self {
-        Self {
-            entries: self.entries / 2,
-            bytes: self.bytes / 2,
-        }
+        Self { entries: self.entries / 2, bytes: self.bytes / 2 }
     }
 }
 
@@ -94,9 +88,7 @@ impl Default for Body {
 impl List {
     /// An empty list, without an allocation.
     pub(crate) const fn new() -> Self {
-        Self {
-            body: Body::One(Packed::new()),
-        }
+        Self { body: Body::One(Packed::new()) }
     }
 
     /// Number of elements.
@@ -115,6 +107,7 @@ impl List {
     }
 
     /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
+    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.body {
             Body::One(chunk) => chunk.heap_size(),
@@ -123,6 +116,7 @@ impl List {
     }
 
     /// Number of chunks.
+    #[cfg(test)]
     pub(crate) fn chunk_count(&self) -> usize {
         match &self.body {
             Body::One(_) => 1,
@@ -219,9 +213,7 @@ impl List {
         match &mut self.body {
             Body::One(chunk) => {
                 let position = replaceable(chunk, index, element, limit);
-                position
-                    .map(|position| chunk.replace(position, element))
-                    .is_some()
+                position.map(|position| chunk.replace(position, element)).is_some()
             }
             Body::Many(chunks) => chunks.set_in_place(index, element, limit),
         }
@@ -373,14 +365,11 @@ impl Chunks {
     fn of(chunk: Packed, limit: ChunkLimit) -> Self {
         let len = chunk.len();
         let first = (len > 0).then(|| Arc::new(chunk));
-        Self {
-            deque: first.into_iter().collect(),
-            len,
-            limit,
-        }
+        Self { deque: first.into_iter().collect(), len, limit }
     }
 
     /// Bytes allocated, this struct included.
+    #[cfg(test)]
     fn heap_size(&self) -> usize {
         // An `Arc` keeps two counters beside the chunk.
         let fixed = size_of::<Packed>() + 2 * size_of::<usize>();
@@ -456,10 +445,7 @@ impl Chunks {
         Iter {
             front: chunk.iter_from(from),
             middle: self.deque.range(first + 1..last),
-            back: self
-                .deque
-                .get(last)
-                .map_or_else(Default::default, |chunk| chunk.range(0, to)),
+            back: self.deque.get(last).map_or_else(Default::default, |chunk| chunk.range(0, to)),
             left: count,
         }
     }
@@ -622,9 +608,7 @@ impl Chunks {
     fn with_room(&mut self, at: usize, element: &[u8]) -> Option<&mut Packed> {
         let limit = self.limit;
         let chunk = self.deque.get_mut(at)?;
-        limit
-            .admits(chunk, element.len())
-            .then(|| Arc::make_mut(chunk))
+        limit.admits(chunk, element.len()).then(|| Arc::make_mut(chunk))
     }
 
     /// Removes the element with this index, which exists.
@@ -647,11 +631,8 @@ impl Chunks {
     fn remove_range(&mut self, start: usize, count: usize) -> Self {
         let first = self.cut(start);
         let last = self.cut(start + count);
-        let removed = Self {
-            deque: self.deque.drain(first..last).collect(),
-            len: count,
-            limit: self.limit,
-        };
+        let removed =
+            Self { deque: self.deque.drain(first..last).collect(), len: count, limit: self.limit };
         self.len -= count;
         self.fit();
         self.merge_near(first);
@@ -771,11 +752,7 @@ pub(crate) struct Iter<'a> {
 impl<'a> Iter<'a> {
     /// A range inside one chunk.
     fn within(chunk: &'a Packed, start: usize, count: usize) -> Self {
-        Self {
-            front: chunk.range(start, count),
-            left: count,
-            ..Self::default()
-        }
+        Self { front: chunk.range(start, count), left: count, ..Self::default() }
     }
 }
 
@@ -1021,11 +998,7 @@ mod tests {
         }
         let mut list = filled(100_000, limit);
         (0..90_000).for_each(|step| assert!(list.remove(step % 10_000)));
-        assert!(
-            list.heap_size() < 10_000 * 10 * 2 + 8_192,
-            "{}",
-            list.heap_size()
-        );
+        assert!(list.heap_size() < 10_000 * 10 * 2 + 8_192, "{}", list.heap_size());
         while list.pop_front() {}
         assert!(list.heap_size() < 100);
     }
@@ -1040,11 +1013,7 @@ mod tests {
             list.push_back(b"small", limit);
         }
         assert_eq!(list.chunk_count(), 300);
-        assert!(
-            list.heap_size() < 300 * 9_000 * 3 / 4,
-            "{}",
-            list.heap_size()
-        );
+        assert!(list.heap_size() < 300 * 9_000 * 3 / 4, "{}", list.heap_size());
     }
 
     #[test]

@@ -45,29 +45,18 @@ pub(crate) struct Position(usize);
 impl Packed {
     /// An empty sequence, without an allocation.
     pub(crate) const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            head: 0,
-            count: 0,
-        }
+        Self { bytes: Vec::new(), head: 0, count: 0 }
     }
 
     /// An empty sequence with room for this many bytes of framed elements.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(bytes),
-            ..Self::new()
-        }
+        Self { bytes: Vec::with_capacity(bytes), ..Self::new() }
     }
 
     /// Like `with_capacity`, with the room in front, for elements that come by `push_front`.
     pub(crate) fn with_front_capacity(bytes: usize) -> Self {
         let head = u32::try_from(bytes).unwrap_or(0);
-        Self {
-            bytes: vec![0; head as usize],
-            head,
-            count: 0,
-        }
+        Self { bytes: vec![0; head as usize], head, count: 0 }
     }
 
     /// Bytes an element of this length takes, framing included.
@@ -84,6 +73,7 @@ impl Packed {
 
     /// Whether there is no element.
     #[inline]
+    #[cfg(test)]
     pub(crate) const fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -95,6 +85,7 @@ impl Packed {
     }
 
     /// Bytes allocated.
+    #[cfg(test)]
     pub(crate) const fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }
@@ -123,19 +114,13 @@ impl Packed {
     /// All elements in order.
     #[inline]
     pub(crate) fn iter(&self) -> Iter<'_> {
-        Iter {
-            rest: self.live(),
-            left: self.len(),
-        }
+        Iter { rest: self.live(), left: self.len() }
     }
 
     /// The elements from an index on.
     pub(crate) fn iter_from(&self, index: usize) -> Iter<'_> {
         let index = index.min(self.len());
-        Iter {
-            rest: self.from(self.offset(index)),
-            left: self.len() - index,
-        }
+        Iter { rest: self.from(self.offset(index)), left: self.len() - index }
     }
 
     /// At most `count` elements from an index on.
@@ -143,18 +128,12 @@ impl Packed {
         let start = index.min(self.len());
         let count = count.min(self.len() - start);
         let bytes = self.offset(start)..self.offset(start + count);
-        Iter {
-            rest: self.bytes.get(bytes).unwrap_or_default(),
-            left: count,
-        }
+        Iter { rest: self.bytes.get(bytes).unwrap_or_default(), left: count }
     }
 
     /// All elements in order, each with its position.
     pub(crate) fn entries(&self) -> Entries<'_> {
-        Entries {
-            elements: self.iter(),
-            start: self.head(),
-        }
+        Entries { elements: self.iter(), start: self.head() }
     }
 
     /// The element with this index. Walks from the nearer end.
@@ -175,6 +154,7 @@ impl Packed {
 
     /// Where the element after this one starts.
     #[inline]
+    #[cfg(test)]
     pub(crate) fn next(&self, position: Position) -> Option<Position> {
         let next = position.0 + front_frame(self.from(position.0))?;
         (next < self.bytes.len()).then_some(Position(next))
@@ -321,11 +301,8 @@ impl Packed {
     pub(crate) fn split_off(&mut self, index: usize) -> Self {
         let index = index.min(self.len());
         let offset = self.offset(index);
-        let tail = Self {
-            bytes: self.from(offset).to_vec(),
-            head: 0,
-            count: self.count - narrow(index),
-        };
+        let tail =
+            Self { bytes: self.from(offset).to_vec(), head: 0, count: self.count - narrow(index) };
         self.bytes.truncate(offset);
         self.count = narrow(index);
         self.fit();
@@ -586,11 +563,7 @@ const fn grown(needed: usize) -> usize {
 /// Bytes taken by a length.
 #[inline]
 const fn width_of(length: usize) -> usize {
-    if length < CONTINUES as usize {
-        1
-    } else {
-        (length.ilog2() / 7) as usize + 1
-    }
+    if length < CONTINUES as usize { 1 } else { (length.ilog2() / 7) as usize + 1 }
 }
 
 /// Reads a length and the bytes it takes; backwards when given a reversed iterator.

@@ -61,6 +61,7 @@ impl Heap {
     }
 
     /// The bytes taken from the system: slabs, full or empty, and large blocks.
+    #[cfg(test)]
     pub(crate) fn bytes_held(&self) -> usize {
         self.held.get()
     }

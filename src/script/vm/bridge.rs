@@ -8,7 +8,7 @@ use super::{Function, Run};
 use crate::command::Command;
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, ReplyBuf};
-use crate::script::LogSink;
+use crate::script::LogCallback;
 use mlua_sys as ffi;
 use std::any::Any;
 use std::os::raw::c_int;
@@ -45,14 +45,19 @@ impl Current {
     pub(super) fn new(function: Function, run: Run<'_>) -> Current {
         Current {
             function,
-            argv_keys: std::ptr::from_ref(run.input.keys) as *const [&'static [u8]],
-            argv_args: std::ptr::from_ref(run.input.args) as *const [&'static [u8]],
+            argv_keys: long_lived(run.input.keys),
+            argv_args: long_lived(run.input.args),
             keys: run.keys,
             reply: run.reply,
             read_only: run.read_only,
             protocol: Protocol::Resp2,
         }
     }
+}
+
+/// Forgets how long texts live: the run that borrows them outlives every use of the pointer.
+fn long_lived<'a>(texts: &'a [&'a [u8]]) -> *const [&'static [u8]] {
+    std::ptr::from_ref(texts) as *const [&'static [u8]]
 }
 
 /// Registry references made once: functions of the run and strings that conversions need, so
@@ -164,7 +169,7 @@ pub(super) struct Bridge {
     pub(super) refs: Refs,
     /// `false` becomes integer 0.
     pub(super) false_is_zero: bool,
-    pub(super) log: Option<LogSink>,
+    pub(super) log: Option<LogCallback>,
     /// A message of `redis.log` while it is put together.
     pub(super) log_text: Vec<u8>,
     /// A panic of a command or callback, carried around Lua's frames.

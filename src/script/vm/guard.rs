@@ -182,18 +182,9 @@ impl Guard {
         &self.heap
     }
 
-    pub(crate) fn doom(&self) -> Option<Doom> {
-        self.doom.get()
-    }
-
     #[inline]
     pub(crate) fn is_doomed(&self) -> bool {
         self.doom.get().is_some()
-    }
-
-    /// Instructions counted in this run so far; behind by up to an interval.
-    pub(crate) fn instructions(&self) -> u64 {
-        self.instructions.get()
     }
 
     /// Begins a run on the main state. Allocates nothing and cannot raise.

@@ -28,7 +28,7 @@ mod sandbox;
 mod strings;
 mod tables;
 
-use super::{Input, LogSink};
+use super::{Input, LogCallback};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{LuaFalse, LuaRandom, Options};
@@ -106,7 +106,7 @@ impl Vm {
         Ok(Vm { state, bridge, limits })
     }
 
-    pub(crate) fn set_log(&mut self, sink: Option<LogSink>) {
+    pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.bridge.log = sink;
     }
 

@@ -98,15 +98,6 @@ pub(super) unsafe fn proxy_at(l: *mut lua_State, guard: &Guard, index: c_int) ->
     }
 }
 
-/// Whether the value at an index is a read-only table.
-///
-/// # Safety
-/// A free stack slot. Allocates nothing and cannot raise.
-pub(crate) unsafe fn is_read_only(l: *mut lua_State, guard: &Guard, index: c_int) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { proxy_at(l, guard, index).is_some() }
-}
-
 /// Pushes the real table behind a proxy; pushes nothing and gives false for any other value. The
 /// real table must never reach a script.
 ///

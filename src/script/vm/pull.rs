@@ -256,7 +256,9 @@ pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge) -> Failure {
             push_ref(l, name);
             ffi::lua_rawget_(l, -2);
             let found = match ffi::lua_type(l, -1) {
-                ffi::LUA_TNUMBER => Some(F64Text::new(ffi::lua_tonumber(l, -1)).as_bytes().to_vec()),
+                ffi::LUA_TNUMBER => {
+                    Some(F64Text::new(ffi::lua_tonumber(l, -1)).as_bytes().to_vec())
+                }
                 _ => text(l, -1).map(<[u8]>::to_vec),
             };
             let number = ffi::lua_tonumber(l, -1) as i64;

@@ -24,6 +24,7 @@ use tree::Tree;
 /// What the index takes for each member, on average: its slot, its share of
 /// empty slots and of the segments around them. Measured; the index is not
 /// asked, as it would have to visit every segment.
+#[cfg(test)]
 const INDEX_BYTES: usize = 58;
 
 /// Up to which size a sorted set stays packed.
@@ -67,6 +68,7 @@ impl ZSet {
     }
 
     /// True if there are no members.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -78,6 +80,7 @@ impl ZSet {
 
     /// Bytes allocated, without padding by the allocator. What clones share is
     /// counted in full in each of them. O(1).
+    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.form {
             Form::Packed(packed) => packed.heap_size(),
@@ -166,6 +169,7 @@ impl ZSet {
     }
 
     /// All members in ascending order.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> Range<'_> {
         self.range(0, usize::MAX)
     }
@@ -207,6 +211,7 @@ impl Indexed {
     }
 
     /// Bytes allocated, the box around this included.
+    #[cfg(test)]
     fn heap_size(&self) -> usize {
         size_of::<Indexed>()
             + self.tree.heap_size()

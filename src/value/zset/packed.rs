@@ -48,6 +48,7 @@ impl Packed {
     }
 
     /// Bytes allocated.
+    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }

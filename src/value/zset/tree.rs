@@ -66,6 +66,7 @@ impl Tree {
     }
 
     /// Bytes allocated for nodes, without what entries own. O(1).
+    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.heap
     }
