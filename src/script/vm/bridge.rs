@@ -56,6 +56,7 @@ impl Current {
 }
 
 /// Forgets how long texts live: the run that borrows them outlives every use of the pointer.
+#[expect(clippy::unnecessary_cast, reason = "it changes the lifetime")]
 fn long_lived<'a>(texts: &'a [&'a [u8]]) -> *const [&'static [u8]] {
     std::ptr::from_ref(texts) as *const [&'static [u8]]
 }

@@ -124,10 +124,10 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
 /// # Safety
 /// The stack has `argc` values and stays as it is while `argv` is in use.
 #[inline]
-unsafe fn collect_strings<'a>(
+unsafe fn collect_strings(
     l: *mut lua_State,
     argc: c_int,
-    argv: &mut SmallVec<[&'a [u8]; USUAL_ARGS]>,
+    argv: &mut SmallVec<[&[u8]; USUAL_ARGS]>,
     numbers: &mut SmallVec<[F64Text; USUAL_NUMBERS]>,
 ) -> Result<(), CommandError> {
     for index in 1..=argc {
