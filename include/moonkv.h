@@ -145,7 +145,7 @@
 #define KV_REPLY_VERB 14
 
 /**
- * A script that ends in an error, at a limit or cancelled leaves no trace. The default.
+ * A script that raises an error, is stopped at a limit or cancelled leaves no trace. The default.
  */
 #define KV_ON_ERROR_ROLLBACK 0
 
@@ -478,8 +478,9 @@ struct kv_reply kv_tick(struct kv_engine *engine,
 struct kv_reply kv_clock_advance(struct kv_engine *engine, uint64_t ms);
 
 /**
- * Runs a script as one atomic step: nothing else happens meanwhile, and if it ends in an error
- * nothing it did remains. It is compiled at the first time and cached by its SHA-1. As EVAL.
+ * Runs a script as one atomic step: nothing else happens meanwhile, and if it raises an error, is
+ * stopped at a limit or cancelled, nothing it did remains (see KV_ON_ERROR_KEEP). It is compiled
+ * at the first time and cached by its SHA-1. As EVAL.
  *
  * @param engine  Borrowed. NULL gives an error reply.
  * @param script  Borrowed. Lua 5.1.

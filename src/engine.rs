@@ -4,6 +4,7 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+use crate::clock::Now;
 use crate::command::{Caller, Context, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
@@ -15,7 +16,7 @@ use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// An embedded engine: keys and values in this process, and the scripts that work on them.
 ///
@@ -54,8 +55,6 @@ struct Shared {
 struct State {
     keys: Keyspace,
     scripts: Scripts,
-    /// The host's own time, if it keeps one.
-    manual_ms: Option<i64>,
 }
 
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
@@ -96,24 +95,20 @@ impl Engine {
     /// [`Error::Options`] for limits under which nothing could run, [`Error::Interpreter`] if
     /// there is no memory for the Lua state.
     pub fn open(options: &Options) -> Result<Engine, Error> {
-        let manual_ms = match options.clock {
-            Clock::System => None,
-            Clock::Manual { start_ms } => Some(start_ms),
+        let now = match options.clock {
+            Clock::System => Now::default(),
+            Clock::Manual { start_ms } => Now::manual(start_ms),
         };
-        Engine::with_keys(options, Keyspace::default(), manual_ms)
+        Engine::with_keys(options, Keyspace::new(now))
     }
 
-    fn with_keys(
-        options: &Options,
-        keys: Keyspace,
-        manual_ms: Option<i64>,
-    ) -> Result<Engine, Error> {
+    fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
         options.check()?;
         let cancel = Arc::new(AtomicBool::new(false));
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
         let shared = Shared {
-            state: Mutex::new(Some(State { keys, scripts, manual_ms })),
+            state: Mutex::new(Some(State { keys, scripts })),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
@@ -141,9 +136,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let (keys, manual_ms) =
-            self.shared.enter(|state| (state.keys.snapshot(), state.manual_ms))?;
-        Engine::with_keys(&self.shared.options, keys, manual_ms)
+        let keys = self.shared.enter(|state| state.keys.snapshot())?;
+        Engine::with_keys(&self.shared.options, keys)
     }
 
     /// The options the engine was opened with.
@@ -320,11 +314,7 @@ impl Engine {
     /// [`Error::Options`] if the engine follows the system's clock or the time would overflow;
     /// or as [`Engine::call`].
     pub fn advance_clock(&self, milliseconds: u64) -> Result<i64, Error> {
-        let moved = self.shared.enter(|state| {
-            let now = state.manual_ms?.checked_add(i64::try_from(milliseconds).ok()?)?;
-            state.manual_ms = Some(now);
-            Some(now)
-        })?;
+        let moved = self.shared.enter(|state| state.keys.clock().advance(milliseconds))?;
         let message = "the clock is the system's, or would overflow".to_owned();
         moved.ok_or(Error::Options { message })
     }
@@ -449,7 +439,7 @@ impl Shared {
     fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.locked(|place| {
             let state = place.as_mut().ok_or(Error::Closed)?;
-            state.keys.set_now(state.manual_ms.unwrap_or_else(system_ms));
+            state.keys.clock().begin_call();
             Ok(work(state))
         })?
     }
@@ -490,7 +480,7 @@ impl State {
     fn call(&mut self, call: Call<'_>, reply: &mut ReplyBuf) {
         let outcome = match call {
             Call::Command(argv) => {
-                let State { keys, scripts, .. } = self;
+                let State { keys, scripts } = self;
                 let scripts = Some(scripts);
                 dispatch(&mut Context { keys, reply, scripts, caller: Caller::Host }, argv);
                 Ok(())
@@ -519,11 +509,6 @@ impl State {
         let input = Input { keys, args, read_only: false };
         self.scripts.run(id, input, &mut self.keys, reply)
     }
-}
-
-/// The system's time in milliseconds since 1970.
-fn system_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
 }
 
 fn slices<A: AsRef<[u8]>>(texts: &[A]) -> SmallVec<[&[u8]; 8]> {

@@ -94,17 +94,20 @@ fn c_blocks_run() {
         cc.arg("-I").arg(root.join("include")).arg("-L").arg(room).arg("-lmoonkv");
         cc.arg(format!("-Wl,-rpath,{}", room.display()));
         output(&mut cc)?;
-        output(&mut Command::new(&binary))
+        // cargo's own setting would go before the path in the program.
+        let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+        output(Command::new(&binary).envs(paths.map(|name| (name, room))))
     });
 }
 
 #[test]
 fn python_blocks_run() {
-    let has_module = succeeds("python3", &["-c", "import moonkv"]);
+    let python = python();
+    let has_module = succeeds(&python, &["-c", "import moonkv"]);
     programs("python", (!has_module).then_some("the Python module moonkv"), |block, at| {
         let source = at.with_extension("py");
         fs::write(&source, &block.text).expect("the source is written");
-        output(Command::new("python3").arg(&source))
+        output(Command::new(&python).arg(&source))
     });
 }
 
@@ -155,6 +158,12 @@ fn library() -> Option<PathBuf> {
     let places = [deps, deps.parent()?].map(|room| names.map(|name| room.join(name)));
     let found = places.into_iter().flatten().filter(|path| path.exists());
     found.max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
+}
+
+/// The project's own Python, where its module is installed, or else the system's.
+fn python() -> String {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    if own.exists() { own.display().to_string() } else { "python3".to_owned() }
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
@@ -297,7 +306,7 @@ fn script(line: usize, source: &str, reply: &str) -> Check {
     for line in source.lines() {
         if let Some(command) = line.strip_prefix("-- GIVEN: ") {
             given.push(command.to_owned());
-        } else if let Some(logged) = line.trim_start().strip_prefix("-- log => ") {
+        } else if let Some(logged) = line.split_once("-- log => ").map(|(_, logged)| logged) {
             expected.push_str(&format!("log: {logged}\n"));
         } else if let Some(names) = line.strip_prefix("-- KEYS: ") {
             let (names, values) = names.split_once("ARGV: ").unwrap_or((names, ""));

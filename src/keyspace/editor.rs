@@ -48,7 +48,7 @@ impl Editor<'_, Hash> {
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         self.make_room(field.len().max(value.len()));
         let Editor { value: hash, key, journal, .. } = self;
-        if !journal.is_open() {
+        if !journal.is_open() || journal.covers_field(key, field) {
             let added = hash.set(field, value, |_| ());
             self.check_count();
             return added;
@@ -153,7 +153,7 @@ impl Editor<'_, ZSet> {
         // Redis keeps the scores of a small set as texts, in which zero has no sign.
         let score = if self.value.is_packed() { score + 0.0 } else { score };
         let old = self.value.set(member, score);
-        self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
+        self.record_score(member, old);
         old
     }
 
@@ -161,8 +161,14 @@ impl Editor<'_, ZSet> {
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let old = self.value.remove(member);
         if old.is_some() {
-            self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
+            self.record_score(member, old);
         }
         old
+    }
+
+    fn record_score(&mut self, member: &[u8], old: Option<f64>) {
+        if !self.journal.covers_member(self.key, member) {
+            self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
+        }
     }
 }

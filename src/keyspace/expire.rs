@@ -11,12 +11,13 @@ impl Keyspace {
     /// segment. Returns how many were removed and whether all segments were seen.
     pub(crate) fn expire_due(&mut self, mut out_of_time: impl FnMut() -> bool) -> (usize, bool) {
         let mut removed = 0;
+        // A key is gone once its deadline lies in the past, not at the deadline itself.
+        let due = self.now() - 1;
         let mut wrapped = self.expire_from == 0;
         loop {
-            // A key is gone once its deadline lies in the past, not at the deadline itself.
-            match self.table.next_due(self.expire_from, self.now - 1) {
+            match self.table.next_due(self.expire_from, due) {
                 Some(segment) => {
-                    removed += self.expire_segment(segment);
+                    removed += self.expire_segment(segment, due);
                     self.expire_from = segment + 1;
                 }
                 None if wrapped => {
@@ -34,9 +35,9 @@ impl Keyspace {
         }
     }
 
-    fn expire_segment(&mut self, segment: usize) -> usize {
+    fn expire_segment(&mut self, segment: usize, now: i64) -> usize {
         let due: Vec<Box<[u8]>> =
-            self.table.due_in(segment, self.now - 1).map(|entry| entry.key().into()).collect();
+            self.table.due_in(segment, now).map(|entry| entry.key().into()).collect();
         for key in &due {
             if let Some(at) = self.table.find(key) {
                 self.remove_at(at);

@@ -171,6 +171,22 @@ impl Journal {
         })
     }
 
+    /// The same for setting a hash field that the latest record is of.
+    pub(super) fn covers_field(&self, key: &[u8], wanted: &[u8]) -> bool {
+        self.records.last().is_some_and(|last| {
+            matches!(last.change, Change::Field { field, .. } if self.bytes(field) == wanted)
+                && self.bytes(last.key) == key
+        })
+    }
+
+    /// The same for a member of a sorted set.
+    pub(super) fn covers_member(&self, key: &[u8], wanted: &[u8]) -> bool {
+        self.records.last().is_some_and(|last| {
+            matches!(last.change, Change::Score { member, .. } if self.bytes(member) == wanted)
+                && self.bytes(last.key) == key
+        })
+    }
+
     /// The same for a change of one integer into another.
     pub(super) fn covers_integer(&self, key: &[u8]) -> bool {
         self.records.last().is_some_and(|last| {

@@ -66,14 +66,14 @@ impl Keyspace {
 
     /// Visits the live keys, each with the name of its type.
     pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&[u8])) {
-        let live = self.table.iter().filter(|entry| entry.deadline() >= self.now);
+        let live = self.table.iter().filter(|entry| !self.is_past(entry.deadline()));
         live.for_each(|entry| visit(entry.key()));
     }
 
     /// One step of SCAN over the live keys, each with the name of its type.
     pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &'static str)) -> u64 {
         self.table.scan(cursor, &mut |entry| {
-            if entry.deadline() >= self.now {
+            if !self.is_past(entry.deadline()) {
                 visit(entry.key(), entry.type_name());
             }
         })
@@ -84,7 +84,7 @@ impl Keyspace {
         Keyspace {
             table: self.table.clone(),
             limits: self.limits,
-            now: self.now,
+            now: self.now.clone(),
             ..Keyspace::default()
         }
     }

@@ -5,7 +5,7 @@
 //! `keys.rs` for the rest). The editors record the inverse of each change while an atomic section
 //! is open, and drop a key whose collection was emptied. WRONGTYPE is made here and nowhere else.
 //!
-//! This room knows no commands and no replies. Time is the number it was last given.
+//! This room knows no commands and no replies.
 
 mod editor;
 mod entry;
@@ -19,6 +19,7 @@ pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use journal::End;
 
+use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
 pub(crate) use crate::table::NEVER;
@@ -33,8 +34,7 @@ pub(crate) struct Keyspace {
     table: Table<Entry>,
     journal: Journal,
     limits: Limits,
-    /// Milliseconds since 1970, as last told.
-    now: i64,
+    now: Now,
     /// Where active expiry goes on.
     expire_from: usize,
 }
@@ -78,14 +78,25 @@ impl Slot {
 }
 
 impl Keyspace {
-    /// Tells the time; keys expire by it.
-    pub(crate) fn set_now(&mut self, now_ms: i64) {
-        self.now = now_ms;
+    /// No keys, and the clock by which they will expire.
+    pub(crate) fn new(now: Now) -> Keyspace {
+        Keyspace { now, ..Keyspace::default() }
     }
 
-    /// The time as last told, in milliseconds since 1970.
+    /// The clock by which keys expire.
+    pub(crate) fn clock(&mut self) -> &mut Now {
+        &mut self.now
+    }
+
+    /// The time of this call, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.now
+        self.now.ms()
+    }
+
+    /// Whether a deadline has passed. A key lives at its deadline, and is gone after it.
+    #[inline]
+    fn is_past(&self, deadline: i64) -> bool {
+        deadline != NEVER && deadline < self.now.ms()
     }
 
     /// Number of keys, those included that expired and were not yet noticed.
@@ -100,7 +111,7 @@ impl Keyspace {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.table.get(at).deadline() < self.now => self.expired_slot(hash, at),
+            Some(at) if self.is_past(self.table.get(at).deadline()) => self.expired_slot(hash, at),
             at => Slot { hash, at },
         }
     }

@@ -40,6 +40,8 @@ use std::time::Duration;
 /// An engine may be used from any thread. Calls on one engine are serialised; while one works or
 /// waits, other Python threads run. Ctrl-C does not interrupt a running script: it ends at its
 /// limits or by :meth:`cancel` from another thread, and only then is ``KeyboardInterrupt`` raised.
+/// After ``os.fork`` parent and child each have a copy; fork only while no other thread is inside
+/// the engine, whose lock would stay taken in the child.
 ///
 /// :raises OptionError: An option has no meaning.
 ///
@@ -309,8 +311,8 @@ impl Engine {
     /// >>> engine = moonkv.Engine(clock_start_ms=0)
     /// >>> engine.command("SET", "session", "x", "PX", 100)
     /// 'OK'
-    /// >>> engine.advance_clock(100)
-    /// 100
+    /// >>> engine.advance_clock(101)
+    /// 101
     /// >>> engine.tick(budget=0.001)
     /// Tick(expired=1, complete=True)
     #[pyo3(signature = (budget), text_signature = "($self, budget)")]

@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 def test_doctests(where: ModuleType | type) -> None:
     found = doctest.DocTestFinder(exclude_empty=True).find(where, where.__name__, module=False)
     tests = [test for test in found if test.examples]
-    runner = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST)
+    runner = doctest.DocTestRunner()
     for test in tests:
         runner.run(test)
     assert tests and runner.summarize(verbose=False).failed == 0

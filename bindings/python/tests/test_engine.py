@@ -160,7 +160,10 @@ def test_clock_and_tick(clocked: Engine) -> None:
         clocked.command("SET", f"k{i}", i, "PX", 100)
     assert clocked.tick(1) == (0, True)
     assert clocked.advance_clock(0) == 1_000_000
+    # As in Redis, a key is past its deadline a millisecond after it.
     assert clocked.advance_clock(100) == 1_000_100
+    assert clocked.tick(1) == (0, True)
+    assert clocked.advance_clock(1) == 1_000_101
     tick = clocked.tick(budget=1.0)
     assert tick == moonkv.Tick(expired=10, complete=True)
     assert (tick.expired, tick.complete) == (10, True)
@@ -169,7 +172,7 @@ def test_clock_and_tick(clocked: Engine) -> None:
 def test_tick_with_no_budget_comes_back(clocked: Engine) -> None:
     for i in range(10_000):
         clocked.command("SET", i, i, "PX", 1)
-    clocked.advance_clock(1)
+    clocked.advance_clock(2)
     assert not clocked.tick(0).complete
     while not clocked.tick(0.001).complete:
         pass
@@ -292,4 +295,4 @@ def test_native_classes_are_closed_and_named() -> None:
     with pytest.raises(TypeError):
         Script()
     with pytest.raises(TypeError):
-        Engine("rollback")  # type: ignore[misc]
+        Engine("rollback")  # type: ignore[call-arg]

@@ -132,8 +132,10 @@ def test_ctrl_c_is_raised_once_the_script_has_ended() -> None:
         try:
             engine.eval("while true do end")
         except ResponseError:
-            time.sleep(5)
-    assert time.monotonic() - start < 4
+            # Anywhere from here on.
+            while time.monotonic() - start < 10:
+                pass
+    assert time.monotonic() - start < 5
 
 
 def test_arguments_changed_by_another_thread_during_the_call(engine: Engine) -> None:

@@ -83,7 +83,7 @@ def test_sliding_window_rate_limiter(clocked: Engine) -> None:
         b"request-1101",
     ]
     assert clocked.command("TTL", *key) == 1
-    clocked.advance_clock(1000)
+    clocked.advance_clock(1001)
     assert clocked.command("EXISTS", *key) == 0
 
 

@@ -193,11 +193,11 @@ impl Guard {
     /// `l` is the main state of this guard; no run is under way.
     pub(super) unsafe fn begin(&self, l: *mut lua_State, limits: Limits) {
         let in_use = self.heap.bytes_in_use();
-        let now = Instant::now();
         self.doom.set(None);
         self.limits.set(limits);
-        self.started.set(Some(now));
-        self.looked.set(Some(now));
+        // The clock is read at the first look: most runs end before it.
+        self.started.set(None);
+        self.looked.set(None);
         self.start_bytes.set(in_use);
         self.collected_bytes.set(in_use);
         self.ceiling
@@ -246,14 +246,22 @@ impl Guard {
         if self.cancel.load(Ordering::Relaxed) {
             self.condemn(Doom::Cancelled);
         }
-        if let (Some(limit), Some(started)) = (self.limits.get().time, self.started.get()) {
-            let elapsed = started.elapsed();
+        if let Some(limit) = self.limits.get().time {
+            let elapsed = self.elapsed();
             if elapsed > limit {
                 let (limit_ms, elapsed_ms) = (whole_ms(limit), whole_ms(elapsed));
                 self.condemn(Doom::Time { limit_ms, elapsed_ms });
             }
         }
         self.is_doomed()
+    }
+
+    /// Time since the first look of this run, which is some microseconds after its start.
+    fn elapsed(&self) -> Duration {
+        let now = Instant::now();
+        let started = self.started.get().unwrap_or(now);
+        self.started.set(Some(started));
+        now - started
     }
 
     /// Whether the heap may grow by so many bytes. A refusal dooms the run.

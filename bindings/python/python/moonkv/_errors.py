@@ -14,7 +14,8 @@ class MoonkvError(Exception):
 class ResponseError(MoonkvError):
     """A command or script answered with an error; the message is Redis's, whole.
 
-    >>> ResponseError("WRONGTYPE Operation against a key").code
+    >>> import moonkv
+    >>> moonkv.ResponseError("WRONGTYPE Operation against a key").code
     'WRONGTYPE'
     """
 

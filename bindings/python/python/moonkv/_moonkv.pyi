@@ -2,6 +2,8 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeAlias, final
 
+__all__ = ["Engine", "Script", "Tick", "__version__"]
+
 _Argument: TypeAlias = bytes | bytearray | memoryview | str | int | float
 _Text: TypeAlias = bytes | bytearray | memoryview | str
 
