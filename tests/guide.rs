@@ -12,9 +12,11 @@
 //! - `rust`: run by `cargo test --doc`, see the end of `src/lib.rs`.
 //! - `text`: not run.
 //!
-//! Words after `redis` or `lua` are options of the engine (`on_error=keep`), or `continued`: the
+//! Words after `redis` or `lua` are options of the engine (`on_error:keep`), or `continued`: the
 //! block goes on with the engine of the block before. Every other block begins with a new one.
 //! `...` in a reply stands for any text.
+//!
+//! The README's list of commands is held to those there are.
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
@@ -111,6 +113,21 @@ fn python_blocks_run() {
     });
 }
 
+#[test]
+fn the_readme_lists_the_commands_there_are() {
+    let readme = read("README.md");
+    let list = readme.split("\n## ").find(|part| part.starts_with("Commands")).expect("a list");
+    let named = list.split('`').skip(1).step_by(2).map(str::to_lowercase);
+    let mut listed: Vec<String> = named.filter(|name| !name.contains('/')).collect();
+    let own_name = |name: &str| name.rsplit('|').next().unwrap_or(name).to_owned();
+    let shown = |name: &&str| !name.contains('|') || name.starts_with("script|");
+    let names = moonkv::commands().into_iter().map(|command| command.name);
+    let mut there: Vec<String> = names.filter(shown).map(own_name).collect();
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there, "README.md lists other commands than there are");
+}
+
 /// Runs all blocks of a language, and compares what they print with what their comments say.
 fn programs(
     kind: &str,
@@ -160,10 +177,9 @@ fn library() -> Option<PathBuf> {
     found.max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
 }
 
-/// The project's own Python, where its module is installed, or else the system's.
+/// The Python to run, by the environment's PYTHON if that is set.
 fn python() -> String {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    if own.exists() { own.display().to_string() } else { "python3".to_owned() }
+    std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
@@ -198,13 +214,17 @@ impl Block {
     }
 }
 
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
 fn all_blocks() -> Vec<Block> {
     FILES.into_iter().flat_map(blocks).collect()
 }
 
 fn blocks(file: &'static str) -> Vec<Block> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let text = read(file);
     let (mut found, mut open): (Vec<Block>, Option<Block>) = (Vec::new(), None);
     for (index, line) in text.lines().enumerate() {
         let fence = line.trim_start().strip_prefix("```");
@@ -404,7 +424,7 @@ impl Seat {
 fn options(words: &[&str]) -> Options {
     let mut options = Options::default();
     for word in words {
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let (name, value) = word.split_once(':').unwrap_or((word, ""));
         let number = || value.parse::<u64>().unwrap_or_else(|_| panic!("no number: {word}"));
         match (name, value) {
             ("on_error", "keep") => options.on_error = OnError::Keep,

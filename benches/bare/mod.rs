@@ -23,9 +23,11 @@ impl Bare {
         unsafe {
             let l = ffi::luaL_newstate();
             ffi::lua_createtable(l, 0, 2);
-            for (name, function) in
-                [(c"call", call as ffi::lua_CFunction), (c"status", call_status)]
-            {
+            for (name, function) in [
+                (c"call", call as ffi::lua_CFunction),
+                (c"status", call_status),
+                (c"text", call_text),
+            ] {
                 ffi::lua_pushlightuserdata(l, table.cast::<c_void>());
                 ffi::lua_pushcclosure(l, function, 1);
                 ffi::lua_setfield(l, -2, name.as_ptr());
@@ -37,8 +39,12 @@ impl Bare {
 
     /// The time of `calls` calls in a loop.
     pub fn run_loop(&self, call: &str, calls: u32) -> Duration {
-        // SET answers with a table, so its bare limit does too.
-        let function = if call.starts_with("c('SET'") { "redis.status" } else { "redis.call" };
+        // The bare function answers with the kind of value that the command answers with.
+        let function = match call.split('\'').nth(1) {
+            Some("SET") => "redis.status",
+            Some("GET" | "HGET" | "RPOP") => "redis.text",
+            _ => "redis.call",
+        };
         let script = format!("local c, k = {function}, 'key' for i = 1, {calls} do {call} end");
         self.load(&script);
         let start = Instant::now();
@@ -115,6 +121,15 @@ unsafe extern "C-unwind" fn call(l: *mut ffi::lua_State) -> c_int {
     unsafe {
         let value = access(l);
         ffi::lua_pushnumber(l, value as f64);
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn call_text(l: *mut ffi::lua_State) -> c_int {
+    // SAFETY: see access.
+    unsafe {
+        access(l);
+        ffi::lua_pushlstring_(l, c"value".as_ptr(), 5);
     }
     1
 }

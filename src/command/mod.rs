@@ -48,6 +48,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     zset::FAMILY,
 ];
 
+/// The most bytes an argument may have, `proto-max-bulk-len`.
+pub(crate) const ARGUMENT_MOST: usize = 512 << 20;
+
 /// Longest name a command has; longer ones need no search.
 const NAME_MOST: usize = 24;
 
@@ -95,6 +98,9 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
+    if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) {
+        return Err(CommandError::StringTooLong);
+    }
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))

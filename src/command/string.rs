@@ -14,9 +14,6 @@ const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const ADD_FAST: Flags = ADD.and(Flags::FAST);
 
-/// The most bytes a string may have, `proto-max-bulk-len`.
-const STRING_MOST: i64 = 512 << 20;
-
 #[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
 const fn row(
     name: &'static str,
@@ -335,7 +332,7 @@ fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn check_length(offset: i64, added: usize) -> Result<(), CommandError> {
     match offset.checked_add(added as i64) {
-        Some(len) if len <= STRING_MOST => Ok(()),
+        Some(len) if len <= super::ARGUMENT_MOST as i64 => Ok(()),
         _ => Err(CommandError::StringTooLong),
     }
 }

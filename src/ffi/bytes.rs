@@ -46,25 +46,31 @@ impl kv_bytes {
     }
 }
 
+/// Room for a list from C as slices: on the stack, if it is a short one. It is filled in place,
+/// because moving it costs more than a short list itself.
+pub(super) type Room<'a> = SmallVec<[&'a [u8]; 8]>;
+
 /// A list of strings from C.
 ///
 /// # Safety
 /// `first`, if not NULL, must point to `count` strings as [`kv_bytes::slice`] needs them.
-pub(super) unsafe fn list<'a>(
+pub(super) unsafe fn list<'a, 'r>(
+    room: &'r mut Room<'a>,
     count: usize,
     first: *const kv_bytes,
-) -> Result<SmallVec<[&'a [u8]; 8]>, Failure> {
+) -> Result<&'r [&'a [u8]], Failure> {
     match (first.is_null(), count) {
-        (_, 0) => Ok(SmallVec::new()),
-        (true, _) => Err(NULL_LIST.into()),
-        (false, MOST..) => Err(MANY.into()),
-        (false, _) => {
-            // SAFETY: not NULL, not too many; the rest is the caller's promise.
-            let list = unsafe { slice::from_raw_parts(first, count) };
-            // SAFETY: the caller's promise.
-            list.iter().map(|bytes| unsafe { bytes.slice() }).collect()
-        }
+        (_, 0) => return Ok(&[]),
+        (true, _) => return Err(NULL_LIST.into()),
+        (false, MOST..) => return Err(MANY.into()),
+        (false, _) => room.reserve(count),
     }
+    // SAFETY: not NULL, not too many; the rest is the caller's promise.
+    for bytes in unsafe { slice::from_raw_parts(first, count) } {
+        // SAFETY: the caller's promise.
+        room.push(unsafe { bytes.slice()? });
+    }
+    Ok(room)
 }
 
 #[cfg(target_pointer_width = "64")]

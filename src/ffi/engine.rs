@@ -1,6 +1,6 @@
 //! `kv_engine`: opening and closing, commands, time.
 
-use super::bytes::{kv_bytes, list};
+use super::bytes::{Room, kv_bytes, list};
 use super::options::kv_options;
 use super::panic::{Failure, NULL_ENGINE, guard, guard_handle, guard_quiet};
 use super::reply::kv_reply;
@@ -89,12 +89,13 @@ pub extern "C" fn kv_command(
 ) -> kv_reply {
     guard(|| {
         let engine = engine.ok_or(NULL_ENGINE)?;
+        let mut room = Room::new();
         // SAFETY: by contract the caller lends them until this returns.
-        let argv = unsafe { list(argc, argv)? };
+        let argv = unsafe { list(&mut room, argc, argv)? };
         if argv.is_empty() {
             return Err(Failure::Misuse(c"ERR a command needs at least its name"));
         }
-        engine.reply(Call::Command(&argv))
+        engine.reply(Call::Command(argv))
     })
 }
 

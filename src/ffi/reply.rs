@@ -141,8 +141,12 @@ impl kv_reply {
         Ok(reply)
     }
 
-    /// Walks the buffer twice: to measure it, then to fill one block of just that size.
+    /// Walks the buffer twice: to measure it, then to fill one block of just that size. Once is
+    /// enough for what owns no memory.
     fn walked(buffer: &ReplyBuf, protocol: Protocol) -> kv_reply {
+        if let (reply @ kv_reply { count: 0, .. }, None) = parts(buffer.walk(protocol).next()) {
+            return reply;
+        }
         let size = Size::of(&mut buffer.walk(protocol));
         let mut walker = buffer.walk(protocol);
         match size.bytes_in_all() {

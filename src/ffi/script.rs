@@ -1,6 +1,6 @@
 //! `kv_script` and what is done with scripts.
 
-use super::bytes::{kv_bytes, list};
+use super::bytes::{Room, kv_bytes, list};
 use super::engine::kv_engine;
 use super::panic::{Failure, NULL_ENGINE, NULL_SCRIPT, guard, guard_handle, guard_quiet};
 use super::reply::kv_reply;
@@ -41,10 +41,12 @@ pub extern "C" fn kv_eval(
 ) -> kv_reply {
     guard(|| {
         let engine = engine.ok_or(NULL_ENGINE)?;
+        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
         // SAFETY: by contract the caller lends all of them until this returns.
-        let (script, keys, args) =
-            unsafe { (script.slice()?, list(nkeys, keys)?, list(nargs, args)?) };
-        engine.reply(Call::Eval(script, &keys, &args))
+        let (script, keys, args) = unsafe {
+            (script.slice()?, list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?)
+        };
+        engine.reply(Call::Eval(script, keys, args))
     })
 }
 
@@ -71,9 +73,12 @@ pub extern "C" fn kv_evalsha(
 ) -> kv_reply {
     guard(|| {
         let engine = engine.ok_or(NULL_ENGINE)?;
+        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
         // SAFETY: by contract the caller lends all of them until this returns.
-        let (sha1, keys, args) = unsafe { (sha1.slice()?, list(nkeys, keys)?, list(nargs, args)?) };
-        engine.reply(Call::EvalSha(sha1, &keys, &args))
+        let (sha1, keys, args) = unsafe {
+            (sha1.slice()?, list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?)
+        };
+        engine.reply(Call::EvalSha(sha1, keys, args))
     })
 }
 
@@ -111,8 +116,9 @@ pub extern "C" fn kv_script_exists(
 ) -> kv_reply {
     guard(|| {
         let engine = engine.ok_or(NULL_ENGINE)?;
+        let mut room = Room::new();
         // SAFETY: by contract the caller lends them until this returns.
-        let found = engine.0.script_exists(&unsafe { list(count, sha1s)? })?;
+        let found = engine.0.script_exists(unsafe { list(&mut room, count, sha1s)? })?;
         Ok(kv_reply::written(|buffer| {
             buffer.array(found.len());
             found.into_iter().for_each(|found| buffer.integer(found.into()));
@@ -178,9 +184,11 @@ pub extern "C" fn kv_script_run(
 ) -> kv_reply {
     guard(|| {
         let script = &script.ok_or(NULL_SCRIPT)?.script;
+        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
         // SAFETY: by contract the caller lends them until this returns.
-        let (keys, args) = unsafe { (list(nkeys, keys)?, list(nargs, args)?) };
-        kv_reply::of_call(script.protocol(), |buffer| script.call(&keys, &args, buffer))
+        let (keys, args) =
+            unsafe { (list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?) };
+        kv_reply::of_call(script.protocol(), |buffer| script.call(keys, args, buffer))
     })
 }
 

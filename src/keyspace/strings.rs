@@ -88,7 +88,9 @@ impl Keyspace {
         let Entry::Object(object) = self.table.get_mut(at) else { return false };
         let Value::Text(text) = &mut Arc::make_mut(object).value else { return false };
         let len = text.len();
-        if offset >= len {
+        if self.journal.covers(key) {
+            // What undoes the whole key undoes this too.
+        } else if offset >= len {
             self.journal.record(key, |_| Change::Length(len));
         } else {
             let covered = text.get(offset..len.min(offset + bytes.len())).unwrap_or_default();
