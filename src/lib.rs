@@ -33,6 +33,7 @@ mod clock;
 mod command;
 mod engine;
 mod error;
+#[cfg(feature = "c-abi")]
 mod ffi;
 mod glob;
 mod keyspace;

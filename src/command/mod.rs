@@ -153,3 +153,100 @@ impl Command {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spec::Arity;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Redis's own table of 7.0.15.
+    const REDIS: &str = include_str!("../../tests/reference/commands.tsv");
+
+    /// Every row, those of subcommands included, with its group's name.
+    fn rows() -> Vec<(&'static str, &'static Command)> {
+        let with_own = |command: &'static Command| {
+            std::iter::once(command).chain(command.subcommands.iter())
+        };
+        let of_family = |family: &'static Family| {
+            family.commands.iter().flat_map(with_own).map(|row| (family.group.name(), row))
+        };
+        FAMILIES.iter().flat_map(of_family).collect()
+    }
+
+    /// The facts of a row in the form Redis's table has them.
+    fn facts(group: &str, row: &Command) -> [String; 7] {
+        let arity = match row.arity {
+            Arity::Exactly(n) => format!("{n}"),
+            Arity::AtLeast(n) => format!("-{n}"),
+        };
+        let named = Flags::NAMES.iter().filter(|(flag, _)| row.flags.has(*flag));
+        let flags: BTreeSet<&str> = named.map(|(_, name)| *name).collect();
+        let keys = [row.keys.first, row.keys.last, row.keys.step].map(|n| n.to_string());
+        let flags = flags.into_iter().collect::<Vec<_>>().join(" ");
+        let [first, last, step] = keys;
+        [arity, flags, group.to_owned(), row.since.to_owned(), first, last, step]
+    }
+
+    #[test]
+    fn rows_say_what_redis_says() {
+        let table = REDIS.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+        let redis: BTreeMap<&str, Vec<&str>> =
+            table.map(|cells| (cells[0], cells[1..8].to_vec())).collect();
+        let mut different = Vec::new();
+        for (group, row) in rows() {
+            let (ours, theirs) = (facts(group, row), redis.get(row.name));
+            if theirs.is_none_or(|theirs| ours != theirs.as_slice()) {
+                different.push(format!("{}\n  ours   {ours:?}\n  Redis's {theirs:?}", row.name));
+            }
+        }
+        assert!(different.is_empty(), "{}", different.join("\n"));
+    }
+
+    #[test]
+    fn names_are_unique_lower_case_and_found() {
+        let mut seen = BTreeSet::new();
+        for (_, row) in rows() {
+            assert!(seen.insert(row.name), "{} is there twice", row.name);
+            assert_eq!(row.name, row.name.to_ascii_lowercase());
+            assert!(row.name.len() <= NAME_MOST, "{} is too long to be found", row.name);
+        }
+        for command in FAMILIES.iter().flat_map(|family| family.commands) {
+            let upper = command.name.to_ascii_uppercase();
+            assert!(find(upper.as_bytes()).is_some_and(|found| found.name == command.name));
+            let own = |sub: &Command| sub.name.strip_prefix(command.name).map(str::to_owned);
+            let prefixed = |sub| own(sub).is_some_and(|rest| rest.starts_with('|'));
+            assert!(command.subcommands.iter().all(prefixed), "subcommands of {}", command.name);
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_within_a_family() {
+        let commands = FAMILIES.iter().map(|family| family.commands);
+        let subcommands = rows().into_iter().map(|(_, row)| row.subcommands);
+        for rows in commands.chain(subcommands) {
+            let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+            assert!(names.is_sorted(), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_written_alike() {
+        for (_, row) in rows() {
+            let Command { name, summary, complexity, .. } = row;
+            let begins = summary.starts_with(|c: char| c.is_ascii_uppercase());
+            assert!(begins && summary.ends_with('.'), "{name}: {summary}");
+            assert!(!complexity.is_empty() && !complexity.ends_with('.'), "{name}: {complexity}");
+        }
+    }
+
+    #[test]
+    fn a_flag_has_one_name() {
+        let names: BTreeSet<&str> = Flags::NAMES.iter().map(|(_, name)| *name).collect();
+        assert_eq!(names.len(), Flags::NAMES.len());
+        for (at, (flag, name)) in Flags::NAMES.iter().enumerate() {
+            let others = Flags::NAMES.iter().enumerate().filter(|(other, _)| *other != at);
+            assert!(others.map(|(_, (other, _))| *other).all(|other| !other.has(*flag)), "{name}");
+        }
+    }
+}
