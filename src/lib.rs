@@ -31,6 +31,7 @@
 
 mod clock;
 mod command;
+mod cow;
 mod engine;
 mod error;
 #[cfg(feature = "c-abi")]

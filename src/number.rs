@@ -289,6 +289,9 @@ impl IntText {
 pub(crate) struct F64Text(StackText);
 
 impl F64Text {
+    /// No text yet.
+    pub(crate) const EMPTY: F64Text = F64Text(StackText::new());
+
     /// Writes a double. A NaN with its sign bit set is "-nan", as in C.
     pub(crate) fn new(value: f64) -> Self {
         let mut text = StackText::new();

@@ -243,7 +243,7 @@ impl ReplyBuf {
             protocol,
             pairs_left: 0,
             in_pair: 0,
-            text: F64Text::new(0.0),
+            text: F64Text::EMPTY,
         }
     }
 

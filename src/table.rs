@@ -9,6 +9,7 @@
 //! This room knows nothing of values, commands or time; a deadline is a number it keeps the
 //! minimum of, so that elements which are due can be found without looking at those which are not.
 
+use crate::cow::own;
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -70,9 +71,24 @@ impl<E> Default for Table<E> {
 /// The hash of a key, the same in every process and every table.
 #[inline]
 pub(crate) fn hash(key: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(SEED).build_hasher();
+    const STATE: FixedState = FixedState::with_seed(SEED);
+    let mut hasher = STATE.build_hasher();
     hasher.write(key);
     hasher.finish()
+}
+
+/// Whether two keys are equal; those of up to 16 bytes are compared in two loads, which may
+/// overlap, rather than by a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let words = |key: &[u8]| {
+        let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
+        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
+    };
+    if a.len() == b.len() && a.len() <= 16 && a.len() >= 8 {
+        return words(a) == words(b);
+    }
+    a == b
 }
 
 /// The bits of a hash that choose the segment. hashbrown uses the lowest bits for the bucket and
@@ -117,7 +133,7 @@ impl<E: Keyed> Table<E> {
     #[inline]
     pub(crate) fn find_hashed(&self, hash: u64, key: &[u8]) -> Option<Location> {
         let segment = self.segment_of(hash);
-        let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| e.key() == key)?;
+        let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| same(e.key(), key))?;
         Some(Location { segment: segment as u32, bucket: bucket as u32 })
     }
 
@@ -134,7 +150,7 @@ impl<E: Keyed> Table<E> {
     /// [`Table::note_deadline`].
     #[inline]
     pub(crate) fn get_mut(&mut self, at: Location) -> &mut E {
-        let segment = Arc::make_mut(&mut self.segments[at.segment as usize]);
+        let segment = own(&mut self.segments[at.segment as usize]);
         match segment.get_bucket_mut(at.bucket as usize) {
             Some(element) => element,
             None => stale(),
@@ -155,15 +171,15 @@ impl<E: Keyed> Table<E> {
         if E::EXPIRES {
             self.earliest[segment] = self.earliest[segment].min(element.deadline());
         }
-        let entry = Arc::make_mut(&mut self.segments[segment])
-            .insert_unique(hash, element, |e| self::hash(e.key()));
+        let entry =
+            own(&mut self.segments[segment]).insert_unique(hash, element, |e| self::hash(e.key()));
         self.len += 1;
         Location { segment: segment as u32, bucket: entry.bucket_index() as u32 }
     }
 
     /// Takes an element out.
     pub(crate) fn remove(&mut self, at: Location) -> E {
-        let segment = Arc::make_mut(&mut self.segments[at.segment as usize]);
+        let segment = own(&mut self.segments[at.segment as usize]);
         let element = match segment.get_bucket_entry(at.bucket as usize) {
             Ok(entry) => entry.remove().0,
             Err(_) => stale(),
@@ -181,7 +197,7 @@ impl<E: Keyed> Table<E> {
         let segment = &self.segments[index];
         if segment.capacity() > 16 && segment.len() * 4 < segment.capacity() {
             let len = segment.len();
-            Arc::make_mut(&mut self.segments[index]).shrink_to(len * 2, |e| hash(e.key()));
+            own(&mut self.segments[index]).shrink_to(len * 2, |e| hash(e.key()));
         }
     }
 
@@ -197,7 +213,7 @@ impl<E: Keyed> Table<E> {
             return;
         }
         let partner = added - (added + 1).next_power_of_two() / 2;
-        let old = std::mem::take(Arc::make_mut(&mut self.segments[partner]));
+        let old = std::mem::take(own(&mut self.segments[partner]));
         let (stay, go): (Hashed<E>, Hashed<E>) = old
             .into_iter()
             .map(|element| (hash(element.key()), element))
@@ -215,7 +231,7 @@ impl<E: Keyed> Table<E> {
         let left = self.segments.len();
         let partner = left - (left + 1).next_power_of_two() / 2;
         self.mask = left.next_power_of_two() - 1;
-        let both = std::mem::take(Arc::make_mut(&mut self.segments[partner]))
+        let both = std::mem::take(own(&mut self.segments[partner]))
             .into_iter()
             .chain(Arc::unwrap_or_clone(last))
             .map(|element| (hash(element.key()), element))

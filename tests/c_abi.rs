@@ -2,6 +2,8 @@
 //! tests/c with the compilers of this machine, with all warnings as errors, and runs them, under
 //! valgrind where there is one. Says aloud what it has to skip.
 
+#![cfg(feature = "c-abi")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

@@ -29,7 +29,6 @@ pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;
 use crate::table::hash;
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 use spec::Family;
 use std::sync::OnceLock;
@@ -54,27 +53,44 @@ pub(crate) const ARGUMENT_MOST: usize = 512 << 20;
 /// Longest name a command has; longer ones need no search.
 const NAME_MOST: usize = 24;
 
-/// The rows by name, computed once from [`FAMILIES`].
-fn index() -> &'static HashTable<&'static Command> {
-    static INDEX: OnceLock<HashTable<&'static Command>> = OnceLock::new();
-    INDEX.get_or_init(|| {
-        let mut table = HashTable::new();
-        for command in FAMILIES.iter().flat_map(|family| family.commands) {
-            let row = |c: &&'static Command| hash(c.name.as_bytes());
-            table.insert_unique(hash(command.name.as_bytes()), command, row);
+/// The rows by the hash of their names, computed once from [`FAMILIES`]: open addressing in twice
+/// as many slots as there are rows or more.
+struct Index(Vec<Option<&'static Command>>);
+
+impl Index {
+    fn new() -> Index {
+        let rows = FAMILIES.iter().flat_map(|family| family.commands);
+        let mut slots = vec![None; (rows.clone().count() * 2).next_power_of_two()];
+        for row in rows {
+            let free = Index::probe(&slots, row.name.as_bytes()).find(|&at| slots[at].is_none());
+            if let Some(place) = free.and_then(|at| slots.get_mut(at)) {
+                *place = Some(row);
+            }
         }
-        table
-    })
+        Index(slots)
+    }
+
+    /// The slots to look at for a name, in order.
+    fn probe<T>(slots: &[T], name: &[u8]) -> impl Iterator<Item = usize> + use<T> {
+        let (start, count) = (hash(name) as usize, slots.len());
+        (0..count).map(move |step| start.wrapping_add(step) & (count - 1))
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&'static Command> {
+        let found = Index::probe(&self.0, name).map_while(|at| self.0.get(at).copied().flatten());
+        found.into_iter().find(|row| row.name.as_bytes() == name)
+    }
 }
 
 /// The row of a command by its name, in any case.
 pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
+    static INDEX: OnceLock<Index> = OnceLock::new();
     if name.len() > NAME_MOST {
         return None;
     }
     let mut lower = SmallVec::<[u8; NAME_MOST]>::from_slice(name);
     lower.make_ascii_lowercase();
-    index().find(hash(&lower), |c| c.name.as_bytes() == lower.as_slice()).copied()
+    INDEX.get_or_init(Index::new).find(&lower)
 }
 
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
@@ -165,9 +181,8 @@ mod tests {
 
     /// Every row, those of subcommands included, with its group's name.
     fn rows() -> Vec<(&'static str, &'static Command)> {
-        let with_own = |command: &'static Command| {
-            std::iter::once(command).chain(command.subcommands.iter())
-        };
+        let with_own =
+            |command: &'static Command| std::iter::once(command).chain(command.subcommands.iter());
         let of_family = |family: &'static Family| {
             family.commands.iter().flat_map(with_own).map(|row| (family.group.name(), row))
         };

@@ -4,6 +4,7 @@
 //! that a copy of a shared segment of the table copies no collection.
 
 use super::{NEVER, Text};
+use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::{Collection, Value};
 use std::sync::Arc;
@@ -181,7 +182,7 @@ impl Entry {
     pub(crate) fn collection_mut<C: Collection>(&mut self) -> Option<&mut C> {
         match self {
             Entry::Object(object) if C::of(&object.value).is_some() => {
-                C::of_mut(&mut Arc::make_mut(object).value)
+                C::of_mut(&mut own(object).value)
             }
             _ => None,
         }
@@ -209,7 +210,7 @@ impl Entry {
     pub(crate) fn set_deadline(&mut self, deadline: i64) {
         match self {
             Entry::Packed(block) => *block = Block::new(block.key(), deadline, block.content()),
-            Entry::Object(object) => Arc::make_mut(object).deadline = deadline,
+            Entry::Object(object) => own(object).deadline = deadline,
         }
     }
 
@@ -217,7 +218,7 @@ impl Entry {
     pub(crate) fn set_key(&mut self, key: &[u8]) {
         match self {
             Entry::Packed(block) => *block = Block::new(key, block.deadline(), block.content()),
-            Entry::Object(object) => Arc::make_mut(object).key = key.into(),
+            Entry::Object(object) => own(object).key = key.into(),
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::entry::{Content, Entry};
 use super::journal::Change;
 use super::{Keyspace, NEVER, Slot};
+use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
-use std::sync::Arc;
 
 /// A string written in place stays packed with its key up to this many bytes; above, it is kept
 /// with room to grow, so that many small appends to a large string cost what they add.
@@ -86,7 +86,7 @@ impl Keyspace {
             return false;
         }
         let Entry::Object(object) = self.table.get_mut(at) else { return false };
-        let Value::Text(text) = &mut Arc::make_mut(object).value else { return false };
+        let Value::Text(text) = &mut own(object).value else { return false };
         let len = text.len();
         if self.journal.covers(key) {
             // What undoes the whole key undoes this too.

@@ -4,9 +4,9 @@ use super::entry::Entry;
 use super::journal::{Change, End, Record, Savepoint};
 use super::strings::overwrite;
 use super::{Keyspace, Location, Value};
+use crate::cow::own;
 use crate::table::{Keyed, hash};
 use crate::value::list::List;
-use std::sync::Arc;
 
 impl Keyspace {
     /// Opens an atomic section: from here on all changes can be undone.
@@ -77,7 +77,7 @@ impl Keyspace {
     fn undo_in_value(&mut self, at: Location, change: Change) {
         let Keyspace { table, journal, limits, .. } = self;
         let Entry::Object(object) = table.get_mut(at) else { return };
-        let value = &mut Arc::make_mut(object).value;
+        let value = &mut own(object).value;
         let bytes = |span| journal.bytes(span);
         match (change, value) {
             (Change::Value(old), value) => *value = old,

@@ -2,6 +2,7 @@
 //!
 //! This room knows chunks and their limits; which form a list has is its parent's business.
 
+use crate::cow::own;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ impl Chunks {
         self.len += 1;
         match self.deque.front_mut() {
             Some(first) if self.limit.admits(first, element.len()) => {
-                Arc::make_mut(first).push_front(element);
+                own(first).push_front(element);
             }
             _ => self.begin_front(element),
         }
@@ -147,7 +148,7 @@ impl Chunks {
         self.len += 1;
         match self.deque.back_mut() {
             Some(last) if self.limit.admits(last, element.len()) => {
-                Arc::make_mut(last).push_back(element);
+                own(last).push_back(element);
             }
             _ => self.begin_back(element),
         }
@@ -191,7 +192,7 @@ impl Chunks {
         };
         self.len -= 1;
         if first.len() > 1 {
-            return Arc::make_mut(first).pop_front();
+            return own(first).pop_front();
         }
         self.deque.pop_front();
         self.fit();
@@ -205,7 +206,7 @@ impl Chunks {
         };
         self.len -= 1;
         if last.len() > 1 {
-            return Arc::make_mut(last).pop_back();
+            return own(last).pop_back();
         }
         self.deque.pop_back();
         self.fit();
@@ -225,7 +226,7 @@ impl Chunks {
             return false;
         };
         // A copy made here has its elements at the same positions.
-        Arc::make_mut(chunk).replace(position, element);
+        own(chunk).replace(position, element);
         self.merge_near(at);
         true
     }
@@ -249,7 +250,7 @@ impl Chunks {
         let (at, within) = self.locate(index);
         match self.deque.get_mut(at) {
             Some(chunk) if self.limit.admits(chunk, element.len()) => {
-                Arc::make_mut(chunk).insert_index(within, element);
+                own(chunk).insert_index(within, element);
                 true
             }
             _ => false,
@@ -275,7 +276,7 @@ impl Chunks {
     pub(super) fn with_room(&mut self, at: usize, element: &[u8]) -> Option<&mut Packed> {
         let limit = self.limit;
         let chunk = self.deque.get_mut(at)?;
-        limit.admits(chunk, element.len()).then(|| Arc::make_mut(chunk))
+        limit.admits(chunk, element.len()).then(|| own(chunk))
     }
 
     /// Removes the element with this index, which exists.
@@ -286,7 +287,7 @@ impl Chunks {
         };
         self.len -= 1;
         if chunk.len() > 1 {
-            Arc::make_mut(chunk).remove_range(within, 1);
+            own(chunk).remove_range(within, 1);
         } else {
             self.deque.remove(at);
             self.fit();
@@ -327,7 +328,7 @@ impl Chunks {
         let (at, within) = self.locate(index);
         match self.deque.get_mut(at) {
             Some(chunk) if within > 0 => {
-                let tail = Arc::make_mut(chunk).split_off(within);
+                let tail = own(chunk).split_off(within);
                 self.deque.insert(at + 1, Arc::new(tail));
                 at + 1
             }
@@ -354,7 +355,7 @@ impl Chunks {
         }
         let right = self.deque.remove(seam);
         if let (Some(left), Some(right)) = (self.deque.get_mut(before), right) {
-            Arc::make_mut(left).append(&right);
+            own(left).append(&right);
         }
     }
 
