@@ -439,6 +439,8 @@ impl Shared {
     fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.locked(|place| {
             let state = place.as_mut().ok_or(Error::Closed)?;
+            // A cancel stops what is running, never what begins later.
+            self.cancel.store(false, Ordering::Relaxed);
             state.keys.clock().begin_call();
             Ok(work(state))
         })?
@@ -459,10 +461,7 @@ impl Shared {
 
     fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
         reply.clear();
-        self.enter(|state| {
-            self.cancel.store(false, Ordering::Relaxed);
-            state.call(call, reply);
-        })
+        self.enter(|state| state.call(call, reply))
     }
 
     /// Makes a call and returns its reply as a tree, or its error as one.

@@ -52,3 +52,12 @@ pub use error::Error;
 pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
 pub use script::{LogCallback, LogLevel};
+
+/// The Rust blocks of the guide and the README, run by `cargo test --doc`.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/scripting.md")]
+    mod scripting {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+}

@@ -77,7 +77,7 @@ pub struct Options {
     /// The most memory a script may add to the Lua heap, in bytes; default 256 MiB, `None` for
     /// no limit. What was not yet collected counts.
     pub script_memory: Option<usize>,
-    /// The most Lua VM instructions a script may execute, checked every few thousand; default
+    /// The most Lua VM instructions a script may execute, checked every thousand; default
     /// `None`. Unlike time the same on every machine.
     pub script_instructions: Option<u64>,
     /// Where the time comes from; default [`Clock::System`].

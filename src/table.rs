@@ -57,6 +57,8 @@ pub(crate) struct Table<E> {
     segments: Vec<Arc<Segment<E>>>,
     /// The number of segments, rounded up to a power of two, less one.
     mask: usize,
+    /// Whether any element ever had a deadline.
+    deadlines: bool,
     /// Per segment a lower bound of its elements' deadlines; empty unless `E::EXPIRES`.
     earliest: Vec<i64>,
     len: usize,
@@ -64,7 +66,7 @@ pub(crate) struct Table<E> {
 
 impl<E> Default for Table<E> {
     fn default() -> Self {
-        Table { segments: Vec::new(), mask: 0, earliest: Vec::new(), len: 0 }
+        Table { segments: Vec::new(), mask: 0, deadlines: false, earliest: Vec::new(), len: 0 }
     }
 }
 
@@ -168,7 +170,8 @@ impl<E: Keyed> Table<E> {
             self.split_next();
         }
         let segment = self.segment_of(hash);
-        if E::EXPIRES {
+        if E::EXPIRES && element.deadline() != NEVER {
+            self.deadlines = true;
             self.earliest[segment] = self.earliest[segment].min(element.deadline());
         }
         let entry =
@@ -281,6 +284,13 @@ impl<E: Keyed> Table<E> {
     pub(crate) fn note_deadline(&mut self, at: Location, deadline: i64) {
         let bound = &mut self.earliest[at.segment as usize];
         *bound = (*bound).min(deadline);
+        self.deadlines |= deadline != NEVER;
+    }
+
+    /// Whether any element ever had a deadline.
+    #[inline]
+    pub(crate) fn has_deadlines(&self) -> bool {
+        self.deadlines
     }
 
     /// The first segment from `from` on that may hold an element due at `now`.

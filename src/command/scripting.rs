@@ -73,7 +73,7 @@ const SCRIPT: &[Command] = &[
     row("script|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
         "What there is.", script_help),
     row("script|kill", Exactly(2), Flags::NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0", "O(1)",
-        "Stops the script that is running.", script_kill),
+        "Tells that no script is running: calls are serialised.", script_kill),
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
         "Caches a script.", script_load),
 ];
@@ -170,12 +170,14 @@ fn script_kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 fn script_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let lines: &[&[u8]] = &[
         b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        b"DEBUG (YES|SYNC|NO)",
+        b"    Accepted for compatibility: there is no debugger.",
         b"EXISTS <sha1> [<sha1> ...]",
         b"    Tell of each script whether it is cached.",
         b"FLUSH [ASYNC|SYNC]",
         b"    Empty the script cache.",
         b"KILL",
-        b"    Stop the script that is running.",
+        b"    Tell that no script is running: the host cancels one from another thread.",
         b"LOAD <script>",
         b"    Cache a script without running it.",
         b"HELP",

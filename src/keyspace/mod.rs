@@ -93,6 +93,15 @@ impl Keyspace {
         self.now.ms()
     }
 
+    /// Begins a script: time stands still from here on. Where no key has a deadline it may as well
+    /// be read when the script first asks.
+    #[inline]
+    pub(crate) fn hold_time(&mut self) {
+        if self.table.has_deadlines() {
+            self.now();
+        }
+    }
+
     /// Whether a deadline has passed. A key lives at its deadline, and is gone after it.
     #[inline]
     fn is_past(&self, deadline: i64) -> bool {

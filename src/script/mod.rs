@@ -125,6 +125,7 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let mark = reply.mark();
+        keys.hold_time();
         if self.on_error == OnError::Rollback {
             keys.begin();
         }

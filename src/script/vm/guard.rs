@@ -31,8 +31,9 @@ const INTERVAL: u32 = 1_000;
 /// of 10 MB) may take milliseconds.
 const SHORT_INTERVAL: u32 = 20;
 const SLOW: Duration = Duration::from_millis(10);
-/// A coroutine's first interval under an instruction limit. It is charged when the coroutine is made,
-/// so that coroutines too short for a hook are counted too.
+/// The first interval of a run, after which the clock is read for the first time, and of a coroutine.
+/// Under an instruction limit a coroutine's is charged when it is made, so that coroutines too short
+/// for a hook are counted too.
 const FIRST_INTERVAL: u32 = 100;
 /// Units of announced work between two looks at the limits; a unit is some tens of nanoseconds.
 const WORK_INTERVAL: usize = 4_096;
@@ -207,7 +208,7 @@ impl Guard {
         self.depth.set(0);
         self.random_state.set(super::math::seeded(0));
         self.running.set(true);
-        let interval = self.interval() as c_int;
+        let interval = FIRST_INTERVAL.min(self.interval()) as c_int;
         // SAFETY: setting a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, interval) };
     }
