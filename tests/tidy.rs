@@ -53,7 +53,7 @@ fn has_word(line: &str, wanted: &str) -> bool {
     line.match_indices(wanted).any(|(at, _)| {
         let before = line[..at].chars().next_back().is_some_and(is_word);
         let after = line[at + wanted.len()..].chars().next().is_some_and(is_word);
-        !(before && wanted.starts_with(is_word)) && !(after && wanted.ends_with(is_word))
+        !(before && wanted.starts_with(is_word) || after && wanted.ends_with(is_word))
     })
 }
 
@@ -101,7 +101,7 @@ fn token(rest: &str, before: Option<char>) -> (Kind, usize) {
     let prefix = ["br", "cr", "b", "c", "r", ""].into_iter().find(|prefix| {
         let after = rest.strip_prefix(prefix).unwrap_or("x");
         let raw = prefix.ends_with('r') && after.trim_start_matches('#').starts_with('"');
-        (raw || after.starts_with('"')) && !(in_word && !prefix.is_empty())
+        (raw || after.starts_with('"')) && (!in_word || prefix.is_empty())
     });
     match prefix {
         Some(prefix) => (Kind::Text, prefix.len() + string(&rest[prefix.len()..], prefix)),
