@@ -1,6 +1,7 @@
 //! What does a script cost? Per `redis.call` inside a script, and per whole run from the host,
 //! beside the bare limit (a raw C function with one hash-table access in the same Lua) and beside
-//! a real redis-server doing the same script. One run, so that the ratios hold; best of five.
+//! a real redis-server doing the same script. One run, all of them in turn and in short rounds, so
+//! that the ratios hold where the machine's speed drifts; the best round of each counts.
 //!
 //! `cargo bench --bench scripts`
 
@@ -15,10 +16,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Calls in one script.
-const CALLS: u32 = 300_000;
+const CALLS: u32 = 50_000;
 /// Whole runs in one measurement.
-const RUNS: u32 = 200_000;
-const ROUNDS: usize = 5;
+const RUNS: u32 = 20_000;
+const ROUNDS: usize = 40;
 
 /// Name, what one call looks like, and what must have been done before.
 const CALLS_MEASURED: [(&str, &str, &str); 8] = [
@@ -47,10 +48,15 @@ fn main() {
     whole_runs(&mut peer);
 }
 
-/// The best of several measurements, in nanoseconds per unit.
-fn best(units: u32, mut work: impl FnMut() -> Duration) -> f64 {
-    let times = (0..ROUNDS).map(|_| work());
-    times.min().unwrap_or_default().as_nanos() as f64 / f64::from(units)
+/// Measures several things in turn, [`ROUNDS`] times; the best of each, in nanoseconds per unit.
+fn best<const N: usize>(units: u32, mut works: [&mut dyn FnMut() -> Duration; N]) -> [f64; N] {
+    let mut best = [Duration::MAX; N];
+    for _ in 0..ROUNDS {
+        for (best, work) in best.iter_mut().zip(&mut works) {
+            *best = (*best).min(work());
+        }
+    }
+    best.map(|time| time.as_nanos() as f64 / f64::from(units))
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
@@ -69,11 +75,15 @@ fn in_script(peer: &mut Option<Peer>) {
         let before = before.replace("CALLS", &CALLS.to_string());
         let keep = Engine::open(&moonkv::Options::redis()).expect("an engine opens");
         let rollback = Engine::new().expect("an engine opens");
-        let ours = best(CALLS, || engine_loop(&keep, call, &before));
-        let undoable = best(CALLS, || engine_loop(&rollback, call, &before));
-        let bare = best(CALLS, || Bare::new().run_loop(call, CALLS));
-        let theirs = peer.as_mut().map(|peer| best(CALLS, || peer_loop(peer, call, &before)));
-        let theirs = theirs.unwrap_or(f64::NAN);
+        let [ours, undoable, bare, theirs] = best(
+            CALLS,
+            [
+                &mut || engine_loop(&keep, call, &before),
+                &mut || engine_loop(&rollback, call, &before),
+                &mut || Bare::new().run_loop(call, CALLS),
+                &mut || peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, call, &before)),
+            ],
+        );
         println!(
             "{name:8}{ours:>9.0}{bare:>9.0}{theirs:>9.0}{:>12.2}{:>12.2}{undoable:>9.0}",
             ours / bare,
@@ -110,21 +120,24 @@ fn peer_loop(peer: &mut Peer, call: &str, before: &str) -> Duration {
 
 fn whole_runs(peer: &mut Option<Peer>) {
     println!("One whole run of `{ONE_LINE}`, ns");
-    let bare = best(RUNS, || Bare::new().run_whole(ONE_LINE, RUNS));
+    let engine = Engine::new().expect("an engine opens");
+    let request = peer.as_mut().map(peer_request);
+    let [bare, prepared, eval, trip] = best(
+        RUNS,
+        [
+            &mut || Bare::new().run_whole(ONE_LINE, RUNS),
+            &mut || rust_prepared(&engine),
+            &mut || rust_eval(&engine),
+            &mut || match (peer.as_mut(), &request) {
+                (Some(peer), Some(request)) => peer_trips(peer, request),
+                _ => Duration::ZERO,
+            },
+        ],
+    );
     let row = |name: &str, ns: f64| println!("{name:44}{ns:>9.0}{:>9.2} x bare", ns / bare);
     row("bare limit (KEYS, ARGV, pcall, result)", bare);
-    let engine = Engine::new().expect("an engine opens");
-    let script = engine.prepare(ONE_LINE).expect("the script compiles");
-    let mut reply = ReplyBuf::new();
-    let prepared = best(RUNS, || {
-        timed(|| {
-            for _ in 0..RUNS {
-                script.call(&[b"key"], &[], &mut reply).expect("the run works");
-            }
-        })
-    });
     row("Rust, prepared, buffer reused", prepared);
-    row("Rust, eval", best(RUNS, || rust_eval(&engine)));
+    row("Rust, eval", eval);
     let in_c = c_runs();
     match in_c {
         Some((prepared, eval)) => {
@@ -140,12 +153,21 @@ fn whole_runs(peer: &mut Option<Peer>) {
         }
         None => println!("Python: skipped, the module is not installed for python3"),
     }
-    if let Some(peer) = peer {
-        let trip = peer_trip(peer);
+    if peer.is_some() {
         row("redis-server, EVALSHA over a Unix socket", trip);
         let ours = in_c.map_or(prepared, |(prepared, _)| prepared);
         println!("redis-server / moonkv prepared: {:.0}", trip / ours);
     }
+}
+
+fn rust_prepared(engine: &Engine) -> Duration {
+    let script = engine.prepare(ONE_LINE).expect("the script compiles");
+    let mut reply = ReplyBuf::new();
+    timed(|| {
+        for _ in 0..RUNS {
+            script.call(&[b"key"], &[], &mut reply).expect("the run works");
+        }
+    })
 }
 
 fn rust_eval(engine: &Engine) -> Duration {
@@ -158,19 +180,23 @@ fn rust_eval(engine: &Engine) -> Duration {
     })
 }
 
-fn peer_trip(peer: &mut Peer) -> f64 {
+/// Loads the script and returns the request that runs it.
+fn peer_request(peer: &mut Peer) -> Vec<u8> {
     peer.command(&[b"FLUSHALL"]);
     let loaded = peer.command(&[b"SCRIPT", b"LOAD", ONE_LINE.as_bytes()]);
     let sha = loaded.lines().nth(1).expect("SCRIPT LOAD answers with a SHA-1");
-    let request = encode(&[b"EVALSHA", sha.as_bytes(), b"1", b"key"]);
-    let trips = RUNS / 20;
-    best(trips, || {
-        timed(|| {
-            for _ in 0..trips {
-                peer.round_trip(&request);
-            }
-        })
-    })
+    encode(&[b"EVALSHA", sha.as_bytes(), b"1", b"key"])
+}
+
+/// The time of [`RUNS`] round trips, of which fewer are made, because they take so long.
+fn peer_trips(peer: &mut Peer, request: &[u8]) -> Duration {
+    const SHARE: u32 = 20;
+    let took = timed(|| {
+        for _ in 0..RUNS / SHARE {
+            peer.round_trip(request);
+        }
+    });
+    took * SHARE
 }
 
 /// Builds and runs `whole_runs.c` against the shared library of this profile.

@@ -71,7 +71,7 @@ impl<E> Default for Table<E> {
 }
 
 /// The hash of a key, the same in every process and every table.
-#[inline]
+#[inline(always)]
 pub(crate) fn hash(key: &[u8]) -> u64 {
     const STATE: FixedState = FixedState::with_seed(SEED);
     let mut hasher = STATE.build_hasher();
@@ -132,7 +132,7 @@ impl<E: Keyed> Table<E> {
     }
 
     /// Finds an element by its key, whose hash the caller has at hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_hashed(&self, hash: u64, key: &[u8]) -> Option<Location> {
         let segment = self.segment_of(hash);
         let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| same(e.key(), key))?;
@@ -140,7 +140,7 @@ impl<E: Keyed> Table<E> {
     }
 
     /// The element at a location that `find` or `insert` gave.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, at: Location) -> &E {
         match self.segments[at.segment as usize].get_bucket(at.bucket as usize) {
             Some(element) => element,

@@ -97,6 +97,10 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
 pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));
     let outcome = match found {
+        // Scripts are held to less by their memory limit.
+        Some(_) if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) => {
+            Err(CommandError::StringTooLong)
+        }
         Some(command) => run(cx, command, argv),
         None if cx.caller == Caller::Host => Err(CommandError::unknown_command(argv)),
         None => Err(CommandError::ScriptUnknown),
@@ -114,9 +118,6 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
-    if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) {
-        return Err(CommandError::StringTooLong);
-    }
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))

@@ -386,16 +386,29 @@ fn decrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn add(cx: &mut Context<'_>, key: &[u8], delta: i64) -> CommandResult {
-    let slot = cx.keys.slot(key);
-    let old = match cx.keys.string_at(slot)? {
-        Some(Text::Integer(value)) => value,
-        Some(Text::Bytes(bytes)) => parse_i64(bytes).ok_or(CommandError::NotInteger)?,
-        None => 0,
+    let sum = |old: i64| old.checked_add(delta).ok_or(CommandError::Overflow);
+    let sum = match cx.keys.change_integer(key, sum) {
+        Some(sum) => sum?,
+        None => add_to_text(cx, key, sum)?,
     };
-    let sum = old.checked_add(delta).ok_or(CommandError::Overflow)?;
-    cx.keys.store_integer(slot, key, sum);
     cx.reply.integer(sum);
     Ok(())
+}
+
+/// Adds to what is kept as text, or to nothing.
+fn add_to_text(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    sum: impl FnOnce(i64) -> Result<i64, CommandError>,
+) -> Result<i64, CommandError> {
+    let slot = cx.keys.slot(key);
+    let old = match cx.keys.string_at(slot)? {
+        Some(text) => text.with_bytes(parse_i64).ok_or(CommandError::NotInteger)?,
+        None => 0,
+    };
+    let sum = sum(old)?;
+    cx.keys.put(slot, key, Content::Integer(sum), cx.keys.deadline_at(slot));
+    Ok(sum)
 }
 
 fn incrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -115,7 +115,7 @@ impl Keyspace {
 
     /// Looks a key up, once for any number of reads and the first change. A key past its
     /// deadline is removed on the way.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&mut self, key: &[u8]) -> Slot {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);

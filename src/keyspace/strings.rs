@@ -2,7 +2,7 @@
 
 use super::entry::{Content, Entry};
 use super::journal::Change;
-use super::{Keyspace, NEVER, Slot};
+use super::{Keyspace, NEVER, Slot, Text};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
@@ -36,20 +36,24 @@ impl Keyspace {
         }
     }
 
-    /// Gives a key an integer and keeps its deadline.
-    pub(crate) fn store_integer(&mut self, slot: Slot, key: &[u8], value: i64) {
-        if let Some(at) = slot.at
-            && let Entry::Packed(block) = self.table.get(at)
-            && let super::Text::Integer(old) = block.text()
-            && let Entry::Packed(block) = self.table.get_mut(at)
-            && block.overwrite_integer(value)
-        {
+    /// Changes an integer in place, by one look-up; none if the key holds anything else, or
+    /// nothing. An error of `change` changes nothing.
+    pub(crate) fn change_integer<E>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(i64) -> Result<i64, E>,
+    ) -> Option<Result<i64, E>> {
+        let at = self.slot(key).at?;
+        let Entry::Packed(block) = self.table.get_mut(at) else { return None };
+        let Text::Integer(old) = block.text() else { return None };
+        let changed = change(old);
+        if let Ok(value) = changed {
+            block.overwrite_integer(value);
             if self.journal.is_open() && !self.journal.covers_integer(key) {
                 self.journal.record(key, |_| Change::Integer(old));
             }
-            return;
         }
-        self.put(slot, key, Content::Integer(value), self.deadline_at(slot));
+        Some(changed)
     }
 
     /// Appends bytes to the string at a slot; returns the new length.

@@ -71,9 +71,10 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
     unsafe {
         let bridge = ffi::lua_touserdata(l, 1).cast::<Bridge>();
         let guard = super::Guard::of_state(l);
+        guard.bridge.set(bridge.cast());
         ffi::lua_createtable(l, 0, 24);
         for (name, function) in FUNCTIONS {
-            push_function(l, bridge, function);
+            ffi::lua_pushcclosure(l, function, 0);
             ffi::lua_setfield(l, -2, name.as_ptr());
         }
         for (name, number) in NUMBERS {
@@ -102,7 +103,7 @@ unsafe fn make_refs(l: *mut lua_State, bridge: *mut Bridge) {
         let refs = &mut (*bridge).refs;
         sandbox::push_function(l, super::Guard::of_state(l), base::error_handler);
         refs.handler = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
-        push_function(l, bridge, call::run_protected);
+        ffi::lua_pushcclosure(l, call::run_protected, 0);
         refs.run = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         for (reference, text) in [
             (&mut refs.keys_name, c"KEYS"),
@@ -124,15 +125,6 @@ unsafe fn make_refs(l: *mut lua_State, bridge: *mut Bridge) {
             ffi::lua_pushstring_(l, text.as_ptr());
             *reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         }
-    }
-}
-
-/// Pushes a C closure that finds its bridge by [`Bridge::of_closure`].
-unsafe fn push_function(l: *mut lua_State, bridge: *mut Bridge, function: ffi::lua_CFunction) {
-    // SAFETY: under the protected call of build.
-    unsafe {
-        ffi::lua_pushlightuserdata(l, bridge.cast());
-        ffi::lua_pushcclosure(l, function, 1);
     }
 }
 
@@ -187,7 +179,7 @@ unsafe extern "C-unwind" fn log(l: *mut lua_State) -> c_int {
 /// Hands the strings on the stack to the host's callback; false if that panicked.
 unsafe fn deliver(l: *mut lua_State, level: LogLevel, count: c_int) -> bool {
     // SAFETY: the bridge lives, and this call alone uses it until it returns.
-    let bridge = unsafe { &mut *Bridge::of_closure(l) };
+    let bridge = unsafe { &mut *Bridge::of_state(l) };
     let Bridge { log: Some(sink), log_text, .. } = bridge else { return true };
     log_text.clear();
     for index in 2..=count {
@@ -273,7 +265,7 @@ unsafe extern "C-unwind" fn setresp(l: *mut lua_State) -> c_int {
             3 => Protocol::Resp3,
             _ => raise(l, c"ERR RESP version must be 2 or 3."),
         };
-        if let Some(current) = &mut (*Bridge::of_closure(l)).current {
+        if let Some(current) = &mut (*Bridge::of_state(l)).current {
             current.protocol = protocol;
         }
         0
@@ -311,7 +303,7 @@ unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
         if ffi::lua_gettop(l) == 0 {
             raise(l, c"ERR Please specify at least one argument for this redis lib call");
         }
-        let bridge = Bridge::of_closure(l);
+        let bridge = Bridge::of_state(l);
         let known = pull::text(l, 1).is_some_and(|name| (*bridge).names.find(name).is_some());
         if !known {
             raise(l, c"ERR Invalid command passed to redis.acl_check_cmd()");

@@ -1,9 +1,10 @@
 //! What the C functions of one VM share with the Rust side of it.
 //!
-//! A [`Bridge`] is at a stable address, which `redis.*`'s closures carry as their upvalue. During
+//! A [`Bridge`] is at a stable address, which the state's guard knows. During
 //! a run it points to what the run works on; those pointers are set before Lua is entered and
 //! cleared after it is left, so a C function that runs at all may follow them.
 
+use super::guard::Guard;
 use super::{Function, Run};
 use crate::command::Command;
 use crate::keyspace::Keyspace;
@@ -201,13 +202,13 @@ impl Bridge {
         }
     }
 
-    /// The bridge of the C closure that is running.
+    /// The bridge of a state.
     ///
     /// # Safety
-    /// The running function was made by `api::push_function`.
+    /// `api::install` has been called on the state.
     #[inline]
-    pub(super) unsafe fn of_closure(l: *mut ffi::lua_State) -> *mut Bridge {
-        // SAFETY: upvalue 1 is the bridge's address, and the bridge outlives the state's use.
-        unsafe { ffi::lua_touserdata(l, ffi::lua_upvalueindex(1)).cast() }
+    pub(super) unsafe fn of_state(l: *mut ffi::lua_State) -> *mut Bridge {
+        // SAFETY: install set the address, and the bridge outlives the state's use.
+        unsafe { Guard::of_state(l).bridge.get().cast() }
     }
 }

@@ -29,9 +29,9 @@ enum Outcome {
 
 /// `redis.call(command, ...)`: an error ends the script.
 pub(super) unsafe extern "C-unwind" fn redis_call(l: *mut lua_State) -> c_int {
-    // SAFETY: called by Lua with the bridge as upvalue; `perform` returns plain data.
+    // SAFETY: called by Lua on a state with a bridge; `perform` returns plain data.
     unsafe {
-        let bridge = Bridge::of_closure(l);
+        let bridge = Bridge::of_state(l);
         match perform(l, bridge) {
             Outcome::Reply => push::answer(l, bridge),
             _ => {
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C-unwind" fn redis_call(l: *mut lua_State) -> c_int {
 pub(super) unsafe extern "C-unwind" fn redis_pcall(l: *mut lua_State) -> c_int {
     // SAFETY: as redis_call.
     unsafe {
-        let bridge = Bridge::of_closure(l);
+        let bridge = Bridge::of_state(l);
         match perform(l, bridge) {
             Outcome::Reply => push::answer(l, bridge),
             Outcome::Error => push::error_answer(l, bridge),
@@ -174,9 +174,9 @@ unsafe fn place_numbers<'a>(
 /// The body of a run, under the engine's protected call: sets KEYS and ARGV, calls the script,
 /// turns its result into the reply.
 pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int {
-    // SAFETY: called by Lua with the bridge as upvalue, during a run; nothing here owns anything.
+    // SAFETY: called by Lua on a state with a bridge, during a run; nothing here owns anything.
     unsafe {
-        let bridge = Bridge::of_closure(l);
+        let bridge = Bridge::of_state(l);
         let Some(current) = (*bridge).current else { return 0 };
         let refs = &(*bridge).refs;
         api::push_ref(l, (*bridge).globals);

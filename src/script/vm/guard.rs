@@ -127,6 +127,9 @@ pub(crate) struct Guard {
     pub(super) named: Cell<u64>,
     pub(super) scratch: Cell<(*mut u8, usize)>,
     pub(super) fixtures: Fixtures,
+    /// What the functions of `redis.*` share with Rust: found from any state in a few loads, where an
+    /// upvalue takes a walk.
+    pub(super) bridge: Cell<*mut c_void>,
 }
 
 impl Guard {
@@ -152,6 +155,7 @@ impl Guard {
             named: Cell::new(0),
             scratch: Cell::new((ptr::null_mut(), 0)),
             fixtures: Fixtures::new(),
+            bridge: Cell::new(ptr::null_mut()),
         })
     }
 
