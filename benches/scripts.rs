@@ -33,6 +33,9 @@ const CALLS_MEASURED: [(&str, &str, &str); 8] = [
     ("ZADD", "c('ZADD', k, '1', 'member')", ""),
 ];
 
+/// The key all of them work on.
+const KEY: &str = "user:1000";
+
 const ONE_LINE: &str = "return redis.call('INCR', KEYS[1])";
 
 fn main() {
@@ -80,7 +83,7 @@ fn in_script(peer: &mut Option<Peer>) {
             [
                 &mut || engine_loop(&keep, call, &before),
                 &mut || engine_loop(&rollback, call, &before),
-                &mut || Bare::new().run_loop(call, CALLS),
+                &mut || Bare::new().run_loop(call, KEY, CALLS),
                 &mut || peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, call, &before)),
             ],
         );
@@ -102,17 +105,17 @@ fn looped(call: &str) -> String {
 
 fn engine_loop(engine: &Engine, call: &str, before: &str) -> Duration {
     engine.command(&["FLUSHALL"]).expect("FLUSHALL works");
-    engine.eval(before, &["key"], &[""; 0]).expect("the script works");
+    engine.eval(before, &[KEY], &[""; 0]).expect("the script works");
     let script = looped(call);
     timed(|| {
-        engine.eval(&script, &["key"], &[""; 0]).expect("the script works");
+        engine.eval(&script, &[KEY], &[""; 0]).expect("the script works");
     })
 }
 
 fn peer_loop(peer: &mut Peer, call: &str, before: &str) -> Duration {
     peer.command(&[b"FLUSHALL"]);
-    peer.command(&[b"EVAL", before.as_bytes(), b"1", b"key"]);
-    let request = encode(&[b"EVAL", looped(call).as_bytes(), b"1", b"key"]);
+    peer.command(&[b"EVAL", before.as_bytes(), b"1", KEY.as_bytes()]);
+    let request = encode(&[b"EVAL", looped(call).as_bytes(), b"1", KEY.as_bytes()]);
     timed(|| {
         peer.round_trip(&request);
     })
@@ -125,7 +128,7 @@ fn whole_runs(peer: &mut Option<Peer>) {
     let [bare, prepared, eval, trip] = best(
         RUNS,
         [
-            &mut || Bare::new().run_whole(ONE_LINE, RUNS),
+            &mut || Bare::new().run_whole(ONE_LINE, KEY, RUNS),
             &mut || rust_prepared(&engine),
             &mut || rust_eval(&engine),
             &mut || match (peer.as_mut(), &request) {
@@ -165,7 +168,7 @@ fn rust_prepared(engine: &Engine) -> Duration {
     let mut reply = ReplyBuf::new();
     timed(|| {
         for _ in 0..RUNS {
-            script.call(&[b"key"], &[], &mut reply).expect("the run works");
+            script.call(&[KEY.as_bytes()], &[], &mut reply).expect("the run works");
         }
     })
 }
@@ -174,7 +177,7 @@ fn rust_eval(engine: &Engine) -> Duration {
     let mut reply = ReplyBuf::new();
     timed(|| {
         for _ in 0..RUNS {
-            let call = Call::Eval(ONE_LINE.as_bytes(), &[b"key"], &[]);
+            let call = Call::Eval(ONE_LINE.as_bytes(), &[KEY.as_bytes()], &[]);
             engine.call(call, &mut reply).expect("the run works");
         }
     })
@@ -185,7 +188,7 @@ fn peer_request(peer: &mut Peer) -> Vec<u8> {
     peer.command(&[b"FLUSHALL"]);
     let loaded = peer.command(&[b"SCRIPT", b"LOAD", ONE_LINE.as_bytes()]);
     let sha = loaded.lines().nth(1).expect("SCRIPT LOAD answers with a SHA-1");
-    encode(&[b"EVALSHA", sha.as_bytes(), b"1", b"key"])
+    encode(&[b"EVALSHA", sha.as_bytes(), b"1", KEY.as_bytes()])
 }
 
 /// The time of [`RUNS`] round trips, of which fewer are made, because they take so long.

@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
     if (argc < 3) return 2;
     long runs = atol(argv[1]);
     kv_bytes source = {argv[2], strlen(argv[2])};
-    kv_bytes key = {"key", 3};
+    kv_bytes key = {"user:1000", 9};
     kv_engine *engine = kv_open(NULL, NULL);
     kv_script *script = kv_script_prepare(engine, source, NULL);
     double prepared = 1e18, eval = 1e18;

@@ -62,6 +62,9 @@ pub(crate) fn parse_u64(text: &[u8]) -> Option<u64> {
 /// Refused are NaN, texts that round to infinity and texts of a nonzero value
 /// that round to zero. Subnormal results are accepted.
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(integer) = parse_short_integer(text) {
+        return Some(integer);
+    }
     let (negative, unsigned) = split_sign(text);
     let magnitude = match unsigned {
         [b'0', b'x' | b'X', digits @ ..] => Hexadecimal::read(digits)?.to_f64()?,
@@ -69,6 +72,17 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
         _ => parse_decimal_f64(unsigned)?,
     };
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Reads up to 15 digits, which a double holds exactly: most scores are such.
+fn parse_short_integer(text: &[u8]) -> Option<f64> {
+    if text.is_empty() || text.len() > 15 {
+        return None;
+    }
+    let digits = text.iter().try_fold(0, |value: u64, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'))
+    });
+    digits.map(|value| value as f64)
 }
 
 /// Reads an unsigned decimal double in the range of finite doubles.

@@ -38,14 +38,14 @@ impl Bare {
     }
 
     /// The time of `calls` calls in a loop.
-    pub fn run_loop(&self, call: &str, calls: u32) -> Duration {
+    pub fn run_loop(&self, call: &str, key: &str, calls: u32) -> Duration {
         // The bare function answers with the kind of value that the command answers with.
         let function = match call.split('\'').nth(1) {
             Some("SET") => "redis.status",
             Some("GET" | "HGET" | "RPOP") => "redis.text",
             _ => "redis.call",
         };
-        let script = format!("local c, k = {function}, 'key' for i = 1, {calls} do {call} end");
+        let script = format!("local c, k = {function}, '{key}' for i = 1, {calls} do {call} end");
         self.load(&script);
         let start = Instant::now();
         // SAFETY: the function was pushed by load.
@@ -55,7 +55,7 @@ impl Bare {
     }
 
     /// The time of `runs` whole runs: KEYS and ARGV made anew, pcall, the result read.
-    pub fn run_whole(&self, script: &str, runs: u32) -> Duration {
+    pub fn run_whole(&self, script: &str, key: &str, runs: u32) -> Duration {
         self.load(script);
         let start = Instant::now();
         for _ in 0..runs {
@@ -63,7 +63,7 @@ impl Bare {
             unsafe {
                 let l = self.l;
                 ffi::lua_createtable(l, 1, 0);
-                ffi::lua_pushlstring_(l, c"key".as_ptr(), 3);
+                ffi::lua_pushlstring_(l, key.as_ptr().cast(), key.len());
                 ffi::lua_rawseti_(l, -2, 1);
                 ffi::lua_setglobal(l, c"KEYS".as_ptr());
                 ffi::lua_createtable(l, 0, 0);

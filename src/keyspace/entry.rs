@@ -137,6 +137,33 @@ impl Block {
         }
     }
 
+    /// Overwrites value and deadline in place; false if the new ones take another form or length.
+    pub(crate) fn overwrite(&mut self, content: Content<'_>, deadline: i64) -> bool {
+        let integer;
+        let (kind, value) = match content {
+            Content::Integer(value) => {
+                integer = value.to_le_bytes();
+                (INTEGER, &integer[..])
+            }
+            Content::Bytes(value) => (0, value),
+            Content::Raw(value) => (RAW, value),
+        };
+        let has_deadline = if deadline == NEVER { 0 } else { DEADLINE };
+        let (start, len) = self.key_span();
+        let same_form = self.flags() == kind | has_deadline;
+        let Some((head, old)) = self.0.split_at_mut_checked(start + len) else { return false };
+        if !same_form || old.len() != value.len() {
+            return false;
+        }
+        old.copy_from_slice(value);
+        if has_deadline != 0
+            && let Some(bytes) = head.get_mut(..start).and_then(|head| head.last_chunk_mut())
+        {
+            *bytes = deadline.to_le_bytes();
+        }
+        true
+    }
+
     fn content(&self) -> Content<'_> {
         match self.text() {
             Text::Integer(value) => Content::Integer(value),
@@ -288,6 +315,18 @@ mod tests {
                 assert_eq!(entry.text(), Some(Text::Bytes(b"value")));
             }
         }
+    }
+
+    #[test]
+    fn what_has_the_same_form_is_overwritten_in_place() {
+        let mut block = Block::new(b"key", 5, Content::Bytes(b"12345"));
+        assert!(!block.overwrite(Content::Bytes(b"123456"), 5));
+        assert!(!block.overwrite(Content::Bytes(b"abcde"), NEVER));
+        assert!(!block.overwrite(Content::Raw(b"abcde"), 5));
+        assert_eq!(block.text(), Text::Bytes(b"12345"));
+        assert!(block.overwrite(Content::Bytes(b"abcde"), 7));
+        assert_eq!((block.key(), block.text()), (&b"key"[..], Text::Bytes(b"abcde")));
+        assert_eq!(block.deadline(), 7);
     }
 
     #[test]

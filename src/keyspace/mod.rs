@@ -33,6 +33,8 @@ use journal::{Change, Journal};
 pub(crate) struct Keyspace {
     table: Table<Entry>,
     journal: Journal,
+    /// Never open: takes the records of changes that need none.
+    closed: Journal,
     limits: Limits,
     now: Now,
     /// Where active expiry goes on.
@@ -120,9 +122,15 @@ impl Keyspace {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.is_past(self.table.get(at).deadline()) => self.expired_slot(hash, at),
+            Some(at) if self.is_gone(at) => self.expired_slot(hash, at),
             at => Slot { hash, at },
         }
+    }
+
+    /// Whether the key at a location has expired; not asked of each where none has a deadline.
+    #[inline]
+    fn is_gone(&self, at: Location) -> bool {
+        self.table.has_deadlines() && self.is_past(self.table.get(at).deadline())
     }
 
     #[cold]
@@ -197,14 +205,13 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let Keyspace { table, journal, limits, .. } = self;
+        let Keyspace { table, journal, closed, limits, .. } = self;
         let Some(value) = table.get_mut(at).collection_mut::<C>() else {
             return Err(CommandError::WrongType);
         };
         // What undoes the whole key undoes every change in it, so those need no records.
-        let mut closed = Journal::default();
         let covered = journal.is_open() && journal.covers(key);
-        let journal = if covered { &mut closed } else { journal };
+        let journal = if covered { closed } else { journal };
         let mut editor = Editor::new(value, key, journal, limits);
         let result = run(&mut editor);
         if editor.is_empty() {
@@ -222,8 +229,7 @@ impl Keyspace {
         let mut value = C::empty();
         let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
         // Undoing the creation of the key undoes all there is, so its elements need no records.
-        let mut closed = Journal::default();
-        let mut editor = Editor::new(collection, key, &mut closed, &self.limits);
+        let mut editor = Editor::new(collection, key, &mut self.closed, &self.limits);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));

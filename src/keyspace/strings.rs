@@ -14,6 +14,14 @@ const PACKED_MOST: usize = 512;
 impl Keyspace {
     /// Gives a key a string and a deadline, whatever it held before.
     pub(crate) fn put(&mut self, slot: Slot, key: &[u8], content: Content<'_>, deadline: i64) {
+        if let Some(at) = slot.at
+            && (!self.journal.is_open() || self.journal.covers(key))
+            && let Entry::Packed(block) = self.table.get_mut(at)
+            && block.overwrite(content, deadline)
+        {
+            self.table.note_deadline(at, deadline);
+            return;
+        }
         self.put_entry(slot, Entry::string(key, deadline, content));
     }
 

@@ -266,6 +266,9 @@ impl Packed {
 
     /// Puts another element in the place of the one at this position.
     pub(crate) fn replace(&mut self, position: Position, element: &[u8]) {
+        if self.overwrite(position, element) {
+            return;
+        }
         let Some(old) = front_frame(self.from(position.0)) else {
             return;
         };
@@ -274,6 +277,22 @@ impl Packed {
         self.write(offset, new, element);
         if new < old {
             self.trim();
+        }
+    }
+
+    /// Overwrites an element by one of the same length, the usual case of a replacement.
+    #[inline]
+    fn overwrite(&mut self, position: Position, element: &[u8]) -> bool {
+        let Some((length, width)) = read_length(self.from(position.0).iter()) else {
+            return false;
+        };
+        let start = position.0 + width;
+        match self.bytes.get_mut(start..start + length) {
+            Some(old) if length == element.len() => {
+                old.copy_from_slice(element);
+                true
+            }
+            _ => false,
         }
     }
 

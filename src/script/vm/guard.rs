@@ -40,6 +40,9 @@ const WORK_INTERVAL: usize = 4_096;
 /// An allocation of this size looks at the clock: it takes longer than the look.
 const LARGE_BYTES: usize = 64 * 1024;
 
+/// Up to this size a heap is collected when it has grown tenfold, above when it has doubled.
+const SMALL_HEAP_BYTES: usize = 256 * 1024;
+
 /// The limits of one run. `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
@@ -212,6 +215,11 @@ impl Guard {
         self.depth.set(0);
         self.random_state.set(super::math::seeded(0));
         self.running.set(true);
+        // A small heap may grow by more before it is collected: marking what stays would cost
+        // short runs more than the memory is worth.
+        let pause = if in_use < SMALL_HEAP_BYTES { 1000 } else { 200 };
+        // SAFETY: setting the pause allocates nothing and collects nothing.
+        unsafe { ffi::lua_gc(l, ffi::LUA_GCSETPAUSE, pause) };
         let interval = FIRST_INTERVAL.min(self.interval()) as c_int;
         // SAFETY: setting a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, interval) };
