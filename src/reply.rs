@@ -71,11 +71,17 @@ impl ReplyBuf {
 
     /// Empties the buffer and keeps its room, unless that has become very large.
     pub(crate) fn clear(&mut self) {
-        if self.bytes.capacity() + self.nodes.capacity() * size_of::<Node>() > KEPT_BYTES {
+        if self.heap_size() > KEPT_BYTES {
             *self = ReplyBuf::default();
         }
         self.nodes.clear();
         self.bytes.clear();
+    }
+
+    /// Bytes allocated.
+    #[inline]
+    pub(crate) fn heap_size(&self) -> usize {
+        self.bytes.capacity() + self.nodes.capacity() * size_of::<Node>()
     }
 
     pub(crate) fn mark(&self) -> Mark {

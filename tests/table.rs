@@ -11,8 +11,7 @@ use moonkv::{Engine, Options};
 /// At least so many commands and subcommands exist; raise it when commands are added.
 const COMMANDS_LEAST: usize = 100;
 
-/// Commands that want more of their arguments than a number of them: pairs, so they have a word
-/// more here, or none that can be checked by dummies.
+/// Commands whose arguments come in pairs: one more alone would be refused.
 const PAIRS: [&str; 4] = ["hset", "hmset", "mset", "msetnx"];
 
 /// A row of Redis's table.
@@ -75,8 +74,7 @@ fn right_numbers_of_arguments_are_not() {
         let right = [Some(least), most.is_none().then_some(least + more)];
         for words in right.into_iter().flatten() {
             let error = error(&engine, name, words);
-            // PING takes at most one argument though its row has no most, and a container takes
-            // the name of a subcommand.
+            // A container takes the name of a subcommand, which the dummies are not.
             let is_container = error.starts_with("ERR unknown subcommand");
             let refused = error.contains("wrong number of arguments");
             assert!(!refused || is_container, "{name} with {words} words: {error}");

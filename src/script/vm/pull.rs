@@ -3,6 +3,7 @@
 use super::Failure;
 use super::api::push_ref;
 use super::bridge::Bridge;
+use super::guard::Guard;
 use crate::number::F64Text;
 use crate::reply::{Protocol, ReplyBuf};
 use mlua_sys as ffi;
@@ -44,7 +45,8 @@ pub(super) unsafe fn reply(l: *mut lua_State, bridge: *mut Bridge, reply: *mut R
     unsafe {
         let bridge = &*bridge;
         let resp3 = bridge.current.is_some_and(|run| run.protocol == Protocol::Resp3);
-        Pull { l, bridge, reply: &mut *reply, resp3 }.value(0);
+        let guard = Guard::of_state(l);
+        Pull { l, bridge, guard, reply: &mut *reply, resp3, seen: 0 }.value(0);
     }
 }
 
@@ -52,9 +54,15 @@ pub(super) unsafe fn reply(l: *mut lua_State, bridge: *mut Bridge, reply: *mut R
 struct Pull<'a> {
     l: *mut lua_State,
     bridge: &'a Bridge,
+    guard: &'a Guard,
     reply: &'a mut ReplyBuf,
     resp3: bool,
+    /// Values converted so far.
+    seen: usize,
 }
+
+/// Values converted between two looks at the limits.
+const LOOK_EVERY: usize = 1024;
 
 impl Pull<'_> {
     /// Converts the value on top of the stack, and leaves it there.
@@ -65,6 +73,7 @@ impl Pull<'_> {
         let l = self.l;
         // SAFETY: the caller's promise.
         unsafe {
+            self.look();
             match ffi::lua_type(l, -1) {
                 ffi::LUA_TSTRING => self.reply.bulk(text(l, -1).unwrap_or_default()),
                 ffi::LUA_TNUMBER => self.reply.integer(truncated(ffi::lua_tonumber(l, -1))),
@@ -75,6 +84,17 @@ impl Pull<'_> {
                 ffi::LUA_TTABLE => self.table(depth),
                 _ => self.reply.null(),
             }
+        }
+    }
+
+    /// Looks at the limits now and then: tables that hold one another may be few and yet make a
+    /// reply without end. What the reply takes counts as the script's memory.
+    unsafe fn look(&mut self) {
+        self.seen += 1;
+        let due = self.seen & (LOOK_EVERY - 1) == 0;
+        if due && (!self.guard.permits(self.reply.heap_size()) || self.guard.check()) {
+            // SAFETY: as value; nothing is owned here or below.
+            unsafe { self.guard.raise(self.l) }
         }
     }
 
