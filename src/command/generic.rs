@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::keyed as row;
+use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -16,20 +17,6 @@ const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 
 /// The key of OBJECT's subcommands.
 const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
-
-#[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    keys: Keys,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
-) -> Command {
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
-}
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {

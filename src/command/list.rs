@@ -4,7 +4,8 @@ use super::args::{Args, clamp_range, from_end};
 use super::context::Context;
 use super::range::count;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::one_key as row;
+use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
@@ -15,29 +16,6 @@ const READ: Flags = Flags::READONLY;
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const ADD_FAST: Flags = ADD.and(Flags::FAST);
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
-
-/// A row of this family: most of them have one key, the first argument.
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
-) -> Command {
-    Command {
-        name,
-        arity,
-        flags,
-        keys: Keys::FIRST,
-        since,
-        complexity,
-        summary,
-        subcommands: &[],
-        run,
-    }
-}
 
 /// The same row with two keys, the first two arguments.
 const fn with_two_keys(command: Command) -> Command {

@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::keyless as row;
+use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts};
 
@@ -13,28 +14,6 @@ const RUN: Flags = Flags::NOSCRIPT
     .and(Flags::MOVABLEKEYS)
     .and(Flags::NO_MANDATORY_KEYS);
 const RUN_RO: Flags = RUN.and(Flags::READONLY);
-
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
-) -> Command {
-    Command {
-        name,
-        arity,
-        flags,
-        keys: Keys::NONE,
-        since,
-        complexity,
-        summary,
-        subcommands: &[],
-        run,
-    }
-}
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {

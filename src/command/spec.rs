@@ -23,7 +23,50 @@ pub(crate) struct Command {
     /// What it consists of, if it is a container.
     pub(crate) subcommands: &'static [Command],
     /// The handler.
-    pub(crate) run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+    pub(crate) run: Handler,
+}
+
+type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
+
+/// The row of a command with keys at fixed places.
+#[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
+pub(super) const fn keyed(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    keys: Keys,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: Handler,
+) -> Command {
+    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+}
+
+/// The row of a command with one key, the first argument.
+pub(super) const fn one_key(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: Handler,
+) -> Command {
+    keyed(name, arity, flags, Keys::FIRST, since, complexity, summary, run)
+}
+
+/// The row of a command without keys at fixed places.
+pub(super) const fn keyless(
+    name: &'static str,
+    arity: Arity,
+    flags: Flags,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    run: Handler,
+) -> Command {
+    keyed(name, arity, flags, Keys::NONE, since, complexity, summary, run)
 }
 
 /// Commands of one kind, in one file.

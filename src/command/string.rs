@@ -4,7 +4,8 @@ use super::args::{Args, clamp_range};
 use super::context::Context;
 use super::expire::{Unit, deadline_from};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::keyed as row;
+use super::spec::{Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
 use crate::number::{LongDouble, parse_i64};
@@ -13,20 +14,6 @@ use crate::reply::ReplyBuf;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const ADD_FAST: Flags = ADD.and(Flags::FAST);
-
-#[expect(clippy::too_many_arguments, reason = "one for each fact of a row")]
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    keys: Keys,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
-) -> Command {
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
-}
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {

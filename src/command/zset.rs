@@ -5,7 +5,8 @@ use super::context::Context;
 use super::range::{By, Order, Range, Span, count};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::one_key as row;
+use super::spec::{Family, Flags, Group};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::number::{F64Text, IntText, parse_f64};
@@ -18,29 +19,6 @@ const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
 const REMOVE: Flags = Flags::WRITE;
 const REMOVE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
-
-/// A row of this family: all of them have one key, the first argument.
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
-) -> Command {
-    Command {
-        name,
-        arity,
-        flags,
-        keys: Keys::FIRST,
-        since,
-        complexity,
-        summary,
-        subcommands: &[],
-        run,
-    }
-}
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
