@@ -88,7 +88,7 @@ fn no_script_outlives_its_time() {
             error.starts_with("ERR script exceeded its time limit of 50 ms"),
             "{script}: {error}"
         );
-        assert!(start.elapsed() < Duration::from_secs(2), "{script}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5), "{script}: {:?}", start.elapsed());
         check_alive(&engine, script);
     }
 }
@@ -124,7 +124,7 @@ fn no_library_call_outlives_the_time() {
         let error = eval(&engine, script);
         let took = start.elapsed();
         let stopped = error.starts_with("ERR script exceeded its time limit");
-        if !stopped || took > Duration::from_secs(1) {
+        if !stopped || took > Duration::from_secs(3) {
             let error: String = error.chars().take(100).collect();
             late.push(format!("{script}\n  {error} after {took:?}"));
         }
@@ -410,7 +410,7 @@ fn run_in_child(script: &str) -> Result<(), String> {
         .spawn()
         .expect("a shell starts");
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(3) {
+    while start.elapsed() < Duration::from_secs(10) {
         match child.try_wait().expect("the child can be asked") {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(format!("it ended with {status}")),

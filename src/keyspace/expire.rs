@@ -13,21 +13,15 @@ impl Keyspace {
         let mut removed = 0;
         // A key is gone once its deadline lies in the past, not at the deadline itself.
         let due = self.now() - 1;
-        let mut wrapped = self.expire_from == 0;
         loop {
             match self.table.next_due(self.expire_from, due) {
                 Some(segment) => {
                     removed += self.expire_segment(segment, due);
                     self.expire_from = segment + 1;
                 }
-                None if wrapped => {
-                    self.expire_from = 0;
-                    return (removed, true);
-                }
-                None => {
-                    self.expire_from = 0;
-                    wrapped = true;
-                }
+                None if self.expire_from == 0 => return (removed, true),
+                // Segments that were merged meanwhile may have come to lie before this one.
+                None => self.expire_from = 0,
             }
             if out_of_time() {
                 return (removed, false);

@@ -34,7 +34,7 @@ const SLOW: Duration = Duration::from_millis(10);
 /// The first interval of a run, after which the clock is read for the first time, and of a coroutine.
 /// Under an instruction limit a coroutine's is charged when it is made, so that coroutines too short
 /// for a hook are counted too.
-const FIRST_INTERVAL: u32 = 100;
+const FIRST_INTERVAL: u32 = 40;
 /// Units of announced work between two looks at the limits; a unit is some tens of nanoseconds.
 const WORK_INTERVAL: usize = 4_096;
 /// An allocation of this size looks at the clock: it takes longer than the look.
@@ -418,8 +418,11 @@ impl Guard {
         let mut wanted = self.interval();
         if self.limits.get().instructions.is_none() {
             let now = Instant::now();
-            if self.looked.replace(Some(now)).is_some_and(|before| now - before > SLOW) {
-                wanted = SHORT_INTERVAL;
+            match self.looked.replace(Some(now)) {
+                Some(before) if now - before > SLOW => wanted = SHORT_INTERVAL,
+                Some(_) => (),
+                // How fast the script goes is known from the second look on.
+                None => wanted = wanted.min(FIRST_INTERVAL),
             }
         }
         if wanted != interval {
