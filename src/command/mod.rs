@@ -111,6 +111,7 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
 }
 
 /// Runs a command whose row is at hand; on an error nothing is left in the reply.
+#[inline(always)]
 pub(crate) fn run(
     cx: &mut Context<'_>,
     command: &'static Command,
