@@ -64,7 +64,7 @@ impl Keyspace {
         self.journal.record(b"", |_| Change::Flushed(Box::new(old)));
     }
 
-    /// Visits the live keys, each with the name of its type.
+    /// Visits the live keys.
     pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&[u8])) {
         let live = self.table.iter().filter(|entry| !self.is_past(entry.deadline()));
         live.for_each(|entry| visit(entry.key()));

@@ -123,7 +123,7 @@ impl Keyspace {
         }
     }
 
-    /// The name OBJECT ENCODING has for the string, by Redis's rules.
+    /// Whether the string at a slot was written in place, which OBJECT ENCODING calls "raw".
     pub(crate) fn is_raw(&self, slot: Slot) -> bool {
         slot.at.is_some_and(|at| self.table.get(at).is_raw())
     }

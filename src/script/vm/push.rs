@@ -65,8 +65,8 @@ unsafe fn value(l: *mut lua_State, refs: &Refs, walker: &mut Walker<'_>, protoco
             Item::Null | Item::NullArray => ffi::lua_pushboolean(l, 0),
             Item::Boolean(flag) => ffi::lua_pushboolean(l, flag.into()),
             Item::Array(len) => array(l, refs, walker, protocol, len),
-            Item::Map(len) => map(l, refs, walker, protocol, len),
-            Item::Set(len) => set(l, refs, walker, protocol, len),
+            Item::Map(len) => keyed(l, refs, walker, protocol, len, refs.map, true),
+            Item::Set(len) => keyed(l, refs, walker, protocol, len, refs.set, false),
             Item::Double(number) => {
                 ffi::lua_createtable(l, 0, 1);
                 push_ref(l, refs.double);
@@ -127,46 +127,30 @@ unsafe fn array(
     }
 }
 
-/// Pushes `{map = {key = value, ...}}`.
-unsafe fn map(
+/// Pushes a table whose one field, `name`, is a table of so many keys: `{map = {key = value, ...}}`
+/// with the values that follow them, or else `{set = {member = true, ...}}`.
+unsafe fn keyed(
     l: *mut lua_State,
     refs: &Refs,
     walker: &mut Walker<'_>,
     protocol: Protocol,
     len: usize,
+    name: i32,
+    with_values: bool,
 ) {
     // SAFETY: as array.
     unsafe {
         ffi::luaL_checkstack(l, 8, c"reply is nested too deeply".as_ptr());
         ffi::lua_createtable(l, 0, 1);
-        push_ref(l, refs.map);
+        push_ref(l, name);
         ffi::lua_createtable(l, 0, len.min(i32::MAX as usize) as i32);
         for _ in 0..len {
             value(l, refs, walker, protocol);
-            value(l, refs, walker, protocol);
-            ffi::lua_rawset(l, -3);
-        }
-        ffi::lua_rawset(l, -3);
-    }
-}
-
-/// Pushes `{set = {member = true, ...}}`.
-unsafe fn set(
-    l: *mut lua_State,
-    refs: &Refs,
-    walker: &mut Walker<'_>,
-    protocol: Protocol,
-    len: usize,
-) {
-    // SAFETY: as array.
-    unsafe {
-        ffi::luaL_checkstack(l, 8, c"reply is nested too deeply".as_ptr());
-        ffi::lua_createtable(l, 0, 1);
-        push_ref(l, refs.set);
-        ffi::lua_createtable(l, 0, len.min(i32::MAX as usize) as i32);
-        for _ in 0..len {
-            value(l, refs, walker, protocol);
-            ffi::lua_pushboolean(l, 1);
+            if with_values {
+                value(l, refs, walker, protocol);
+            } else {
+                ffi::lua_pushboolean(l, 1);
+            }
             ffi::lua_rawset(l, -3);
         }
         ffi::lua_rawset(l, -3);
