@@ -34,7 +34,8 @@ impl Keyspace {
 
     fn undo(&mut self, record: Record) {
         let key = self.journal.bytes(record.key);
-        let (hash, at) = (hash(key), self.table.find(key));
+        let hash = hash(key);
+        let at = self.table.find_hashed(hash, key);
         match (record.change, at) {
             (Change::Entry(old), at) => self.undo_entry(hash, at, old),
             (Change::Flushed(table), _) => self.table = *table,
