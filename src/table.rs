@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// a shared segment stays in the microseconds.
 const MEAN_LOAD: usize = 20;
 
+/// More buckets than a segment of a large table has, but by a chance of one in many millions.
+const BUCKETS_MOST: usize = 128;
+
 /// Seed of the hash function: fixed, because the order in which elements are visited may reach a
 /// script's result, and the same data must give the same result in every process.
 const SEED: u64 = 0x6d6f_6f6e_6b76;
@@ -253,6 +256,26 @@ impl<E: Keyed> Table<E> {
         self.segments[index] = Arc::new(segment);
         if E::EXPIRES {
             self.earliest[index] = earliest;
+        }
+    }
+
+    /// An element at random, each as likely as any other; `below` gives numbers below a bound.
+    pub(crate) fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<Location> {
+        if self.len == 0 {
+            return None;
+        }
+        // Places are drawn until one is taken. Segments are drawn as if each had as many places as
+        // any has, so that those with fewer elements are not preferred.
+        let most = match self.segments.len() {
+            ..8 => self.segments.iter().map(|segment| segment.num_buckets()).max()?,
+            _ => BUCKETS_MOST,
+        };
+        loop {
+            let segment = below(self.segments.len());
+            let bucket = below(most);
+            if self.segments[segment].get_bucket(bucket).is_some() {
+                return Some(Location { segment: segment as u32, bucket: bucket as u32 });
+            }
         }
     }
 

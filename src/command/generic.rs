@@ -39,6 +39,8 @@ pub(super) const FAMILY: Family = Family {
             subcommands: OBJECT,
             run: object,
         },
+        row("randomkey", Exactly(1), READ, Keys::NONE, "1.0.0", "O(1)",
+            "Some key, each as likely as any other.", randomkey),
         row("rename", Exactly(3), Flags::WRITE, Keys::FIRST_TWO, "1.0.0", "O(1)",
             "Gives a key another name, in place of a key that had it.", rename),
         row("renamenx", Exactly(3), WRITE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
@@ -69,6 +71,11 @@ const OBJECT: &[Command] = &[
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
     cx.reply.count(removed);
+    Ok(())
+}
+
+fn randomkey(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.bulk_or_null(cx.keys.random_key());
     Ok(())
 }
 

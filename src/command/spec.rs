@@ -78,30 +78,43 @@ pub(crate) struct Family {
 }
 
 /// The groups of commands that exist here.
+#[allow(dead_code, reason = "families come one by one")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
+    Bitmap,
     Connection,
     Generic,
+    Geo,
     Hash,
+    HyperLogLog,
     List,
     Scripting,
     Server,
+    Set,
     SortedSet,
+    Stream,
     String,
+    Transactions,
 }
 
 impl Group {
     /// The name in Redis's documentation.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Group::Bitmap => "bitmap",
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::Geo => "geo",
             Group::Hash => "hash",
+            Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::Scripting => "scripting",
             Group::Server => "server",
+            Group::Set => "set",
             Group::SortedSet => "sorted-set",
+            Group::Stream => "stream",
             Group::String => "string",
+            Group::Transactions => "transactions",
         }
     }
 }

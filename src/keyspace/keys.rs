@@ -64,6 +64,17 @@ impl Keyspace {
         self.journal.record(b"", |_| Change::Flushed(Box::new(old)));
     }
 
+    /// Some live key, each as likely as any other.
+    pub(crate) fn random_key(&mut self) -> Option<&[u8]> {
+        // Where all have expired, looking at so many finds that out as well as can be.
+        let tries = self.table.len().max(100);
+        let at = (0..tries).find_map(|_| {
+            let at = self.table.random(|bound| self.random.below(bound))?;
+            (!self.is_past(self.table.get(at).deadline())).then_some(at)
+        })?;
+        Some(self.table.get(at).key())
+    }
+
     /// Visits the live keys.
     pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&[u8])) {
         let live = self.table.iter().filter(|entry| !self.is_past(entry.deadline()));
@@ -85,6 +96,7 @@ impl Keyspace {
             table: self.table.clone(),
             limits: self.limits,
             now: self.now.clone(),
+            random: self.random.clone(),
             ..Keyspace::default()
         }
     }

@@ -26,6 +26,7 @@ pub(crate) use crate::table::NEVER;
 use crate::table::{Keyed, Location, Table, hash};
 use crate::value::{Collection, Limits, Value};
 use entry::Entry;
+use fastrand::Rng;
 use journal::{Change, Journal};
 
 /// All keys of one database.
@@ -39,6 +40,25 @@ pub(crate) struct Keyspace {
     now: Now,
     /// Where active expiry goes on.
     expire_from: usize,
+    random: Random,
+}
+
+/// What random commands draw from. Each engine begins with the same seed, so the same calls on the
+/// same data give the same replies, in every process.
+#[derive(Clone)]
+pub(crate) struct Random(Rng);
+
+impl Default for Random {
+    fn default() -> Self {
+        Random(Rng::with_seed(0))
+    }
+}
+
+impl Random {
+    /// Some number below a bound, which is not zero.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0.usize(..bound)
+    }
 }
 
 /// A string as it is kept: numbers stay numbers.
