@@ -48,6 +48,8 @@ pub(crate) enum CommandError {
     InvalidExpire(&'static str),
     /// A SCAN cursor that is no number.
     InvalidCursor,
+    /// There is no database of this number.
+    DbIndex,
     /// Too few or too many arguments; the command's full name is part of it.
     Arity(&'static str),
     /// The same from a script.
@@ -65,6 +67,9 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
+    /// A call that waited was ended by the host.
+    pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
@@ -126,7 +131,12 @@ impl fmt::Display for CommandError {
             Self::InvalidExpire(name) => {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
+            Self::DbIndex => "ERR DB index is out of range",
             Self::InvalidCursor => "ERR invalid cursor",
+            Self::Arity("exec") => {
+                "EXECABORT Transaction discarded because of: \
+                 wrong number of arguments for 'exec' command"
+            }
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }
@@ -166,6 +176,14 @@ pub enum Error {
     Closed,
     /// The engine was called from inside one of its own callbacks on the same thread.
     Reentrant,
+    /// Another session's transaction is open, and did not end in time, or cannot end because
+    /// this very thread holds it.
+    Busy,
+    /// A transaction was begun, ended or rolled back to where that has no meaning.
+    Transaction {
+        /// Why not.
+        message: String,
+    },
     /// A panic inside the engine was caught earlier; its data can no longer be trusted.
     Poisoned,
     /// The options an engine was to be opened with make no sense.
@@ -188,6 +206,8 @@ impl fmt::Display for Error {
             Error::Reentrant => {
                 f.write_str("ERR the engine was called from inside one of its own callbacks")
             }
+            Error::Busy => f.write_str("ERR another session's transaction is open"),
+            Error::Transaction { message } => write!(f, "ERR {message}"),
             Error::Poisoned => {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }

@@ -44,11 +44,12 @@ mod options;
 mod reply;
 mod resp;
 mod script;
+mod session;
 mod table;
 mod value;
 
 pub use command::{CommandInfo, commands};
-pub use engine::{Call, Engine, Script, Tick};
+pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
 pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};

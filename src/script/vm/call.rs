@@ -106,7 +106,7 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
     let keys = unsafe { &mut *current.keys };
     let caller = Caller::Script { read_only: current.read_only };
-    let mut cx = Context { keys, reply: &mut bridge.answer, scripts: None, caller };
+    let mut cx = Context { keys, reply: &mut bridge.answer, caller, host: None };
     let run = AssertUnwindSafe(|| command::run(&mut cx, command, &argv));
     match catch_unwind(run) {
         Ok(done) => done.map(|()| Outcome::Reply),
