@@ -18,6 +18,8 @@ mod range;
 mod scan;
 mod scripting;
 mod server;
+mod set;
+mod set_algebra;
 mod spec;
 mod string;
 mod zset;
@@ -43,6 +45,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    set::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];
