@@ -46,6 +46,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
+    set_algebra::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];
