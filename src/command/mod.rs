@@ -19,6 +19,8 @@ mod range;
 mod scan;
 mod scripting;
 mod server;
+mod set;
+mod set_algebra;
 mod spec;
 mod string;
 mod transaction;
@@ -48,6 +50,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    set::FAMILY,
+    set_algebra::FAMILY,
     string::FAMILY,
     transaction::FAMILY,
     zset::FAMILY,

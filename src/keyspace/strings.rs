@@ -25,7 +25,7 @@ impl Keyspace {
         self.put_entry(slot, Entry::string(key, deadline, content));
     }
 
-    fn put_entry(&mut self, slot: Slot, entry: Entry) {
+    pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
         let Some(at) = slot.at else {
             if !self.journal.covers(entry.key()) {
                 self.journal.record(entry.key(), |_| Change::Entry(None));
