@@ -7,17 +7,22 @@
 //! A new command is one row and one function in its family's file.
 
 mod args;
+mod bitfield;
+mod bitmap;
 mod connection;
 mod context;
 mod expire;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod introspect;
+mod lcs;
 mod list;
 mod range;
 mod scan;
 mod scripting;
 mod server;
+mod sort;
 mod spec;
 mod string;
 mod zset;
@@ -36,6 +41,10 @@ use std::sync::OnceLock;
 /// All commands, by family.
 pub(crate) const FAMILIES: &[Family] = &[
     connection::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    lcs::FAMILY,
+    sort::FAMILY,
     generic::FAMILY,
     expire::FAMILY,
     scan::FAMILY,

@@ -189,9 +189,11 @@ impl Flags {
     pub(crate) const NO_MANDATORY_KEYS: Flags = Flags(1 << 9);
     /// Allowed while a script runs past its time.
     pub(crate) const ALLOW_BUSY: Flags = Flags(1 << 10);
+    /// For administration.
+    pub(crate) const ADMIN: Flags = Flags(1 << 11);
 
     /// Every flag with its name.
-    pub(crate) const NAMES: [(Flags, &'static str); 11] = [
+    pub(crate) const NAMES: [(Flags, &'static str); 12] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
@@ -203,6 +205,7 @@ impl Flags {
         (Flags::MOVABLEKEYS, "movablekeys"),
         (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
+        (Flags::ADMIN, "admin"),
     ];
 
     /// Both sets together.

@@ -5,6 +5,7 @@
 //! overwrites so that the caller can undo.
 
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod list;
 pub(crate) mod packed;
 pub(crate) mod zset;
@@ -35,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `hll-sparse-max-bytes`.
+    pub(crate) sketch_bytes: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +47,7 @@ impl Default for Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            sketch_bytes: 3000,
         }
     }
 }
