@@ -46,6 +46,12 @@ pub(crate) enum CommandError {
     HashNotFloat,
     /// A deadline that is zero, negative or too far away; the command's name is part of it.
     InvalidExpire(&'static str),
+    /// A bit's offset that is no number, or beyond what a string may hold.
+    BitOffset,
+    /// A string that is no HyperLogLog.
+    NotHyperLogLog,
+    /// A HyperLogLog whose registers do not add up.
+    CorruptHyperLogLog,
     /// A SCAN cursor that is no number.
     InvalidCursor,
     /// There is no database of this number.
@@ -100,6 +106,12 @@ impl CommandError {
         let help = command.to_ascii_uppercase();
         CommandError::Text(Cow::Owned(format!("ERR unknown subcommand '{name}'. Try {help} HELP.")))
     }
+
+    /// The answer to a PFDEBUG of something it does not know.
+    pub(crate) fn unknown_debug(name: &[u8]) -> Self {
+        let name = clipped(name, name.len());
+        CommandError::Text(Cow::Owned(format!("ERR Unknown PFDEBUG subcommand '{name}'")))
+    }
 }
 
 /// At most so many bytes of a text from outside, up to a NUL as C prints it.
@@ -132,6 +144,9 @@ impl fmt::Display for CommandError {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
             Self::DbIndex => "ERR DB index is out of range",
+            Self::BitOffset => "ERR bit offset is not an integer or out of range",
+            Self::NotHyperLogLog => "WRONGTYPE Key is not a valid HyperLogLog string value.",
+            Self::CorruptHyperLogLog => "INVALIDOBJ Corrupted HLL object detected",
             Self::InvalidCursor => "ERR invalid cursor",
             Self::Arity("exec") => {
                 "EXECABORT Transaction discarded because of: \

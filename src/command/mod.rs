@@ -8,12 +8,16 @@
 
 mod args;
 mod blocking;
+mod bitfield;
+mod bitmap;
 mod connection;
 mod context;
 mod expire;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod introspect;
+mod lcs;
 mod list;
 mod range;
 mod scan;
@@ -21,6 +25,7 @@ mod scripting;
 mod server;
 mod set;
 mod set_algebra;
+mod sort;
 mod spec;
 mod string;
 mod transaction;
@@ -43,6 +48,10 @@ pub(crate) const FAMILIES: &[Family] = &[
     blocking::LISTS,
     blocking::SORTED_SETS,
     connection::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    lcs::FAMILY,
+    sort::FAMILY,
     generic::FAMILY,
     expire::FAMILY,
     scan::FAMILY,

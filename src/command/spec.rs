@@ -189,7 +189,6 @@ impl Flags {
     pub(crate) const NO_MANDATORY_KEYS: Flags = Flags(1 << 9);
     /// Allowed while a script runs past its time.
     pub(crate) const ALLOW_BUSY: Flags = Flags(1 << 10);
-
     /// May wait for a key to get something.
     pub(crate) const BLOCKING: Flags = Flags(1 << 11);
     /// Allowed before a client has said who it is.

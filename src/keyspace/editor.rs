@@ -212,6 +212,14 @@ impl Editor<'_, ZSet> {
         old
     }
 
+    /// Converts the set to its large form, whatever its size.
+    pub(crate) fn unpack(&mut self) {
+        if self.value.is_packed() {
+            let old = self.value.unpack();
+            self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
+        }
+    }
+
     /// Removes a member; returns the score it had.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let old = self.value.remove(member);

@@ -41,6 +41,8 @@ pub(super) enum Change {
     Length(usize),
     /// These bytes of the string were overwritten, from `at` on, and it was `len` long.
     Overwritten { at: usize, old: Span, len: usize },
+    /// These bytes of the string stood at `at`, where so many others stand now.
+    Spliced { at: usize, old: Span, now: usize },
     /// The key came from another name.
     Renamed { from: Span },
     /// The value was this, before it was converted to another form.

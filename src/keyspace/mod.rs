@@ -99,6 +99,11 @@ impl Text<'_> {
         }
     }
 
+    /// The byte at an index.
+    pub(crate) fn byte(self, at: usize) -> Option<u8> {
+        self.with_bytes(|bytes| bytes.get(at).copied())
+    }
+
     /// Length in bytes.
     pub(crate) fn len(self) -> usize {
         self.with_bytes(<[u8]>::len)
@@ -133,6 +138,11 @@ impl Keyspace {
     /// The time of this call, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.now.ms()
+    }
+
+    /// The most bytes of a HyperLogLog in its sparse form.
+    pub(crate) fn sketch_bytes(&self) -> usize {
+        self.limits.sketch_bytes
     }
 
     /// Begins a script: time stands still from here on. Where no key has a deadline it may as well

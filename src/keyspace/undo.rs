@@ -1,8 +1,8 @@
 //! Atomic sections: begin, commit, and the undoing of each record.
 
-use super::entry::Entry;
-use super::journal::{Change, End, Record, Savepoint};
-use super::strings::overwrite;
+use super::entry::{Block, Entry};
+use super::journal::{Change, End, Record, Savepoint, Span};
+use super::strings::{overwrite, splice};
 use super::{Keyspace, Location, Value};
 use crate::cow::own;
 use crate::table::{Keyed, hash};
@@ -103,15 +103,21 @@ impl Keyspace {
 
     fn undo_in_value(&mut self, at: Location, change: Change) {
         let Keyspace { table, journal, limits, .. } = self;
-        let Entry::Object(object) = table.get_mut(at) else { return };
-        let value = &mut own(object).value;
         let bytes = |span| journal.bytes(span);
+        let object = match table.get_mut(at) {
+            Entry::Object(object) => object,
+            Entry::Packed(block) => return undo_in_block(block, change, &bytes),
+        };
+        let value = &mut own(object).value;
         match (change, value) {
             (Change::Value(old), value) => *value = old,
             (Change::Length(len), Value::Text(text)) => text.truncate(len),
             (Change::Overwritten { at, old, len }, Value::Text(text)) => {
                 overwrite(text, at, bytes(old));
                 text.truncate(len);
+            }
+            (Change::Spliced { at, old, now }, Value::Text(text)) => {
+                splice(text, at, now, bytes(old));
             }
             (Change::Field { field, old: Some(old) }, Value::Hash(hash)) => {
                 hash.set(bytes(field), bytes(old), |_| ());
@@ -140,10 +146,23 @@ impl Keyspace {
     }
 }
 
+/// A packed string that is written in place keeps its length.
+fn undo_in_block<'a>(block: &mut Block, change: Change, bytes: &dyn Fn(Span) -> &'a [u8]) {
+    match (change, block.raw_mut()) {
+        (Change::Overwritten { at, old, .. }, Some(text)) => {
+            let old = bytes(old);
+            if let Some(place) = text.get_mut(at..at + old.len()) {
+                place.copy_from_slice(old);
+            }
+        }
+        _ => debug_assert!(false, "a record of another type"),
+    }
+}
+
 fn undo_in_list<'a>(
     list: &mut List,
     change: Change,
-    bytes: &dyn Fn(super::journal::Span) -> &'a [u8],
+    bytes: &dyn Fn(Span) -> &'a [u8],
     limit: crate::value::list::ChunkLimit,
 ) {
     match change {
