@@ -230,6 +230,7 @@ impl Entry {
             Some(Value::List(_)) => "list",
             Some(Value::Hash(_)) => "hash",
             Some(Value::ZSet(_)) => "zset",
+            Some(Value::Stream(_)) => "stream",
         }
     }
 

@@ -7,10 +7,12 @@
 pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod packed;
+pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
+use stream::{NodeLimits, Stream};
 use zset::{PackedLimits, ZSet};
 
 /// The value of a key that holds more than a plain string.
@@ -24,6 +26,8 @@ pub(crate) enum Value {
     Hash(Hash),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream, the largest of all in itself.
+    Stream(Box<Stream>),
 }
 
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
@@ -35,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `stream-node-max-entries` and `stream-node-max-bytes`.
+    pub(crate) stream: NodeLimits,
 }
 
 impl Default for Limits {
@@ -44,6 +50,7 @@ impl Default for Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            stream: NodeLimits::default(),
         }
     }
 }
