@@ -19,6 +19,12 @@ mod scan;
 mod scripting;
 mod server;
 mod spec;
+mod stream;
+mod stream_claim;
+mod stream_group;
+mod stream_id;
+mod stream_info;
+mod stream_read;
 mod string;
 mod zset;
 
@@ -43,6 +49,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    stream::FAMILY,
+    stream_claim::FAMILY,
+    stream_group::FAMILY,
+    stream_info::FAMILY,
+    stream_read::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];
@@ -120,6 +131,7 @@ pub(crate) fn run(
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
+    let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }

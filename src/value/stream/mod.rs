@@ -94,7 +94,7 @@ impl Stream {
 
     /// The ID of the first entry, [`Id::MIN`] where there is none.
     pub(crate) fn first_id(&self) -> Id {
-        let first = self.nodes.front().and_then(|slot| slot.node.iter().next());
+        let first = self.nodes.iter().find_map(|slot| slot.node.iter().next());
         first.map_or(Id::MIN, |entry| entry.id)
     }
 
@@ -244,6 +244,16 @@ impl Stream {
         }
         own(&mut slot.node).delete(index, show);
         Some(Deleted::Entry)
+    }
+
+    /// Deletes the first entry of the first node, after what is kept of it was shown; returns its
+    /// ID. As in Redis the node stays even if it holds nothing any more.
+    pub(crate) fn trim_front(&mut self, show: impl FnOnce(&[u8])) -> Option<Id> {
+        let node = &mut self.nodes.front_mut()?.node;
+        let id = node.iter().next()?.id;
+        own(node).delete(0, show);
+        self.len -= 1;
+        Some(id)
     }
 
     /// Brings back an entry that was deleted, from what was shown of it.

@@ -2,7 +2,7 @@
 //!
 //! A trim is planned here and carried out by whoever keeps the record of changes.
 
-use super::{Id, Stream};
+use super::{Id, NodeLimits, Stream};
 
 /// Up to where a stream is trimmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,27 @@ pub(crate) struct Trim {
     pub(crate) cut: Cut,
     /// Only whole nodes go.
     pub(crate) approximate: bool,
-    /// At most so many entries go; 0 for no limit.
-    pub(crate) limit: u64,
+    /// At most so many entries go, 0 for no limit; where it is not said, so many nodes' worth.
+    pub(crate) limit: Option<u64>,
+}
+
+/// Unless it is said, approximate trimming takes so many full nodes at a time.
+const NODES_AT_A_TIME: usize = 100;
+/// What that comes to where nodes have no limit of entries, and at most.
+const ENTRIES_AT_A_TIME: (usize, usize) = (10_000, 1_000_000);
+
+impl Trim {
+    fn limit(self, limits: NodeLimits) -> u64 {
+        let unlimited = if self.approximate {
+            match limits.entries.saturating_mul(NODES_AT_A_TIME) {
+                0 => ENTRIES_AT_A_TIME.0,
+                entries => entries.min(ENTRIES_AT_A_TIME.1),
+            }
+        } else {
+            0
+        };
+        self.limit.unwrap_or(unlimited as u64)
+    }
 }
 
 /// What a trim removes: whole nodes, then entries of the node that is first then.
@@ -35,15 +54,15 @@ pub(crate) struct Plan {
 
 impl Stream {
     /// What a trim would remove.
-    pub(crate) fn plan(&self, trim: Trim) -> Plan {
-        let mut plan = Plan::default();
+    pub(crate) fn plan(&self, trim: Trim, limits: NodeLimits) -> Plan {
+        let (mut plan, limit) = (Plan::default(), trim.limit(limits));
         for slot in &self.nodes {
             let left = (self.len() - plan.removed) as u64;
             if matches!(trim.cut, Cut::Len(most) if left <= most) {
                 break;
             }
             let entries = slot.node.len();
-            if trim.limit > 0 && (plan.removed + entries) as u64 > trim.limit {
+            if limit > 0 && (plan.removed + entries) as u64 > limit {
                 break;
             }
             let goes_whole = match trim.cut {
