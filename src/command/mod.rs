@@ -7,9 +7,9 @@
 //! A new command is one row and one function in its family's file.
 
 mod args;
-mod blocking;
 mod bitfield;
 mod bitmap;
+mod blocking;
 mod connection;
 mod context;
 mod expire;
@@ -27,6 +27,12 @@ mod set;
 mod set_algebra;
 mod sort;
 mod spec;
+mod stream;
+mod stream_claim;
+mod stream_group;
+mod stream_id;
+mod stream_info;
+mod stream_read;
 mod string;
 mod transaction;
 mod zset;
@@ -61,6 +67,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     server::FAMILY,
     set::FAMILY,
     set_algebra::FAMILY,
+    stream::FAMILY,
+    stream_claim::FAMILY,
+    stream_group::FAMILY,
+    stream_info::FAMILY,
+    stream_read::FAMILY,
     string::FAMILY,
     transaction::FAMILY,
     zset::FAMILY,
@@ -174,6 +185,7 @@ pub(crate) fn run(
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
+    let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }

@@ -9,6 +9,7 @@
 
 use super::entry::Entry;
 use super::interest::Interest;
+use super::streams::StreamChange;
 use crate::table::{Keyed, Table};
 use crate::value::Value;
 use crate::value::list::List;
@@ -67,6 +68,8 @@ pub(super) enum Change {
     Added(Span),
     /// The set had this member, as its `index`th while small.
     MemberRemoved { index: usize, member: Span },
+    /// Something in a stream.
+    Stream(StreamChange),
     /// Every key of the selected database was removed.
     Flushed(Box<Table<Entry>>),
     /// Another database was selected, this one.
@@ -282,6 +285,14 @@ impl Journal {
     pub(super) fn covers_member(&self, key: &[u8], wanted: &[u8]) -> bool {
         self.last().is_some_and(|last| {
             matches!(last.change, Change::Score { member, .. } if self.bytes(member) == wanted)
+                && self.bytes(last.key) == key
+        })
+    }
+
+    /// The same for appending to a stream: whatever else is appended goes with the first.
+    pub(super) fn covers_append(&self, key: &[u8]) -> bool {
+        self.last().is_some_and(|last| {
+            matches!(last.change, Change::Stream(StreamChange::Appended { .. }))
                 && self.bytes(last.key) == key
         })
     }

@@ -14,6 +14,7 @@ mod expire;
 mod interest;
 mod journal;
 mod keys;
+mod streams;
 mod strings;
 mod undo;
 
