@@ -58,9 +58,9 @@ fn random_commands_get_the_same_replies() {
         let (steps, protocol) = (sequence(&menu, seed), protocol(seed));
         let Some(difference) = duel.play(&steps, protocol) else { continue };
         different += 1;
-        if !reports.contains_key(&difference.kind()) {
-            reports.insert(difference.kind(), report(&mut duel, seed, &steps, &difference));
-        }
+        reports
+            .entry(difference.kind())
+            .or_insert_with(|| report(&mut duel, seed, &steps, &difference));
         if reports.len() >= SHOWN_MOST || different >= DIFFERENT_MOST {
             break;
         }
@@ -88,7 +88,7 @@ fn menu() -> Menu {
 
 /// Odd seeds speak RESP2, even ones RESP3.
 fn protocol(seed: u64) -> Protocol {
-    if seed % 2 == 0 { Protocol::Resp3 } else { Protocol::Resp2 }
+    if seed.is_multiple_of(2) { Protocol::Resp3 } else { Protocol::Resp2 }
 }
 
 /// The steps that belong to a seed.

@@ -71,7 +71,8 @@ fn has(argv: &Argv, word: &str) -> bool {
 /// Whether a script may call this and show the reply.
 pub(crate) fn is_steady(argv: &Argv) -> bool {
     let name = name_of(argv);
-    !VARYING.contains(&name.as_str()) && !(name == "xadd" && has(argv, "*"))
+    let is_automatic = name == "xadd" && has(argv, "*");
+    !is_automatic && !VARYING.contains(&name.as_str())
 }
 
 /// What a rule may ask of the side that is about to run the command.

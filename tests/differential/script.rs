@@ -149,8 +149,10 @@ fn value(menu: &Menu, source: &mut Source) -> String {
     if source.chance(35) {
         return (*source.pick(&VALUES)).to_owned();
     }
-    let mut argv = menu.draw(source).swap_remove(0);
-    if source.chance(10) {
+    let mut step = menu.draw(source);
+    let alone = step.len() == 1;
+    let mut argv = step.swap_remove(0);
+    if alone && source.chance(10) {
         mutate(&mut argv, source);
     }
     if !is_steady(&argv) {

@@ -5,6 +5,7 @@ mod generic;
 mod geo;
 mod hash;
 mod hyperloglog;
+mod lex;
 mod list;
 mod set;
 mod stream;
@@ -33,6 +34,7 @@ const FAMILIES: &[Family] = &[
     set::FAMILY,
     hash::FAMILY,
     zset::FAMILY,
+    lex::FAMILY,
     geo::FAMILY,
     stream::FAMILY,
     generic::FAMILY,

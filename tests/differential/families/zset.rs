@@ -19,21 +19,16 @@ pub(super) const FAMILY: Family = Family {
         "ZMSCORE $key ( $member )",
         "ZCARD $key",
         "ZCOUNT $key $bound $bound",
-        "ZLEXCOUNT $key $lex $lex",
         "ZRANK $key $member",
         "ZREVRANK $key $member",
         "3* ZREM $key ( $member )",
         "3* ZRANGE $key $index $index [ REV ] [ WITHSCORES ]",
         "2* ZRANGE $key $bound $bound BYSCORE [ REV ] [ LIMIT $index $index ] [ WITHSCORES ]",
-        "2* ZRANGE $key $lex $lex BYLEX [ REV ] [ LIMIT $index $index ]",
         "ZREVRANGE $key $index $index [ WITHSCORES ]",
         "ZRANGEBYSCORE $key $bound $bound [ WITHSCORES ] [ LIMIT $index $index ]",
         "ZREVRANGEBYSCORE $key $bound $bound [ WITHSCORES ] [ LIMIT $index $index ]",
-        "ZRANGEBYLEX $key $lex $lex [ LIMIT $index $index ]",
-        "ZREVRANGEBYLEX $key $lex $lex [ LIMIT $index $index ]",
         "ZREMRANGEBYRANK $key $index $index",
         "ZREMRANGEBYSCORE $key $bound $bound",
-        "ZREMRANGEBYLEX $key $lex $lex",
         "ZPOPMIN $key [ $count ]",
         "ZPOPMAX $key [ $count ]",
         "2* ZMPOP $keys MIN|MAX [ COUNT $digit ]",
@@ -53,16 +48,12 @@ pub(super) const FAMILY: Family = Family {
         "2* ZINTERCARD $keys [ LIMIT $count ]",
         "ZRANGESTORE $key $key $index $index [ REV ]",
         "ZRANGESTORE $key $key $bound $bound BYSCORE [ REV ] [ LIMIT $index $index ]",
-        "ZRANGESTORE $key $key $lex $lex BYLEX [ REV ] [ LIMIT $index $index ]",
         "ZSCAN $key 0 [ MATCH $pattern ] COUNT 100000",
         "ZSCAN $key $count [ MATCH $pattern ] [ COUNT $count ]",
         "OBJECT ENCODING $key",
         "DEL $key",
     ],
 };
-
-const LEX: [&str; 14] =
-    ["-", "+", "[a", "(a", "[b", "(c", "[foo", "(foo", "[", "(", "[z", "[1", "(5", "a"];
 
 const SCORES: [&str; 12] = [
     "inf",
@@ -87,7 +78,6 @@ fn argument(name: &str, source: &mut Source, argv: &mut Argv) -> bool {
             1 | 2 => [b"(".to_vec(), score(source)].concat(),
             _ => score(source),
         },
-        "lex" => source.word(&LEX),
         "ranking" => {
             for number in 0..=source.below(140) {
                 argv.push(number.to_string().into_bytes());
