@@ -12,6 +12,7 @@ pub(crate) type Argv = Vec<Vec<u8>>;
 /// A template, taken apart.
 #[derive(Debug)]
 pub(crate) struct Template {
+    pub(crate) text: &'static str,
     pub(crate) weight: usize,
     parts: Vec<Part>,
     /// The first two words of each command in it, in lower case.
@@ -30,18 +31,18 @@ enum Part {
 
 impl Template {
     pub(crate) fn new(text: &'static str) -> Template {
-        let (weight, text) = match text.split_once("* ") {
+        let (weight, form) = match text.split_once("* ") {
             Some((digits, rest)) if digits.bytes().all(|b| b.is_ascii_digit()) => {
                 (digits.parse().unwrap_or(1), rest)
             }
             _ => (1, text),
         };
-        let names = text.split(" ; ").map(|command| {
+        let names = form.split(" ; ").map(|command| {
             let mut words = command.split(' ').map(str::to_ascii_lowercase);
             (words.next().unwrap_or_default(), words.next().unwrap_or_default())
         });
         let names = names.collect();
-        Template { weight, parts: parse(&mut text.split(' '), ""), names }
+        Template { text, weight, parts: parse(&mut form.split(' '), ""), names }
     }
 
     /// Some commands of this form.

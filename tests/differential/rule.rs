@@ -33,7 +33,7 @@ const APART_MS: i64 = 20_000;
 const TIMES_FROM: i64 = 1_000_000_000_000;
 
 /// Commands whose replies are not the same on both sides, so that scripts may not build on them.
-const VARYING: [&str; 18] = [
+const VARYING: [&str; 20] = [
     "ttl",
     "pttl",
     "expiretime",
@@ -52,6 +52,8 @@ const VARYING: [&str; 18] = [
     "zscan",
     "eval",
     "evalsha",
+    "eval_ro",
+    "evalsha_ro",
 ];
 
 /// Commands without an order of their own.
@@ -72,7 +74,12 @@ fn has(argv: &Argv, word: &str) -> bool {
 pub(crate) fn is_steady(argv: &Argv) -> bool {
     let name = name_of(argv);
     let is_automatic = name == "xadd" && has(argv, "*");
-    !is_automatic && !VARYING.contains(&name.as_str())
+    !is_automatic && !is_help(argv) && !VARYING.contains(&name.as_str())
+}
+
+/// Help is in words of our own where the commands are.
+fn is_help(argv: &Argv) -> bool {
+    argv.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"help"))
 }
 
 /// What a rule may ask of the side that is about to run the command.
@@ -84,6 +91,7 @@ impl Rule {
         let key = argv.get(1).map(Vec::as_slice).unwrap_or_default();
         let mut large_or = |rule: Rule| if is_large(key, ask) { rule } else { Rule::Exact };
         match name_of(argv).as_str() {
+            "script" | "object" | "xgroup" | "xinfo" if is_help(argv) => Rule::Presence,
             "keys" | "sinter" | "sunion" | "sdiff" => Rule::Groups(1),
             "smembers" | "hkeys" | "hvals" => large_or(Rule::Groups(1)),
             "hgetall" => large_or(Rule::Groups(2)),

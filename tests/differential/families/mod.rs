@@ -7,6 +7,7 @@ mod hash;
 mod hyperloglog;
 mod lex;
 mod list;
+mod scripting;
 mod set;
 mod stream;
 mod string;
@@ -38,6 +39,7 @@ const FAMILIES: &[Family] = &[
     geo::FAMILY,
     stream::FAMILY,
     generic::FAMILY,
+    scripting::FAMILY,
 ];
 
 /// Appends an argument that only one family knows.
@@ -45,6 +47,9 @@ pub(crate) fn argument(name: &str, source: &mut Source, argv: &mut Argv) {
     let known = FAMILIES.iter().any(|family| (family.argument)(name, source, argv));
     assert!(known, "no family knows what ${name} is");
 }
+
+/// A command that neither side has.
+const UNKNOWN: &str = "NOSUCH ( $text )";
 
 /// Most families have no arguments of their own.
 fn nothing(_: &str, _: &mut Source, _: &mut Argv) -> bool {
@@ -68,7 +73,8 @@ impl Menu {
         };
         let of_family = |family: &'static Family| {
             let templates = family.templates.iter().map(|text| Template::new(text));
-            let there = templates.filter(|template| template.names.iter().all(exists));
+            let there = templates
+                .filter(|template| template.text == UNKNOWN || template.names.iter().all(exists));
             (family, there.collect::<Vec<_>>())
         };
         let families = FAMILIES.iter().filter(is_wanted).map(of_family);
