@@ -80,6 +80,8 @@ pub(crate) enum CommandError {
     NoScript,
     /// Any other text.
     Text(Cow<'static, str>),
+    /// Any other text that quotes what was given, whose bytes may be any.
+    Quoting(Box<[u8]>),
 }
 
 impl CommandError {
@@ -91,23 +93,26 @@ impl CommandError {
         CommandError::Text(Cow::Borrowed(text))
     }
 
+    /// An error that quotes bytes from outside, made of these parts.
+    pub(crate) fn quoting(parts: &[&[u8]]) -> Self {
+        CommandError::Quoting(parts.concat().into())
+    }
+
     /// The answer to a command that does not exist: the name and the beginning of its arguments
     /// are shown, 128 bytes of each.
     pub(crate) fn unknown_command(argv: &[&[u8]]) -> Self {
         let (name, rest) = argv.split_first().map_or((&b""[..], argv), |(n, r)| (*n, r));
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for argument in rest {
             if shown.len() >= 128 {
                 break;
             }
             let room = 128 - shown.len();
-            shown.push_str(&format!("'{}' ", clipped(argument, room)));
+            shown.extend_from_slice(&[b"'", clipped(argument, room), b"' "].concat());
         }
-        let text = format!(
-            "ERR unknown command '{}', with args beginning with: {shown}",
-            clipped(name, 128)
-        );
-        CommandError::Text(Cow::Owned(text))
+        let name = clipped(name, 128);
+        let between = b"', with args beginning with: ";
+        CommandError::quoting(&[b"ERR unknown command '", name, between, &shown])
     }
 
     /// The answer to options that a subcommand does not have; `name` is its full name.
@@ -143,9 +148,10 @@ impl CommandError {
 
     /// The answer to a subcommand that does not exist.
     pub(crate) fn unknown_subcommand(command: &str, name: &[u8]) -> Self {
-        let name = clipped(name, 128);
         let help = command.to_ascii_uppercase();
-        CommandError::Text(Cow::Owned(format!("ERR unknown subcommand '{name}'. Try {help} HELP.")))
+        let name = clipped(name, 128);
+        let parts = [b"ERR unknown subcommand '", name, b"'. Try ", help.as_bytes(), b" HELP."];
+        CommandError::quoting(&parts)
     }
 
     /// The answer to a PFDEBUG of something it does not know.
@@ -156,9 +162,9 @@ impl CommandError {
 }
 
 /// At most so many bytes of a text from outside, up to a NUL as C prints it.
-fn clipped(bytes: &[u8], room: usize) -> Cow<'_, str> {
+pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end.min(room)])
+    bytes.get(..end.min(room)).unwrap_or(bytes)
 }
 
 impl fmt::Display for CommandError {
@@ -209,6 +215,7 @@ impl fmt::Display for CommandError {
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::Text(text) => text,
+            Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
         f.write_str(text)
     }

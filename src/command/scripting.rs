@@ -6,7 +6,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
-use crate::script::{Input, ScriptId, Scripts};
+use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
 const RUN: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -71,11 +71,19 @@ fn eval_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn evalsha(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, false, cached)
+    run_cached(cx, args, false)
 }
 
 fn evalsha_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, true, cached)
+    run_cached(cx, args, true)
+}
+
+/// What has not the length of a SHA-1 is no script, whatever follows it.
+fn run_cached(cx: &mut Context<'_>, args: Args<'_>, read_only: bool) -> CommandResult {
+    if args.rest().first().is_some_and(|sha| sha.len() != size_of::<Sha1Hex>()) {
+        return Err(CommandError::NoScript);
+    }
+    run(cx, args, read_only, cached)
 }
 
 fn cached(scripts: &mut Scripts, sha: &[u8]) -> Result<ScriptId, CommandError> {
