@@ -103,13 +103,13 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let scripts = cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)?;
-    let id = find(scripts, script)?;
-    scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
+    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let id = find(host.scripts, script)?;
+    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)
+    cx.host().map(|host| &mut *host.scripts)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -21,6 +21,7 @@ mod guard;
 mod load;
 mod locale;
 mod math;
+mod peek;
 mod proxy;
 mod pull;
 mod push;
