@@ -22,6 +22,8 @@ mod range;
 mod scan;
 mod scripting;
 mod server;
+mod set;
+mod set_algebra;
 mod sort;
 mod spec;
 mod string;
@@ -52,6 +54,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    set::FAMILY,
+    set_algebra::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];
