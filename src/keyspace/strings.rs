@@ -26,9 +26,8 @@ impl Keyspace {
     }
 
     pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
-        let covered = self.journal.is_open() && self.journal.covers(entry.key());
         let Some(at) = slot.at else {
-            if !covered {
+            if !self.journal.covers(entry.key()) {
                 self.journal.record(entry.key(), |_| Change::Entry(None));
             }
             self.table.insert_hashed(slot.hash, entry);
@@ -38,10 +37,7 @@ impl Keyspace {
             self.table.note_deadline(at, entry.deadline());
         }
         let old = std::mem::replace(self.table.get_mut(at), entry);
-        if self.journal.is_open() && !covered {
-            let key = self.journal.keep_key(old.key());
-            self.journal.push(key, Change::Entry(Some(old)));
-        }
+        self.journal.record_entry(old);
     }
 
     /// Changes an integer in place, by one look-up; none if the key holds anything else, or
