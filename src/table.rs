@@ -85,7 +85,7 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
 /// Whether two keys are equal; those of up to 16 bytes are compared in two loads, which may
 /// overlap, rather than by a call.
 #[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let words = |key: &[u8]| {
         let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
         Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))

@@ -132,16 +132,39 @@ impl AddOptions {
         Ok(())
     }
 
+    /// What is to become of a member with this score, or none, that is given another.
+    fn judge(&self, old: Option<f64>, score: f64) -> Placed {
+        let Some(old) = old else {
+            return if self.if_present { Placed::Skipped } else { Placed::Added(score) };
+        };
+        if self.if_absent {
+            return Placed::Skipped;
+        }
+        let new = if self.increment { old + score } else { score };
+        if new.is_nan() {
+            Placed::Nan
+        } else if !self.allow(old, new) {
+            Placed::Skipped
+        } else if new == old {
+            Placed::Same(new)
+        } else {
+            Placed::Changed(new)
+        }
+    }
+
     /// Whether a score may become another.
     fn allow(&self, old: f64, new: f64) -> bool {
-        !(self.if_absent || (self.if_greater && new <= old) || (self.if_less && new >= old))
+        !((self.if_greater && new <= old) || (self.if_less && new >= old))
     }
 }
 
 /// What giving a member a score came to.
+#[derive(Clone, Copy)]
 enum Placed {
     /// The options forbade it.
     Skipped,
+    /// The sum is not a number.
+    Nan,
     /// The member is new and has this score.
     Added(f64),
     /// The member has this score instead of another.
@@ -157,25 +180,15 @@ fn place(
     score: f64,
     options: &AddOptions,
 ) -> Result<Placed, CommandError> {
-    let Some(old) = zset.score(member) else {
-        if options.if_present {
-            return Ok(Placed::Skipped);
+    let mut placed = Placed::Skipped;
+    zset.update(member, |old| {
+        placed = options.judge(old, score);
+        match placed {
+            Placed::Added(score) | Placed::Changed(score) => Some(score),
+            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
         }
-        zset.set(member, score);
-        return Ok(Placed::Added(score));
-    };
-    let score = if options.increment { old + score } else { score };
-    if score.is_nan() {
-        return Err(CommandError::ScoreNan);
-    }
-    if !options.allow(old, score) {
-        return Ok(Placed::Skipped);
-    }
-    if score == old {
-        return Ok(Placed::Same(score));
-    }
-    zset.set(member, score);
-    Ok(Placed::Changed(score))
+    });
+    if let Placed::Nan = placed { Err(CommandError::ScoreNan) } else { Ok(placed) }
 }
 
 fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -197,7 +210,7 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             changed += match place(zset, member, score, &options)? {
                 Placed::Added(_) => 1,
                 Placed::Changed(_) => usize::from(options.count_changed),
-                Placed::Same(_) | Placed::Skipped => 0,
+                Placed::Same(_) | Placed::Skipped | Placed::Nan => 0,
             };
         }
         Ok(changed)
@@ -222,7 +235,7 @@ fn increment(
 ) -> CommandResult {
     let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
     match placed {
-        Placed::Skipped => cx.reply.null(),
+        Placed::Skipped | Placed::Nan => cx.reply.null(),
         Placed::Added(score) | Placed::Changed(score) | Placed::Same(score) => {
             cx.reply.double(score);
         }
