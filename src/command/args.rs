@@ -57,6 +57,20 @@ impl<'a> Args<'a> {
         self.next()
     }
 
+    /// So many arguments, keys.
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [&'a [u8]], CommandError> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(CommandError::Syntax)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// The number of keys, which may not be zero, and the keys.
+    pub(crate) fn counted_keys(&mut self) -> Result<&'a [&'a [u8]], CommandError> {
+        let count = parse_i64(self.next()?).and_then(|count| usize::try_from(count).ok());
+        let count = count.filter(|&count| count > 0).ok_or(CommandError::NumkeysNotPositive)?;
+        self.take(count)
+    }
+
     /// The next argument, an integer of 64 bits.
     pub(crate) fn integer(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.next()?).ok_or(CommandError::NotInteger)

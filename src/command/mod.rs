@@ -14,6 +14,7 @@ mod generic;
 mod hash;
 mod introspect;
 mod list;
+mod random;
 mod range;
 mod scan;
 mod scripting;
@@ -21,6 +22,7 @@ mod server;
 mod spec;
 mod string;
 mod zset;
+mod zset_algebra;
 
 pub(crate) use args::Args;
 pub(crate) use context::{Caller, Context};
@@ -45,6 +47,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     server::FAMILY,
     string::FAMILY,
     zset::FAMILY,
+    zset_algebra::FAMILY,
 ];
 
 /// The most bytes an argument may have, `proto-max-bulk-len`.

@@ -155,7 +155,11 @@ impl Editor<'_, ZSet> {
 
     /// Gives a member the score that `decide` makes of the one it has, if any, by one look-up;
     /// where it gives none, nothing changes.
-    pub(crate) fn update(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) {
+    pub(crate) fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) {
         let Editor { value: zset, key, journal, limits } = self;
         let (is_packed, is_full) = (zset.is_packed(), zset.must_unpack(member.len(), limits.zset));
         let mut left_out = None;

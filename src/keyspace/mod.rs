@@ -184,12 +184,46 @@ impl Keyspace {
     #[inline]
     pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
         let slot = self.slot(key);
-        match self.entry(slot) {
-            None => Ok(None),
-            Some(entry) => {
-                let value = entry.value().ok_or(CommandError::WrongType)?;
-                C::of(value).map(Some).ok_or(CommandError::WrongType)
-            }
+        collection(self.entry(slot))
+    }
+
+    /// The collection a key holds, or none, and what to draw from.
+    pub(crate) fn read_to_draw<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&C>, &mut Random), CommandError> {
+        let at = self.slot(key).at;
+        let Keyspace { table, random, .. } = self;
+        Ok((collection(at.map(|at| table.get(at)))?, random))
+    }
+
+    /// Removes those of some keys that have expired, so that all can be read side by side, by
+    /// [`Keyspace::peek`].
+    pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
+        for key in keys {
+            self.slot(key);
+        }
+        self
+    }
+
+    /// The collection a key holds, or none. Expired ones are seen too.
+    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        collection(self.table.find(key).map(|at| self.table.get(at)))
+    }
+
+    /// Up to which sizes collections stay packed.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Gives a key a collection, without a deadline, whatever it held before. An empty one is a
+    /// missing key.
+    pub(crate) fn put_collection<C: Collection>(&mut self, key: &[u8], collection: C) {
+        let slot = self.slot(key);
+        if collection.is_empty() {
+            self.remove_slot(slot);
+        } else {
+            self.put_entry(slot, Entry::object(key, NEVER, collection.into_value()));
         }
     }
 
@@ -267,6 +301,18 @@ impl Keyspace {
                 let key = self.journal.keep_key(entry.key());
                 self.journal.push(key, Change::Entry(Some(entry)));
             }
+        }
+    }
+}
+
+/// The collection of an entry, if there is one.
+#[inline]
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+    match entry {
+        None => Ok(None),
+        Some(entry) => {
+            let value = entry.value().ok_or(CommandError::WrongType)?;
+            C::of(value).map(Some).ok_or(CommandError::WrongType)
         }
     }
 }

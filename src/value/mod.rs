@@ -52,6 +52,8 @@ impl Default for Limits {
 pub(crate) trait Collection: Sized {
     /// An empty one, as a value.
     fn empty() -> Value;
+    /// The collection as a value.
+    fn into_value(self) -> Value;
     /// The collection, if the value is one of this kind.
     fn of(value: &Value) -> Option<&Self>;
     /// The same for change.
@@ -65,7 +67,10 @@ macro_rules! collection {
     ($kind:ty, $variant:ident) => {
         impl Collection for $kind {
             fn empty() -> Value {
-                Value::$variant(<$kind>::new())
+                <$kind>::new().into_value()
+            }
+            fn into_value(self) -> Value {
+                Value::$variant(self)
             }
             fn of(value: &Value) -> Option<&Self> {
                 match value {
