@@ -216,13 +216,13 @@ impl<'a> Members<'a> for &'a Hash {
 fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withvalues")?) };
-    let (hash, random) = cx.keys.read_to_draw::<Hash>(key)?;
+    let found = cx.keys.read_random::<Hash>(key)?;
     let Some(draw) = draw else {
-        let field = hash.and_then(|hash| hash.draw(random));
-        cx.reply.bulk_or_null(field.map(|(field, _)| field));
+        let drawn = found.and_then(|(hash, random)| hash.draw(random));
+        cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
         return Ok(());
     };
-    let Some(hash) = hash else {
+    let Some((hash, random)) = found else {
         cx.reply.array(0);
         return Ok(());
     };

@@ -19,6 +19,8 @@ mod range;
 mod scan;
 mod scripting;
 mod server;
+mod set;
+mod set_algebra;
 mod spec;
 mod string;
 mod zset;
@@ -45,6 +47,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    set::FAMILY,
+    set_algebra::FAMILY,
     string::FAMILY,
     zset::FAMILY,
     zset_algebra::FAMILY,

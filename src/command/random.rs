@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 /// The most draws that one call makes: beyond, the reply alone would take gigabytes, and a process
 /// that holds the engine is not to die of that.
-const DRAWS_MOST: u64 = 1 << 25;
+const DRAWS_MOST: u64 = 1 << 24;
 
 /// A collection whose members can be drawn, each with something it is worth: a score, a value.
 pub(super) trait Members<'a>: Copy {

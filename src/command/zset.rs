@@ -7,6 +7,7 @@ use super::range::{By, Order, Range, Span, count, pop_count};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
+use super::zset_algebra::put;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
@@ -467,13 +468,13 @@ impl<'a> Members<'a> for &'a ZSet {
 fn zrandmember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withscores")?) };
-    let (zset, random) = cx.keys.read_to_draw::<ZSet>(key)?;
+    let found = cx.keys.read_random::<ZSet>(key)?;
     let Some(draw) = draw else {
-        let member = zset.and_then(|zset| zset.draw(random));
-        cx.reply.bulk_or_null(member.map(|(member, _)| member));
+        let drawn = found.and_then(|(zset, random)| zset.draw(random));
+        cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
         return Ok(());
     };
-    let Some(zset) = zset else {
+    let Some((zset, random)) = found else {
         cx.reply.array(0);
         return Ok(());
     };
@@ -619,7 +620,7 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         ZSet::from_sorted(zset.range(span.start, span.count), limits)
     });
     cx.reply.count(stored.len());
-    cx.keys.put_collection(target, stored);
+    put(cx.keys, target, stored);
     Ok(())
 }
 

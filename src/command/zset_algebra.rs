@@ -1,4 +1,4 @@
-//! Unions, intersections and differences of sorted sets.
+//! Unions, intersections and differences of sorted sets, and of sets among them.
 //!
 //! What some keys hold is combined into a list of members with their scores, in order, which is
 //! either shown or stored. Nothing is changed before the whole result is there, so a result may
@@ -10,15 +10,17 @@ use super::range::count;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed as row};
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::Keyspace;
-use crate::number::parse_f64;
+use crate::keyspace::{Keyspace, NEVER};
+use crate::number::{IntText, parse_f64};
 use crate::reply::ReplyBuf;
+use crate::value::Value;
+use crate::value::set::{Member, Set};
 use crate::value::zset::ZSet;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 const READ: Flags = Flags::READONLY.and(Flags::MOVABLEKEYS);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLEKEYS);
@@ -104,10 +106,10 @@ fn reply_members(reply: &mut ReplyBuf, members: &[Scored<'_>], with_scores: bool
     } else {
         reply.array(members.len());
     }
-    for &(member, score) in members {
+    for (member, score) in members {
         reply.bulk(member);
         if with_scores {
-            reply.double(score);
+            reply.double(*score);
         }
     }
 }
@@ -116,58 +118,112 @@ fn reply_members(reply: &mut ReplyBuf, members: &[Scored<'_>], with_scores: bool
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> CommandResult {
     let target = args.key()?;
     let limits = cx.keys.limits().zset;
-    let mut sources = sources(cx.keys, &mut args)?;
-    let options = Options::parse(args, operation, &mut sources, false)?;
-    let members = operation.run(&mut sources, options.aggregate);
-    let zset = ZSet::from_sorted(members.into_iter(), limits);
-    drop(sources);
+    let zset = {
+        let mut sources = sources(cx.keys, &mut args)?;
+        let options = Options::parse(args, operation, &mut sources, false)?;
+        let members = operation.run(&mut sources, options.aggregate);
+        ZSet::from_sorted(members.iter().map(|(member, score)| (&**member, *score)), limits)
+    };
     cx.reply.count(zset.len());
-    cx.keys.put_collection(target, zset);
+    put(cx.keys, target, zset);
     Ok(())
 }
 
-/// A member with its score.
-type Scored<'a> = (&'a [u8], f64);
+/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
+pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
+    if zset.len() == 0 {
+        keys.remove(target);
+    } else {
+        keys.put_value(target, Value::ZSet(zset), NEVER);
+    }
+}
+
+/// A member with its score. Sets of integers do not hold the texts of their members.
+type Scored<'a> = (Cow<'a, [u8]>, f64);
 
 /// One of the sets that are combined.
 #[derive(Clone, Copy)]
 struct Source<'a> {
-    /// None for a key that does not exist.
-    zset: Option<&'a ZSet>,
+    held: Held<'a>,
     /// What its scores are multiplied by.
     weight: f64,
 }
 
+/// What the key of a source holds.
+#[derive(Clone, Copy)]
+enum Held<'a> {
+    Nothing,
+    ZSet(&'a ZSet),
+    /// Its members have the score 1.
+    Set(&'a Set),
+}
+
 impl<'a> Source<'a> {
+    fn read(keys: &'a Keyspace, key: &[u8]) -> Result<Self, CommandError> {
+        let held = match keys.peek::<ZSet>(key) {
+            Ok(None) => Held::Nothing,
+            Ok(Some(zset)) => Held::ZSet(zset),
+            Err(_) => keys.peek::<Set>(key)?.map_or(Held::Nothing, Held::Set),
+        };
+        Ok(Source { held, weight: 1.0 })
+    }
+
     fn len(&self) -> usize {
-        self.zset.map_or(0, ZSet::len)
+        match self.held {
+            Held::Nothing => 0,
+            Held::ZSet(zset) => zset.len(),
+            Held::Set(set) => set.len(),
+        }
     }
 
     /// The members with their scores, times the weight.
     fn members(self) -> impl Iterator<Item = Scored<'a>> {
-        let members = self.zset.into_iter().flat_map(|zset| zset.range(0, usize::MAX));
+        let (zset, set) = match self.held {
+            Held::Nothing => (None, None),
+            Held::ZSet(zset) => (Some(zset), None),
+            Held::Set(set) => (None, Some(set)),
+        };
+        let scored = zset.into_iter().flat_map(|zset| zset.range(0, usize::MAX));
+        let plain = set.into_iter().flat_map(Set::iter).map(|member| (text(member), 1.0));
+        let members = scored.map(|(member, score)| (Cow::Borrowed(member), score)).chain(plain);
         members.map(move |(member, score)| (member, or_zero(score * self.weight)))
+    }
+
+    fn has(&self, member: &[u8]) -> bool {
+        self.score(member).is_some()
     }
 
     /// The score of a member, times the weight.
     fn score(&self, member: &[u8]) -> Option<f64> {
-        self.zset?.score(member).map(|score| score * self.weight)
+        let score = match self.held {
+            Held::Nothing => None,
+            Held::ZSet(zset) => zset.score(member),
+            Held::Set(set) => set.contains(member).then_some(1.0),
+        };
+        score.map(|score| score * self.weight)
+    }
+}
+
+/// The text of a set's member.
+fn text(member: Member<'_>) -> Cow<'_, [u8]> {
+    match member {
+        Member::Integer(value) => Cow::Owned(IntText::new(value).as_bytes().to_vec()),
+        Member::Bytes(bytes) => Cow::Borrowed(bytes),
     }
 }
 
 type Sources<'a> = SmallVec<[Source<'a>; 8]>;
 
-/// Reads the number of keys and the keys, and looks them up. Each must hold a sorted set, or
+/// Reads the number of keys and the keys, and looks them up. Each must hold a sorted set, a set or
 /// nothing; that is asked before any option is read, as in Redis.
 fn sources<'a>(keys: &'a mut Keyspace, args: &mut Args<'_>) -> Result<Sources<'a>, CommandError> {
     let count = usize::try_from(args.integer()?).unwrap_or(0);
     if count == 0 {
         return Err(CommandError::NoInputKey(args.command()));
     }
-    let names = args.take(count)?;
+    let names = args.take(count).ok_or(CommandError::Syntax)?;
     let keys = keys.settle(names);
-    let source = |name: &&[u8]| Ok(Source { zset: keys.peek(name)?, weight: 1.0 });
-    names.iter().map(source).collect()
+    names.iter().map(|name| Source::read(keys, name)).collect()
 }
 
 /// The members of all sources. Those of small ones first, as in Redis: the order can show in the
@@ -177,15 +233,8 @@ fn union<'a>(sources: &mut [Source<'a>], aggregate: Aggregate) -> Vec<Scored<'a>
     let room = sources.last().map_or(0, Source::len);
     let mut scores = HashMap::with_capacity_and_hasher(room, FixedState::default());
     for (member, score) in sources.iter().flat_map(|source| source.members()) {
-        match scores.entry(member) {
-            Entry::Occupied(mut so_far) => {
-                let score = aggregate.combine(*so_far.get(), score);
-                so_far.insert(score);
-            }
-            Entry::Vacant(place) => {
-                place.insert(score);
-            }
-        }
+        let so_far = scores.entry(member);
+        so_far.and_modify(|so_far| *so_far = aggregate.combine(*so_far, score)).or_insert(score);
     }
     scores.into_iter().collect()
 }
@@ -196,12 +245,9 @@ fn intersection<'a>(
     aggregate: Aggregate,
 ) -> impl Iterator<Item = Scored<'a>> {
     sources.sort_by_key(Source::len);
-    let (first, others) = match &*sources {
-        [first, others @ ..] => (Some(*first), others),
-        [] => (None, &[][..]),
-    };
+    let (first, others) = first_and_others(sources);
     first.into_iter().flat_map(Source::members).filter_map(move |(member, score)| {
-        let mut scores = others.iter().map(|other| other.score(member));
+        let mut scores = others.iter().map(|other| other.score(&member));
         let score = scores.try_fold(score, |so_far, next| Some(aggregate.combine(so_far, next?)));
         Some((member, score?))
     })
@@ -209,12 +255,13 @@ fn intersection<'a>(
 
 /// The members that only the first source has.
 fn difference<'a>(sources: &[Source<'a>]) -> impl Iterator<Item = Scored<'a>> {
-    let (first, others) = match sources {
-        [first, others @ ..] => (Some(*first), others),
-        [] => (None, &[][..]),
-    };
+    let (first, others) = first_and_others(sources);
     let members = first.into_iter().flat_map(Source::members);
-    members.filter(move |(member, _)| others.iter().all(|other| other.score(member).is_none()))
+    members.filter(move |(member, _)| !others.iter().any(|other| other.has(member)))
+}
+
+fn first_and_others<'a, 's>(sources: &'s [Source<'a>]) -> (Option<Source<'a>>, &'s [Source<'a>]) {
+    sources.split_first().map_or((None, sources), |(first, others)| (Some(*first), others))
 }
 
 /// What is done with the sources.
@@ -235,7 +282,7 @@ impl Operation {
         };
         // No score is NaN; zeros of both signs are one score.
         members.sort_unstable_by(|a, b| {
-            a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(b.0))
+            a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(&b.0))
         });
         members
     }

@@ -28,6 +28,7 @@ use crate::value::{Collection, Limits, Value};
 use entry::Entry;
 use fastrand::Rng;
 use journal::{Change, Journal};
+use smallvec::SmallVec;
 
 /// All keys of one database.
 #[derive(Default)]
@@ -58,6 +59,18 @@ impl Random {
     /// Some number below a bound, which is not zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0.usize(..bound)
+    }
+}
+
+/// The collection an entry holds, if there is an entry.
+#[inline]
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+    match entry {
+        None => Ok(None),
+        Some(entry) => {
+            let value = entry.value().ok_or(CommandError::WrongType)?;
+            C::of(value).map(Some).ok_or(CommandError::WrongType)
+        }
     }
 }
 
@@ -130,6 +143,11 @@ impl Keyspace {
         deadline != NEVER && deadline < self.now.ms()
     }
 
+    /// Up to which sizes collections stay in their small forms.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Number of keys, those included that expired and were not yet noticed.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
@@ -187,21 +205,14 @@ impl Keyspace {
         collection(self.entry(slot))
     }
 
-    /// The collection a key holds, or none, and what to draw from.
-    pub(crate) fn read_to_draw<C: Collection>(
-        &mut self,
-        key: &[u8],
-    ) -> Result<(Option<&C>, &mut Random), CommandError> {
-        let at = self.slot(key).at;
-        let Keyspace { table, random, .. } = self;
-        Ok((collection(at.map(|at| table.get(at)))?, random))
-    }
-
     /// Removes those of some keys that have expired, so that all can be read side by side, by
     /// [`Keyspace::peek`].
     pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
-        for key in keys {
-            self.slot(key);
+        // Removing one may move what was found before.
+        if self.table.has_deadlines() {
+            for key in keys {
+                self.slot(key);
+            }
         }
         self
     }
@@ -211,20 +222,23 @@ impl Keyspace {
         collection(self.table.find(key).map(|at| self.table.get(at)))
     }
 
-    /// Up to which sizes collections stay packed.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    /// The collection a key holds, or none, and the generator of random commands.
+    pub(crate) fn read_random<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<(&C, &mut Random)>, CommandError> {
+        let slot = self.slot(key);
+        let entry = slot.at.map(|at| self.table.get(at));
+        Ok(collection(entry)?.map(|found| (found, &mut self.random)))
     }
 
-    /// Gives a key a collection, without a deadline, whatever it held before. An empty one is a
-    /// missing key.
-    pub(crate) fn put_collection<C: Collection>(&mut self, key: &[u8], collection: C) {
-        let slot = self.slot(key);
-        if collection.is_empty() {
-            self.remove_slot(slot);
-        } else {
-            self.put_entry(slot, Entry::object(key, NEVER, collection.into_value()));
-        }
+    /// The collections that several keys hold, none where there is no key.
+    pub(crate) fn read_all<C: Collection>(
+        &mut self,
+        keys: &[&[u8]],
+    ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+        let settled = self.settle(keys);
+        keys.iter().map(|key| settled.peek(key)).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -259,14 +273,14 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let Keyspace { table, journal, closed, limits, .. } = self;
+        let Keyspace { table, journal, closed, limits, random, .. } = self;
         let Some(value) = table.get_mut(at).collection_mut::<C>() else {
             return Err(CommandError::WrongType);
         };
         // What undoes the whole key undoes every change in it, so those need no records.
         let covered = journal.is_open() && journal.covers(key);
         let journal = if covered { closed } else { journal };
-        let mut editor = Editor::new(value, key, journal, limits);
+        let mut editor = Editor::new(value, key, journal, limits, random);
         let result = run(&mut editor);
         if editor.is_empty() {
             self.remove_at(at);
@@ -283,7 +297,8 @@ impl Keyspace {
         let mut value = C::empty();
         let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
         // Undoing the creation of the key undoes all there is, so its elements need no records.
-        let mut editor = Editor::new(collection, key, &mut self.closed, &self.limits);
+        let Keyspace { closed, limits, random, .. } = self;
+        let mut editor = Editor::new(collection, key, closed, limits, random);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
@@ -301,18 +316,6 @@ impl Keyspace {
                 let key = self.journal.keep_key(entry.key());
                 self.journal.push(key, Change::Entry(Some(entry)));
             }
-        }
-    }
-}
-
-/// The collection of an entry, if there is one.
-#[inline]
-fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
-    match entry {
-        None => Ok(None),
-        Some(entry) => {
-            let value = entry.value().ok_or(CommandError::WrongType)?;
-            C::of(value).map(Some).ok_or(CommandError::WrongType)
         }
     }
 }

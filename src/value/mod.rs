@@ -7,10 +7,12 @@
 pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod packed;
+pub(crate) mod set;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
+use set::Set;
 use zset::{PackedLimits, ZSet};
 
 /// The value of a key that holds more than a plain string.
@@ -22,6 +24,8 @@ pub(crate) enum Value {
     List(List),
     /// A hash.
     Hash(Hash),
+    /// A set.
+    Set(Set),
     /// A sorted set.
     ZSet(ZSet),
 }
@@ -31,6 +35,8 @@ pub(crate) enum Value {
 pub(crate) struct Limits {
     /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
     pub(crate) hash: PackedLimits,
+    /// `set-max-intset-entries`.
+    pub(crate) set_intset_entries: usize,
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
@@ -42,6 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
+            set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
         }
@@ -52,8 +59,6 @@ impl Default for Limits {
 pub(crate) trait Collection: Sized {
     /// An empty one, as a value.
     fn empty() -> Value;
-    /// The collection as a value.
-    fn into_value(self) -> Value;
     /// The collection, if the value is one of this kind.
     fn of(value: &Value) -> Option<&Self>;
     /// The same for change.
@@ -67,10 +72,7 @@ macro_rules! collection {
     ($kind:ty, $variant:ident) => {
         impl Collection for $kind {
             fn empty() -> Value {
-                <$kind>::new().into_value()
-            }
-            fn into_value(self) -> Value {
-                Value::$variant(self)
+                Value::$variant(<$kind>::new())
             }
             fn of(value: &Value) -> Option<&Self> {
                 match value {
@@ -93,4 +95,5 @@ macro_rules! collection {
 
 collection!(List, List);
 collection!(Hash, Hash);
+collection!(Set, Set);
 collection!(ZSet, ZSet);
