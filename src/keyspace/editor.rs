@@ -15,10 +15,10 @@ use std::ops::Deref;
 
 /// A collection open for change.
 pub(crate) struct Editor<'a, C> {
-    value: &'a mut C,
-    key: &'a [u8],
-    journal: &'a mut Journal,
-    limits: &'a Limits,
+    pub(super) value: &'a mut C,
+    pub(super) key: &'a [u8],
+    pub(super) journal: &'a mut Journal,
+    pub(super) limits: &'a Limits,
     random: &'a mut Random,
 }
 
@@ -234,6 +234,14 @@ impl Editor<'_, ZSet> {
         }
         if let Some(old) = updated.or(left_out.map(|_| None)) {
             self.record_score(member, old);
+        }
+    }
+
+    /// Converts the set to its large form, whatever its size.
+    pub(crate) fn unpack(&mut self) {
+        if self.value.is_packed() {
+            let old = self.value.unpack();
+            self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
         }
     }
 

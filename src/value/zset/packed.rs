@@ -10,7 +10,7 @@
 //! an entry and lets a reverse range start at the tail.
 
 use super::member::Place;
-use crate::table::same;
+use crate::bytes::same;
 use smallvec::SmallVec;
 
 /// A span of the bytes.
