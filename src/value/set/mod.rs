@@ -248,10 +248,7 @@ impl Set {
                 Form::Packed(packed)
             }
             _ => {
-                let mut table = Table::new();
-                for member in self.iter() {
-                    table.insert(member.with_bytes(Stored::new));
-                }
+                let mut table = self.to_table(self.len() + 1);
                 table.insert(Stored::new(member));
                 Form::Table(Box::new(table))
             }
@@ -268,6 +265,36 @@ impl Set {
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         let found = self.find(member);
         found.map(|place| self.take(place)).is_some()
+    }
+
+    /// A table of the members, with room for so many.
+    fn to_table(&self, room: usize) -> Table<Stored> {
+        let mut table = Table::with_capacity(room);
+        self.iter().for_each(|member| {
+            table.insert(member.with_bytes(Stored::new));
+        });
+        table
+    }
+
+    /// Makes room for so many members, once it is known that not all of them are integers.
+    fn make_room(&mut self, count: usize) {
+        if matches!(self.0, Form::Packed(_)) && count > PACKED_ENTRIES {
+            self.0 = Form::Table(Box::new(self.to_table(count)));
+        }
+    }
+
+    /// A set of the members of several others.
+    pub(crate) fn union(sets: &[&Set], ints_most: usize) -> Set {
+        let at_least = sets.iter().map(|set| set.len()).max().unwrap_or(0);
+        let mut union = Set::new();
+        for set in sets {
+            set.iter().for_each(|member| {
+                if let Added::Converted(_) = union.add_member(member, ints_most) {
+                    union.make_room(at_least);
+                }
+            });
+        }
+        union
     }
 
     /// Takes out the member at a place that `find` or `random` gave.
