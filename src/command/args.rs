@@ -9,18 +9,32 @@ use crate::number::{parse_f64, parse_i64};
 #[derive(Clone, Copy)]
 pub(crate) struct Args<'a> {
     name: &'static str,
+    /// The name as the caller spelled it.
+    spelled: &'a [u8],
     rest: &'a [&'a [u8]],
 }
 
 impl<'a> Args<'a> {
     /// The arguments behind a command's name.
     pub(crate) fn new(name: &'static str, rest: &'a [&'a [u8]]) -> Self {
-        Args { name, rest }
+        Args { name, spelled: name.as_bytes(), rest }
+    }
+
+    /// The arguments of a call whose command's name takes so many words.
+    #[inline(always)]
+    pub(crate) fn of_call(name: &'static str, words: usize, argv: &'a [&'a [u8]]) -> Self {
+        let spelled = argv.first().copied().unwrap_or_default();
+        Args { spelled, ..Args::new(name, argv.get(words..).unwrap_or_default()) }
     }
 
     /// The full name of the command, which some errors show.
     pub(crate) fn command(&self) -> &'static str {
         self.name
+    }
+
+    /// The first word of the command's name as the caller spelled it, which a few errors show.
+    pub(crate) fn spelled(&self) -> &'a [u8] {
+        self.spelled
     }
 
     /// How many are left.

@@ -11,6 +11,7 @@ mod connection;
 mod context;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod introspect;
 mod list;
@@ -37,6 +38,7 @@ use std::sync::OnceLock;
 pub(crate) const FAMILIES: &[Family] = &[
     connection::FAMILY,
     generic::FAMILY,
+    geo::FAMILY,
     expire::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
@@ -119,7 +121,7 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
-    let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
+    let args = Args::of_call(command.name, words, argv);
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }
