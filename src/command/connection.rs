@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::CommandResult;
 
 pub(super) const FAMILY: Family = Family {
@@ -18,6 +18,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers with its argument.",
             subcommands: &[],
+            details: Details::NONE,
             run: echo,
         },
         Command {
@@ -29,6 +30,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers PONG, or with its argument.",
             subcommands: &[],
+            details: Details::NONE,
             run: ping,
         },
     ],

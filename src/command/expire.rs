@@ -5,7 +5,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
@@ -24,7 +24,7 @@ const fn row(
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
     let (keys, complexity) = (Keys::FIRST, "O(1)");
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+    keyed(name, arity, flags, keys, since, complexity, summary, run)
 }
 
 #[rustfmt::skip]

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -37,6 +37,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Tells how a key's value is kept.",
             subcommands: OBJECT,
+            details: Details::NONE,
             run: object,
         },
         row("randomkey", Exactly(1), READ, Keys::NONE, "1.0.0", "O(1)",

@@ -14,6 +14,7 @@ mod generic;
 mod geo;
 mod hash;
 mod introspect;
+mod keyspec;
 mod list;
 mod range;
 mod scan;
@@ -42,6 +43,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     expire::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
+    introspect::FAMILY,
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts};
 
@@ -36,6 +36,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "Depends on the subcommand",
             summary: "The script cache.",
             subcommands: SCRIPT,
+            details: Details::NONE,
             run: container,
         },
     ],

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::error::{CommandError, CommandResult};
 
 /// A row of this family: all of them came with Redis 1.0 and name no key.
@@ -16,7 +16,7 @@ const fn row(
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
     let (keys, since) = (Keys::NONE, "1.0.0");
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+    keyed(name, arity, flags, keys, since, complexity, summary, run)
 }
 
 #[rustfmt::skip]
