@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::CommandResult;
 
@@ -30,7 +31,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers PONG, or with its argument.",
             subcommands: &[],
-            details: Details::NONE,
+            details: Details { tips: tips::ALL_SHARDS, ..Details::NONE },
             run: ping,
         },
     ],

@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
 use crate::error::{CommandError, CommandResult};
@@ -30,19 +31,21 @@ pub(super) const FAMILY: Family = Family {
         row("geopos", AtLeast(2), READ, "3.2.0", "O(1) per member",
             "The places of members as longitude and latitude.", geopos),
         row("georadius", AtLeast(6), MAY_STORE, "3.2.0", "O(log N + M) for M members around",
-            "The members around a place, which may be stored as a sorted set.", georadius),
+            "The members around a place, which may be stored as a sorted set.", georadius)
+            .specs(specs::GEO_AROUND_PLACE),
         row("georadius_ro", AtLeast(6), READ, "3.2.10", "O(log N + M) for M members around",
             "The members around a place.", georadius_ro),
         row("georadiusbymember", AtLeast(5), MAY_STORE, "3.2.0", "O(log N + M) for M members around",
             "The members around a member, which may be stored as a sorted set.",
-            georadiusbymember),
+            georadiusbymember).specs(specs::GEO_AROUND_MEMBER),
         row("georadiusbymember_ro", AtLeast(5), READ, "3.2.10", "O(log N + M) for M members around",
             "The members around a member.", georadiusbymember_ro),
         row("geosearch", AtLeast(7), READ, "6.2.0", "O(log N + M) for M members around",
             "The members within a circle or a box.", geosearch),
         keyed("geosearchstore", AtLeast(8), WRITE, Keys::FIRST_TWO, "6.2.0",
             "O(log N + M) for M members around",
-            "Stores the members within a circle or a box as a sorted set.", geosearchstore),
+            "Stores the members within a circle or a box as a sorted set.", geosearchstore)
+            .specs(specs::STORE_OF_ONE),
     ],
 };
 

@@ -121,8 +121,7 @@ fn reply_info(reply: &mut ReplyBuf, (group, row): Row) {
     for place in [row.keys.first, row.keys.last, row.keys.step] {
         reply.integer(place.into());
     }
-    let categories: Vec<String> =
-        categories(group, row).iter().map(|name| format!("@{name}")).collect();
+    let categories: Vec<_> = categories(group, row).map(|name| format!("@{name}")).collect();
     reply_statuses(reply, &categories);
     reply.set(row.details.tips.len());
     row.details.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
@@ -268,8 +267,8 @@ impl<'a> ListFilter<'a> {
             ListFilter::All => true,
             ListFilter::Module => false,
             ListFilter::Category(wanted) => {
-                let is_wanted = |name: &&str| name.as_bytes().eq_ignore_ascii_case(wanted);
-                categories(group, row).iter().any(is_wanted)
+                let is_wanted = |name: &str| name.as_bytes().eq_ignore_ascii_case(wanted);
+                categories(group, row).any(is_wanted)
             }
             ListFilter::Pattern(pattern) => glob::matches(pattern, row.name.as_bytes()),
         }
@@ -439,7 +438,7 @@ const ALL_CATEGORIES: [&str; 21] = [
 
 /// The ACL categories of a command: that of its group or those its row has instead, and what
 /// follows from its flags.
-pub(super) fn categories(group: Group, row: &Command) -> Vec<&'static str> {
+pub(super) fn categories(group: Group, row: &Command) -> impl Iterator<Item = &'static str> {
     let named = match row.details.categories {
         Some(categories) => categories,
         None if row.subcommands.is_empty() => group.category(),
@@ -457,5 +456,5 @@ pub(super) fn categories(group: Group, row: &Command) -> Vec<&'static str> {
     let flags = row.flags;
     let speed = if flags.has(Flags::FAST) { "fast" } else { "slow" };
     let held: Vec<&str> = by_flags.chain(named).copied().chain([speed]).collect();
-    ALL_CATEGORIES.into_iter().filter(|name| held.contains(name)).collect()
+    ALL_CATEGORIES.into_iter().filter(move |name| held.contains(name))
 }

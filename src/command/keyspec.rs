@@ -5,6 +5,7 @@
 //! have [`KeySpec`]s. COMMAND INFO shows them, COMMAND GETKEYS finds keys by them.
 
 use super::spec::{Command, Flags};
+use crate::number::parse_i64;
 
 /// What a command does to a key, in Redis's words and their order: how the key as a whole is
 /// treated (`RO` reads, `RW` changes, `OW` overwrites, `RM` removes), then what is done to the
@@ -101,6 +102,14 @@ impl KeySpec {
     /// One key at a place that a function finds, or none.
     pub(crate) const fn found_by(find: fn(&[&[u8]]) -> Option<usize>, uses: Use) -> KeySpec {
         KeySpec { begin: Begin::Unknown(find), find: Find::Unknown, uses }
+    }
+}
+
+impl KeySpec {
+    /// Whether the keys are behind a number that only a loose reading takes for one.
+    fn is_loose(&self, argv: &[&[u8]]) -> bool {
+        let number = self.begin.find(argv).and_then(|at| argv.get(at));
+        matches!(self.find, Find::Count) && number.is_some_and(|text| parse_i64(text).is_none())
     }
 }
 
@@ -239,9 +248,15 @@ pub(crate) fn specs_of(command: &Command) -> Vec<KeySpec> {
 
 /// The places of the keys in a call, each with its use; none if the arguments make no sense.
 pub(crate) fn find_keys(command: &Command, argv: &[&[u8]]) -> Option<Vec<(usize, Use)>> {
-    let mut found = Vec::new();
-    for spec in specs_of(command) {
-        let uses = command.details.varies.map_or(spec.uses, |varies| varies(argv));
+    let (mut found, specs) = (Vec::new(), specs_of(command));
+    // Redis knows no use of keys whose number it did not understand at first.
+    let is_loose = specs.iter().any(|spec| spec.is_loose(argv));
+    for spec in specs {
+        let uses = match command.details.varies {
+            _ if is_loose => &[],
+            Some(varies) => varies(argv),
+            None => spec.uses,
+        };
         let Some(first) = spec.begin.find(argv) else { continue };
         let (first, last, step) = spec.find.bounds(first, argv)?;
         if last < first || last >= argv.len() {

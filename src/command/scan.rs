@@ -21,7 +21,10 @@ pub(super) const FAMILY: Family = Family {
         complexity: "O(1) a call",
         summary: "Walks the keys a step at a time.",
         subcommands: &[],
-        details: Details::NONE,
+        details: Details {
+            tips: &["nondeterministic_output", "request_policy:special"],
+            ..Details::NONE
+        },
         run: scan,
     }],
 };

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::tips;
 use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::error::{CommandError, CommandResult};
 
@@ -24,11 +25,15 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Server,
     commands: &[
         row("dbsize", Exactly(1), Flags::READONLY.and(Flags::FAST), "O(1)",
-            "The number of keys.", dbsize),
+            "The number of keys.", dbsize)
+            .categories(&["keyspace"])
+            .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
         row("flushall", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys.", flush),
+            "Removes all keys.", flush)
+            .categories(&["keyspace", "dangerous"]).tips(tips::ALL_SHARDS),
         row("flushdb", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys of the database, the only one there is.", flush),
+            "Removes all keys of the database, the only one there is.", flush)
+            .categories(&["keyspace", "dangerous"]).tips(tips::ALL_SHARDS),
     ],
 };
 
