@@ -69,8 +69,9 @@ pub(crate) enum CommandError {
     },
     /// A place is to be taken from a member that is not there.
     GeoMember,
-    /// What is searched for places cannot be both shown and stored; what would store it is shown.
-    GeoStore(&'static str),
+    /// Places that are found cannot be both shown and stored; the name of the command that always
+    /// stores them.
+    GeoStore(Option<&'static str>),
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
     /// Any other text.
@@ -160,7 +161,9 @@ impl fmt::Display for CommandError {
                 return write!(f, "ERR invalid longitude,latitude pair {lon:.6},{lat:.6}");
             }
             Self::GeoMember => "ERR could not decode requested zset member",
-            Self::GeoStore(what) => {
+            Self::GeoStore(command) => {
+                let what = command.map(str::to_ascii_uppercase);
+                let what = what.as_deref().unwrap_or("STORE option in GEORADIUS");
                 return write!(
                     f,
                     "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"

@@ -444,17 +444,18 @@ pub(super) fn categories(group: Group, row: &Command) -> impl Iterator<Item = &'
         None if row.subcommands.is_empty() => group.category(),
         None => &[],
     };
-    let by_flags = flag_names(row.flags).into_iter().flat_map(|flag| match flag {
-        "write" => &["write"][..],
-        // What a script reads is up to the script.
-        "readonly" if group != Group::Scripting => &["read"],
-        "admin" => &["admin", "dangerous"],
-        "pubsub" => &["pubsub"],
-        "blocking" => &["blocking"],
-        _ => &[],
-    });
     let flags = row.flags;
-    let speed = if flags.has(Flags::FAST) { "fast" } else { "slow" };
-    let held: Vec<&str> = by_flags.chain(named).copied().chain([speed]).collect();
+    // Several flags are categories of the same name. What a script reads is up to the script.
+    let mut held = flag_names(flags);
+    held.extend(named);
+    if flags.has(Flags::READONLY) && group != Group::Scripting {
+        held.push("read");
+    }
+    if held.contains(&"admin") {
+        held.push("dangerous");
+    }
+    if !flags.has(Flags::FAST) {
+        held.push("slow");
+    }
     ALL_CATEGORIES.into_iter().filter(move |name| held.contains(name))
 }
