@@ -62,7 +62,7 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             break;
         }
     }
-    if args.is_empty() || args.len() % 3 != 0 || (if_absent && if_present) {
+    if args.is_empty() || !args.len().is_multiple_of(3) || (if_absent && if_present) {
         return Err(CommandError::Syntax);
     }
     let mut places = SmallVec::<[(f64, &[u8]); 8]>::with_capacity(args.len() / 3);

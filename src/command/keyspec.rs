@@ -12,6 +12,9 @@ use crate::number::parse_i64;
 /// data in it.
 pub(crate) type Use = &'static [&'static str];
 
+/// What a command does to its keys in one call, the name being its first word.
+pub(crate) type UseOfCall = fn(&[&[u8]]) -> Use;
+
 /// The uses there are.
 #[allow(dead_code, reason = "families come one by one")]
 pub(crate) mod uses {

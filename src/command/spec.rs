@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::keyspec::{KeySpec, Use};
+use super::keyspec::{KeySpec, Use, UseOfCall};
 use crate::error::CommandResult;
 
 /// A command: its facts and its handler.
@@ -37,7 +37,7 @@ pub(crate) struct Details {
     /// What is done to the keys; empty: reads or changes them, as the flags say.
     pub(crate) uses: Use,
     /// The same where it depends on the arguments.
-    pub(crate) varies: Option<fn(&[&[u8]]) -> Use>,
+    pub(crate) varies: Option<UseOfCall>,
     /// The ACL categories in place of the one of its group.
     pub(crate) categories: Option<&'static [&'static str]>,
     /// Hints for clients: how to spread a call over a cluster, and what not to rely on.
@@ -65,7 +65,7 @@ impl Command {
     }
 
     /// With a use of its keys that depends on the arguments.
-    pub(super) const fn varies(mut self, varies: fn(&[&[u8]]) -> Use) -> Command {
+    pub(super) const fn varies(mut self, varies: UseOfCall) -> Command {
         self.details.varies = Some(varies);
         self
     }
