@@ -9,22 +9,21 @@ use crate::number::{parse_f64, parse_i64};
 #[derive(Clone, Copy)]
 pub(crate) struct Args<'a> {
     name: &'static str,
-    /// The name as the caller spelled it.
-    spelled: &'a [u8],
+    /// The last word of the name as the caller wrote it.
+    word: &'a [u8],
     rest: &'a [&'a [u8]],
 }
 
 impl<'a> Args<'a> {
     /// The arguments behind a command's name.
     pub(crate) fn new(name: &'static str, rest: &'a [&'a [u8]]) -> Self {
-        Args { name, spelled: name.as_bytes(), rest }
+        Args { name, word: name.as_bytes(), rest }
     }
 
-    /// The arguments of a call whose command's name takes so many words.
-    #[inline(always)]
-    pub(crate) fn of_call(name: &'static str, words: usize, argv: &'a [&'a [u8]]) -> Self {
-        let spelled = argv.first().copied().unwrap_or_default();
-        Args { spelled, ..Args::new(name, argv.get(words..).unwrap_or_default()) }
+    /// The same, called by this word: a subcommand's own name in whatever case.
+    #[inline]
+    pub(crate) fn called(self, word: Option<&&'a [u8]>) -> Self {
+        Args { word: word.copied().unwrap_or_default(), ..self }
     }
 
     /// The full name of the command, which some errors show.
@@ -32,9 +31,9 @@ impl<'a> Args<'a> {
         self.name
     }
 
-    /// The first word of the command's name as the caller spelled it, which a few errors show.
-    pub(crate) fn spelled(&self) -> &'a [u8] {
-        self.spelled
+    /// The last word of the name as the caller wrote it, which a few errors show.
+    pub(crate) fn word(&self) -> &'a [u8] {
+        self.word
     }
 
     /// How many are left.
@@ -71,6 +70,13 @@ impl<'a> Args<'a> {
         self.next()
     }
 
+    /// The next so many arguments, if there are as many.
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [&'a [u8]]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// The next argument, an integer of 64 bits.
     pub(crate) fn integer(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.next()?).ok_or(CommandError::NotInteger)
@@ -101,6 +107,11 @@ impl<'a> Args<'a> {
             return Err(self.arity_error());
         }
         Ok(pairs.iter().map(|[a, b]| (*a, *b)))
+    }
+
+    /// The error of a subcommand with options that it does not know or has too many of.
+    pub(crate) fn subcommand_error(&self) -> CommandError {
+        CommandError::subcommand_syntax(self.name, self.word)
     }
 
     /// The error of a wrong number of arguments.

@@ -237,10 +237,10 @@ impl<'a> Query<'a> {
             return Err(CommandError::GeoStore(None));
         }
         if self.center.is_none() {
-            return Err(CommandError::geo_choice("FROMMEMBER or FROMLONLAT", args.spelled()));
+            return Err(CommandError::geo_choice("FROMMEMBER or FROMLONLAT", args.word()));
         }
         if self.shape.is_none() && from == From::Option {
-            return Err(CommandError::geo_choice("BYRADIUS and BYBOX", args.spelled()));
+            return Err(CommandError::geo_choice("BYRADIUS and BYBOX", args.word()));
         }
         if self.any && self.count == 0 {
             return Err(CommandError::text("ERR the ANY argument requires COUNT argument"));

@@ -349,15 +349,22 @@ fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn lmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
     let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
-    move_element(cx, (from, from_end), (to, to_end))
+    move_or_null(cx, (from, from_end), (to, to_end))
 }
 
 fn rpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
-    move_element(cx, (from, End::Right), (to, End::Left))
+    move_or_null(cx, (from, End::Right), (to, End::Left))
 }
 
-fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
+fn move_or_null(cx: &mut Context<'_>, from: (&[u8], End), to: (&[u8], End)) -> CommandResult {
+    if !move_element(cx, from, to)? {
+        cx.reply.null();
+    }
+    Ok(())
+}
+
+pub(super) fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
     if args.take_word("left") {
         Ok(End::Left)
     } else if args.take_word("right") {
@@ -367,14 +374,14 @@ fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
     }
 }
 
-fn move_element(
+/// Moves an element and answers with it; false if there is none, and then no answer.
+pub(super) fn move_element(
     cx: &mut Context<'_>,
     (from, from_end): (&[u8], End),
     (to, to_end): (&[u8], End),
-) -> CommandResult {
+) -> Result<bool, CommandError> {
     if cx.keys.read::<List>(from)?.is_none() {
-        cx.reply.null();
-        return Ok(());
+        return Ok(false);
     }
     // A target of another type is an error before anything is popped.
     cx.keys.read::<List>(to)?;
@@ -390,5 +397,5 @@ fn move_element(
         cx.keys.edit(to, |list: &mut Editor<'_, List>| list.push(to_end, &moved))?;
     }
     cx.reply.bulk(&moved);
-    Ok(())
+    Ok(true)
 }

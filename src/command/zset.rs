@@ -336,7 +336,7 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
 }
 
 /// Removes the member of a rank, after it was shown.
-fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
+pub(super) fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
     let Some((member, score)) = zset.range(rank, 1).next() else { return };
     show(member, score);
     let member = SmallVec::<[u8; 64]>::from_slice(member);

@@ -4,19 +4,22 @@
 //! collection itself; its own methods are the primitive changes, each of which records its
 //! inverse first.
 
+use super::Random;
 use super::journal::{Change, End, Journal};
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::set::{Added, Place, Set};
 use crate::value::zset::ZSet;
 use crate::value::{Collection, Limits, Value};
 use std::ops::Deref;
 
 /// A collection open for change.
 pub(crate) struct Editor<'a, C> {
-    value: &'a mut C,
-    key: &'a [u8],
-    journal: &'a mut Journal,
-    limits: &'a Limits,
+    pub(super) value: &'a mut C,
+    pub(super) key: &'a [u8],
+    pub(super) journal: &'a mut Journal,
+    pub(super) limits: &'a Limits,
+    random: &'a mut Random,
 }
 
 impl<C> Deref for Editor<'_, C> {
@@ -33,8 +36,9 @@ impl<'a, C: Collection> Editor<'a, C> {
         key: &'a [u8],
         journal: &'a mut Journal,
         limits: &'a Limits,
+        random: &'a mut Random,
     ) -> Self {
-        Editor { value, key, journal, limits }
+        Editor { value, key, journal, limits, random }
     }
 
     /// Whether nothing is left in the collection.
@@ -141,6 +145,57 @@ impl Editor<'_, List> {
     }
 }
 
+impl Editor<'_, Set> {
+    /// Adds a member; tells whether it is new.
+    pub(crate) fn add(&mut self, member: &[u8]) -> bool {
+        match self.value.add(member, self.limits.set_intset_entries) {
+            Added::Present => return false,
+            Added::Placed => self.journal.record(self.key, |j| Change::Added(j.keep(member))),
+            Added::Converted(old) => {
+                self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
+            }
+        }
+        true
+    }
+
+    /// Removes a member; tells whether it was there.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
+        let found = self.value.find(member);
+        found.map(|place| self.take(place)).is_some()
+    }
+
+    /// Some member's place, each as likely as any other.
+    pub(crate) fn random_place(&mut self) -> Option<Place> {
+        self.value.random(|bound| self.random.below(bound))
+    }
+
+    /// A set of so many members of this one, chosen at random.
+    pub(crate) fn sample_set(&mut self, count: usize) -> Set {
+        let sample = self.value.sample(count, |bound| self.random.below(bound));
+        let mut set = Set::new();
+        for member in sample {
+            set.add_member(member, self.limits.set_intset_entries);
+        }
+        set
+    }
+
+    /// Takes out the member at a place.
+    pub(crate) fn take(&mut self, place: Place) {
+        let set = &self.value;
+        self.journal.record(self.key, |j| Change::MemberRemoved {
+            index: place.index(),
+            member: set.at(place).with_bytes(|member| j.keep(member)),
+        });
+        self.value.take(place);
+    }
+
+    /// Puts another set in the place of this one.
+    pub(crate) fn replace(&mut self, set: Set) {
+        let old = std::mem::replace(self.value, set);
+        self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
+    }
+}
+
 impl Editor<'_, ZSet> {
     /// Gives a member a score; returns the one it had.
     pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
@@ -155,6 +210,14 @@ impl Editor<'_, ZSet> {
         let old = self.value.set(member, score);
         self.record_score(member, old);
         old
+    }
+
+    /// Converts the set to its large form, whatever its size.
+    pub(crate) fn unpack(&mut self) {
+        if self.value.is_packed() {
+            let old = self.value.unpack();
+            self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
+        }
     }
 
     /// Removes a member; returns the score it had.
