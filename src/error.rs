@@ -24,6 +24,14 @@ pub(crate) enum CommandError {
     MinMaxNotLex,
     /// A count that must not be negative is, or is no number.
     NotPositive,
+    /// A count that no reply could have room for.
+    OutOfRange,
+    /// A number of keys that is not positive, or is no number.
+    NumkeysNotPositive,
+    /// The same where keys are combined; the command's name is part of it.
+    NoInputKey(&'static str),
+    /// A count that must be positive is not, or is no number.
+    CountNotPositive,
     /// An increment would leave 64 bits.
     Overflow,
     /// A decrement by the one number that has no opposite.
@@ -197,6 +205,12 @@ impl fmt::Display for CommandError {
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
             Self::NotPositive => "ERR value is out of range, must be positive",
+            Self::OutOfRange => "ERR value is out of range",
+            Self::NumkeysNotPositive => "ERR numkeys should be greater than 0",
+            Self::CountNotPositive => "ERR count should be greater than 0",
+            Self::NoInputKey(name) => {
+                return write!(f, "ERR at least 1 input key is needed for '{name}' command");
+            }
             Self::Overflow => "ERR increment or decrement would overflow",
             Self::DecrementOverflow => "ERR decrement would overflow",
             Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",

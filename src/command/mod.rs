@@ -23,6 +23,7 @@ mod keyspec;
 mod lcs;
 mod list;
 mod partial_sort;
+mod random;
 mod range;
 mod scan;
 mod scripting;
@@ -40,6 +41,7 @@ mod stream_read;
 mod string;
 mod transaction;
 mod zset;
+mod zset_algebra;
 
 pub(crate) use args::Args;
 pub(crate) use context::{Caller, Context, Host};
@@ -81,6 +83,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     string::FAMILY,
     transaction::FAMILY,
     zset::FAMILY,
+    zset_algebra::FAMILY,
 ];
 
 /// The most bytes an argument may have, `proto-max-bulk-len`.

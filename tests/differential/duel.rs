@@ -4,7 +4,7 @@ use crate::grammar::Argv;
 use crate::peer::{Peer, encode};
 use crate::reply::{self, Reply};
 use crate::rule::{Rule, name_of};
-use moonkv::{Engine, Options, Protocol};
+use moonkv::{Engine, OnError, Options, Protocol};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -50,11 +50,8 @@ impl Duel {
 
     /// Runs the steps on fresh data on both sides, then compares all data.
     pub(crate) fn play(&mut self, steps: &[Step], protocol: Protocol) -> Option<Difference> {
-        let mut ours = Ours::open(protocol);
-        for (at, step) in steps.iter().enumerate() {
-            step.iter().for_each(|argv| ours.run(Some(at), argv.clone()));
-        }
-        ours.run_dump();
+        let mut ours = Ours::open(protocol, OnError::Keep);
+        ours.run_all(steps, |_| true);
         let hello: &[u8] = if protocol == Protocol::Resp3 { b"3" } else { b"2" };
         let fresh: [&[&[u8]]; 3] =
             [&[b"HELLO", hello], &[b"FLUSHALL", b"SYNC"], &[b"SCRIPT", b"FLUSH", b"SYNC"]];
@@ -107,6 +104,30 @@ impl Duel {
     }
 }
 
+/// Runs the steps on an engine that undoes scripts that fail, and on one that never runs those
+/// that [`is_undone`]; tells where the two part.
+pub(crate) fn play_undone(steps: &[Step], protocol: Protocol) -> Option<Difference> {
+    let [mut ours, mut theirs] = [(); 2].map(|()| Ours::open(protocol, OnError::Rollback));
+    ours.run_all(steps, |_| true);
+    theirs.run_all(steps, |step| !is_undone(step));
+    let shown =
+        ours.ran.into_iter().filter(|ran| !ran.step.is_some_and(|at| is_undone(&steps[at])));
+    let tree = |bytes: &[u8]| reply::read(bytes).expect("our replies are complete").0;
+    shown.zip(theirs.ran).find_map(|(Ran { step, argv, rule, reply }, other)| {
+        let (ours, theirs) = (tree(&reply), tree(&other.reply));
+        let same = argv == other.argv && rule.agree(&ours, &theirs);
+        (!same).then_some(Difference { step, argv, ours, theirs })
+    })
+}
+
+/// How the scripts of such steps end.
+pub(crate) const UNDONE: &str = "error('undone')";
+
+/// Whether a step is a script that fails in the end.
+fn is_undone(step: &Step) -> bool {
+    step.iter().flatten().any(|word| word.ends_with(UNDONE.as_bytes()))
+}
+
 fn slices(argv: &Argv) -> Vec<&[u8]> {
     argv.iter().map(Vec::as_slice).collect()
 }
@@ -119,9 +140,9 @@ struct Ours {
 }
 
 impl Ours {
-    fn open(protocol: Protocol) -> Ours {
+    fn open(protocol: Protocol, on_error: OnError) -> Ours {
         let mut options = Options::redis();
-        options.protocol = protocol;
+        (options.protocol, options.on_error) = (protocol, on_error);
         Ours { engine: Engine::open(&options).expect("an engine opens"), protocol, ran: Vec::new() }
     }
 
@@ -134,6 +155,14 @@ impl Ours {
     fn ask(&self, argv: &[&[u8]]) -> Reply {
         let bytes = self.answer(argv, Protocol::Resp2);
         reply::read(&bytes).expect("our replies are complete").0
+    }
+
+    /// Runs the steps that are wanted, and then looks at what there is.
+    fn run_all(&mut self, steps: &[Step], wanted: impl Fn(&Step) -> bool) {
+        for (at, step) in steps.iter().enumerate().filter(|(_, step)| wanted(step)) {
+            step.iter().for_each(|argv| self.run(Some(at), argv.clone()));
+        }
+        self.run_dump();
     }
 
     fn run(&mut self, step: Option<usize>, argv: Argv) {

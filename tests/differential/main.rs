@@ -48,26 +48,46 @@ fn random_commands_get_the_same_replies() {
         println!("skipped: there is no redis-server to compare with");
         return;
     };
-    let menu = menu();
     let mut duel = Duel::new(&peer);
+    check("redis-server", step, |steps, protocol| duel.play(steps, protocol));
+}
+
+#[test]
+fn what_was_undone_changes_nothing_that_follows() {
+    let step = |menu: &Menu, source: &mut Source| match source.chance(10) {
+        true => script::undone(menu, source),
+        false => step(menu, source),
+    };
+    check("without scripts that fail", step, duel::play_undone);
+}
+
+/// Plays sequences of random steps, as many as are asked for, and reports where the two sides
+/// part.
+fn check(
+    other: &str,
+    step: impl Fn(&Menu, &mut Source) -> Step,
+    mut play: impl FnMut(&[Step], Protocol) -> Option<Difference>,
+) {
+    let menu = menu();
     let (first, count) = (from_environment("SEED", 1), from_environment("COUNT", COUNT));
     let sequences = count.div_ceil(LENGTH as u64);
     let mut reports = BTreeMap::new();
     let mut different = 0;
     for seed in first..first + sequences {
-        let (steps, protocol) = (sequence(&menu, seed), protocol(seed));
-        let Some(difference) = duel.play(&steps, protocol) else { continue };
+        let mut source = Source::new(seed);
+        let steps: Vec<Step> = (0..LENGTH).map(|_| step(&menu, &mut source)).collect();
+        let Some(difference) = play(&steps, protocol(seed)) else { continue };
         different += 1;
         reports
             .entry(difference.kind())
-            .or_insert_with(|| report(&mut duel, seed, &steps, &difference));
+            .or_insert_with(|| report(other, seed, &steps, &difference, &mut play));
         if reports.len() >= SHOWN_MOST || different >= DIFFERENT_MOST {
             break;
         }
     }
     println!("{sequences} sequences of {LENGTH} steps, {} forms of commands", menu.len());
     reports.values().for_each(|report| println!("{report}"));
-    assert!(reports.is_empty(), "{different} sequences differ from redis-server");
+    assert!(reports.is_empty(), "{different} sequences differ: {other}");
 }
 
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -91,12 +111,6 @@ fn protocol(seed: u64) -> Protocol {
     if seed.is_multiple_of(2) { Protocol::Resp3 } else { Protocol::Resp2 }
 }
 
-/// The steps that belong to a seed.
-fn sequence(menu: &Menu, seed: u64) -> Vec<Step> {
-    let mut source = Source::new(seed);
-    (0..LENGTH).map(|_| step(menu, &mut source)).collect()
-}
-
 fn step(menu: &Menu, source: &mut Source) -> Step {
     if source.chance(6) {
         return script::program(menu, source);
@@ -118,21 +132,24 @@ fn step(menu: &Menu, source: &mut Source) -> Step {
 }
 
 /// What it takes to see a difference, and where it was found.
-fn report(duel: &mut Duel, seed: u64, steps: &[Step], found: &Difference) -> String {
+fn report(
+    other: &str,
+    seed: u64,
+    steps: &[Step],
+    found: &Difference,
+    play: &mut impl FnMut(&[Step], Protocol) -> Option<Difference>,
+) -> String {
     let protocol = protocol(seed);
     let end = found.step.map_or(steps.len(), |at| at + 1);
-    let least = shrink(&steps[..end], |steps| duel.play(steps, protocol).is_some());
+    let least = shrink(&steps[..end], |steps| play(steps, protocol).is_some());
     let least = if least.is_empty() { steps[..end].to_vec() } else { least };
-    let again = duel.play(&least, protocol);
-    let shrunk = again.as_ref().unwrap_or(found);
-    let lines: Vec<String> =
-        least.iter().flatten().map(|argv| format!("  {}", show(argv))).collect();
+    let again = play(&least, protocol);
     let note = if again.is_none() { " (only once: it did not happen again)" } else { "" };
-    format!(
-        "\nA difference under {protocol:?}, SEED={seed} COUNT=1{note}:\n{}\n  differs in: {}\n  redis-server: {}\n  moonkv:       {}",
-        lines.join("\n"),
-        show(&shrunk.argv),
-        shrunk.theirs,
-        shrunk.ours,
-    )
+    let Difference { argv, ours, theirs, .. } = again.as_ref().unwrap_or(found);
+    let mut lines = vec![format!("\nA difference under {protocol:?}, SEED={seed} COUNT=1{note}:")];
+    lines.extend(least.iter().flatten().map(|argv| format!("  {}", show(argv))));
+    lines.push(format!("  differs in: {}", show(argv)));
+    lines.push(format!("  moonkv: {ours}"));
+    lines.push(format!("  {other}: {theirs}"));
+    lines.join("\n")
 }

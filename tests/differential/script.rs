@@ -1,5 +1,6 @@
 //! Commands through scripts: one at a time, and in random programs whose replies nest.
 
+use crate::duel::UNDONE;
 use crate::families::Menu;
 use crate::grammar::Argv;
 use crate::mutate::mutate;
@@ -143,6 +144,19 @@ pub(crate) fn program(menu: &Menu, source: &mut Source) -> Vec<Argv> {
         argv.push(key);
     }
     vec![argv]
+}
+
+/// A script that changes much and fails in the end.
+pub(crate) fn undone(menu: &Menu, source: &mut Source) -> Vec<Argv> {
+    let mut lines = Vec::new();
+    for _ in 0..1 + source.below(30) {
+        let argv = menu.draw(source).swap_remove(0);
+        if is_steady(&argv) {
+            lines.push(called("pcall", &argv, source));
+        }
+    }
+    lines.push(UNDONE.to_owned());
+    vec![["EVAL", &lines.join("\n"), "0"].map(|word| word.as_bytes().to_vec()).into()]
 }
 
 fn value(menu: &Menu, source: &mut Source) -> String {
