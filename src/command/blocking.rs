@@ -5,6 +5,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::list::{list_end, move_element};
 use super::range::Order;
 use super::spec::Arity::{AtLeast, Exactly};
@@ -30,13 +31,15 @@ pub(super) const LISTS: Family = Family {
     group: Group::List,
     commands: &[
         row("blmove", Exactly(6), MOVE, Keys::FIRST_TWO, "6.2.0", "O(1)",
-            "LMOVE that waits for an element.", blmove),
+            "LMOVE that waits for an element.", blmove).specs(specs::TAKE_AND_PUT),
         row("blpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "LPOP from the first list that is not empty; waits for one.", blpop),
+            "LPOP from the first list that is not empty; waits for one.", blpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "RPOP from the first list that is not empty; waits for one.", brpop),
+            "RPOP from the first list that is not empty; waits for one.", brpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpoplpush", Exactly(4), MOVE, Keys::FIRST_TWO, "2.2.0", "O(1)",
-            "RPOPLPUSH that waits for an element.", brpoplpush),
+            "RPOPLPUSH that waits for an element.", brpoplpush).specs(specs::TAKE_AND_PUT),
     ],
 };
 
@@ -45,9 +48,11 @@ pub(super) const SORTED_SETS: Family = Family {
     group: Group::SortedSet,
     commands: &[
         row("bzpopmax", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax),
+            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax)
+            .uses(uses::RW_ACCESS_DELETE),
         row("bzpopmin", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin),
+            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin)
+            .uses(uses::RW_ACCESS_DELETE),
     ],
 };
 
