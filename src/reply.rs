@@ -30,6 +30,8 @@ enum Node {
     NullArray,
     Integer(i64),
     Double(f64),
+    /// A double whose text is written out to 17 decimal places.
+    Decimal(f64),
     Boolean(bool),
     Bulk(usize),
     Status(usize),
@@ -41,6 +43,10 @@ enum Node {
     Set(usize),
     /// So many pairs of scalars: a flat array in RESP2, an array of arrays of two in RESP3.
     Pairs(usize),
+    /// So many keys with what belongs to each, a [`Node::Keyed`] before each: an array of arrays
+    /// of two in RESP2, a map in RESP3.
+    ByKey(usize),
+    Keyed,
 }
 
 /// A reply in one flat, reusable buffer.
@@ -116,6 +122,11 @@ impl ReplyBuf {
         self.nodes.push(Node::Double(value));
     }
 
+    /// A double that is written without an exponent, as coordinates are.
+    pub(crate) fn decimal(&mut self, value: f64) {
+        self.nodes.push(Node::Decimal(value));
+    }
+
     pub(crate) fn boolean(&mut self, value: bool) {
         self.nodes.push(Node::Boolean(value));
     }
@@ -149,8 +160,11 @@ impl ReplyBuf {
 
     pub(crate) fn error(&mut self, error: &CommandError) {
         let start = self.bytes.len();
-        // Writing to a Vec through this adapter cannot fail.
-        let _ = write!(BytesOf(&mut self.bytes), "{error}");
+        match error {
+            CommandError::Quoting(text) => self.bytes.extend_from_slice(text),
+            // Writing to a Vec through this adapter cannot fail.
+            error => drop(write!(BytesOf(&mut self.bytes), "{error}")),
+        }
         self.finish_error(start);
     }
 
@@ -212,10 +226,22 @@ impl ReplyBuf {
         self.nodes.push(Node::Pairs(len));
     }
 
+    /// Begins so many keys with what belongs to each, where RESP2 has an array for each of them;
+    /// [`ReplyBuf::keyed`] comes before each.
+    pub(crate) fn by_key(&mut self, len: usize) {
+        self.nodes.push(Node::ByKey(len));
+    }
+
+    /// Begins one of those: the key and what belongs to it follow.
+    pub(crate) fn keyed(&mut self) {
+        self.nodes.push(Node::Keyed);
+    }
+
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
-        if let Some(Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n)) =
-            self.nodes.get_mut(at.nodes)
+        if let Some(
+            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n) | Node::ByKey(n),
+        ) = self.nodes.get_mut(at.nodes)
         {
             *n = len;
         }
@@ -345,7 +371,11 @@ impl<'a> Walker<'a> {
                 self.text = F64Text::new(value);
                 Item::Bulk(self.text.as_bytes())
             }
-            Node::Double(value) => Item::Double(value),
+            Node::Decimal(value) if resp2 => {
+                self.text = F64Text::decimal(value);
+                Item::Bulk(self.text.as_bytes())
+            }
+            Node::Double(value) | Node::Decimal(value) => Item::Double(value),
             Node::Bulk(len) => Item::Bulk(self.take(len)),
             Node::Status(len) => Item::Status(self.take(len)),
             Node::Error(len) => Item::Error(self.take(len)),
@@ -354,6 +384,11 @@ impl<'a> Walker<'a> {
             Node::Verbatim(len) if resp2 => Item::Bulk(self.take(len).get(4..).unwrap_or_default()),
             Node::Verbatim(len) => Item::Verbatim(self.take(len)),
             Node::Array(len) => Item::Array(len),
+            Node::ByKey(len) if resp2 => Item::Array(len),
+            Node::ByKey(len) => Item::Map(len),
+            Node::Keyed if resp2 => Item::Array(2),
+            // RESP3 has the key itself here.
+            Node::Keyed => self.next(),
             Node::Map(len) | Node::Pairs(len) if resp2 => Item::Array(len * 2),
             Node::Map(len) => Item::Map(len),
             Node::Set(len) if resp2 => Item::Array(len),
@@ -363,6 +398,11 @@ impl<'a> Walker<'a> {
                 Item::Array(len)
             }
         }
+    }
+
+    /// Whether the next item is a double that RESP writes without an exponent.
+    pub(crate) fn is_at_decimal(&self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Decimal(_)))
     }
 
     fn take(&mut self, len: usize) -> &'a [u8] {

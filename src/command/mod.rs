@@ -7,29 +7,49 @@
 //! A new command is one row and one function in its family's file.
 
 mod args;
+mod bitfield;
+mod bitmap;
+mod blocking;
 mod connection;
 mod context;
 mod expire;
 mod generic;
+mod geo;
+mod geosearch;
 mod hash;
+mod hyperloglog;
 mod introspect;
+mod keyspec;
+mod lcs;
 mod list;
+mod partial_sort;
+mod random;
 mod range;
 mod scan;
 mod scripting;
 mod server;
 mod set;
 mod set_algebra;
+mod sort;
 mod spec;
+mod stream;
+mod stream_claim;
+mod stream_group;
+mod stream_id;
+mod stream_info;
+mod stream_read;
 mod string;
+mod transaction;
 mod zset;
+mod zset_algebra;
 
 pub(crate) use args::Args;
-pub(crate) use context::{Caller, Context};
+pub(crate) use context::{Caller, Context, Host};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;
+use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::Family;
@@ -37,18 +57,33 @@ use std::sync::OnceLock;
 
 /// All commands, by family.
 pub(crate) const FAMILIES: &[Family] = &[
+    blocking::LISTS,
+    blocking::SORTED_SETS,
     connection::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    lcs::FAMILY,
+    sort::FAMILY,
     generic::FAMILY,
+    geo::FAMILY,
     expire::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
+    introspect::FAMILY,
     list::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
     set_algebra::FAMILY,
+    stream::FAMILY,
+    stream_claim::FAMILY,
+    stream_group::FAMILY,
+    stream_info::FAMILY,
+    stream_read::FAMILY,
     string::FAMILY,
+    transaction::FAMILY,
     zset::FAMILY,
+    zset_algebra::FAMILY,
 ];
 
 /// The most bytes an argument may have, `proto-max-bulk-len`.
@@ -105,11 +140,46 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
         Some(_) if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) => {
             Err(CommandError::StringTooLong)
         }
-        Some(command) => run(cx, command, argv),
+        Some(command) => queue_or_run(cx, command, argv),
         None if cx.caller == Caller::Host => Err(CommandError::unknown_command(argv)),
         None => Err(CommandError::ScriptUnknown),
     };
     if let Err(error) = outcome {
+        if error == CommandError::Arity("exec") {
+            transaction::abandon(cx);
+        }
+        // EXEC answers with an error where a command could not be queued.
+        if found.is_none_or(|command| !command.flags.has(Flags::UNQUEUED))
+            && let Some(queue) = cx.queue()
+        {
+            queue.refused = true;
+        }
+        cx.reply.error(&error);
+    }
+}
+
+/// Runs a command, or keeps it for EXEC where the session queues.
+fn queue_or_run(
+    cx: &mut Context<'_>,
+    command: &'static Command,
+    argv: &[&[u8]],
+) -> Result<(), CommandError> {
+    if command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
+        return run(cx, command, argv);
+    }
+    let (command, _) = resolve(command, argv, cx.caller)?;
+    admit(command, argv.len(), cx.caller)?;
+    if let Some(queue) = cx.queue() {
+        queue.commands.push(Argv::new(argv));
+    }
+    cx.reply.status(b"QUEUED");
+    Ok(())
+}
+
+/// Runs a command that has waited; it is neither queued nor looked at again for its form.
+pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
+    let Some(command) = argv.first().and_then(|name| find(name)) else { return };
+    if let Err(error) = run(cx, command, argv) {
         cx.reply.error(&error);
     }
 }
@@ -124,6 +194,7 @@ pub(crate) fn run(
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
+    let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }
@@ -179,24 +250,24 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spec::Arity;
+    use spec::{Arity, Group};
     use std::collections::{BTreeMap, BTreeSet};
 
     /// Redis's own table of 7.0.15.
     const REDIS: &str = include_str!("../../tests/reference/commands.tsv");
 
-    /// Every row, those of subcommands included, with its group's name.
-    fn rows() -> Vec<(&'static str, &'static Command)> {
+    /// Every row, those of subcommands included, with its group.
+    fn rows() -> Vec<(Group, &'static Command)> {
         let with_own =
             |command: &'static Command| std::iter::once(command).chain(command.subcommands.iter());
         let of_family = |family: &'static Family| {
-            family.commands.iter().flat_map(with_own).map(|row| (family.group.name(), row))
+            family.commands.iter().flat_map(with_own).map(|row| (family.group, row))
         };
         FAMILIES.iter().flat_map(of_family).collect()
     }
 
     /// The facts of a row in the form Redis's table has them.
-    fn facts(group: &str, row: &Command) -> [String; 7] {
+    fn facts(group: Group, row: &Command) -> [String; 8] {
         let arity = match row.arity {
             Arity::Exactly(n) => format!("{n}"),
             Arity::AtLeast(n) => format!("-{n}"),
@@ -206,14 +277,17 @@ mod tests {
         let keys = [row.keys.first, row.keys.last, row.keys.step].map(|n| n.to_string());
         let flags = flags.into_iter().collect::<Vec<_>>().join(" ");
         let [first, last, step] = keys;
-        [arity, flags, group.to_owned(), row.since.to_owned(), first, last, step]
+        let categories = introspect::categories(group, row);
+        let categories = categories.map(|name| format!("@{name}")).collect::<Vec<_>>().join(" ");
+        let (group, since) = (group.name().to_owned(), row.since.to_owned());
+        [arity, flags, group, since, first, last, step, categories]
     }
 
     #[test]
     fn rows_say_what_redis_says() {
         let table = REDIS.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
         let redis: BTreeMap<&str, Vec<&str>> =
-            table.map(|cells| (cells[0], cells[1..8].to_vec())).collect();
+            table.map(|cells| (cells[0], cells[1..9].to_vec())).collect();
         let mut different = Vec::new();
         for (group, row) in rows() {
             let (ours, theirs) = (facts(group, row), redis.get(row.name));

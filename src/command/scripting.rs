@@ -2,11 +2,13 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
-use crate::script::{Input, ScriptId, Scripts};
+use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
 const RUN: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -20,13 +22,14 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Scripting,
     commands: &[
         row("eval", AtLeast(3), RUN, "2.6.0", "Depends on the script",
-            "Runs a script.", eval),
+            "Runs a script.", eval).specs(specs::SCRIPT),
         row("eval_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
-            "Runs a script that does not write.", eval_ro),
+            "Runs a script that does not write.", eval_ro).specs(specs::SCRIPT_RO),
         row("evalsha", AtLeast(3), RUN, "2.6.0", "Depends on the script",
-            "Runs a cached script by its SHA-1.", evalsha),
+            "Runs a cached script by its SHA-1.", evalsha).specs(specs::SCRIPT),
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
-            "Runs a cached script that does not write by its SHA-1.", evalsha_ro),
+            "Runs a cached script that does not write by its SHA-1.", evalsha_ro)
+            .specs(specs::SCRIPT_RO),
         Command {
             name: "script",
             arity: AtLeast(2),
@@ -36,6 +39,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "Depends on the subcommand",
             summary: "The script cache.",
             subcommands: SCRIPT,
+            details: Details::NONE,
             run: container,
         },
     ],
@@ -46,15 +50,17 @@ const SCRIPT: &[Command] = &[
     row("script|debug", Exactly(3), Flags::NOSCRIPT, "3.2.0", "O(1)",
         "Accepted for compatibility: there is no debugger.", script_debug),
     row("script|exists", AtLeast(3), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts asked for",
-        "Tells which scripts are cached.", script_exists),
+        "Tells which scripts are cached.", script_exists)
+        .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"]),
     row("script|flush", AtLeast(2), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts cached",
-        "Empties the script cache.", script_flush),
+        "Empties the script cache.", script_flush).tips(tips::ALL_NODES),
     row("script|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
         "What there is.", script_help),
     row("script|kill", Exactly(2), Flags::NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0", "O(1)",
-        "Tells that no script is running: calls are serialised.", script_kill),
+        "Tells that no script is running: calls are serialised.", script_kill)
+        .tips(tips::ONE_OF_ALL_SHARDS),
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
-        "Caches a script.", script_load),
+        "Caches a script.", script_load).tips(tips::ALL_NODES),
 ];
 
 /// A container alone: dispatch finds its subcommand before it comes here.
@@ -71,11 +77,19 @@ fn eval_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn evalsha(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, false, cached)
+    run_cached(cx, args, false)
 }
 
 fn evalsha_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, true, cached)
+    run_cached(cx, args, true)
+}
+
+/// What has not the length of a SHA-1 is no script, whatever follows it.
+fn run_cached(cx: &mut Context<'_>, args: Args<'_>, read_only: bool) -> CommandResult {
+    if args.rest().first().is_some_and(|sha| sha.len() != size_of::<Sha1Hex>()) {
+        return Err(CommandError::NoScript);
+    }
+    run(cx, args, read_only, cached)
 }
 
 fn cached(scripts: &mut Scripts, sha: &[u8]) -> Result<ScriptId, CommandError> {
@@ -95,13 +109,13 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let scripts = cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)?;
-    let id = find(scripts, script)?;
-    scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
+    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let id = find(host.scripts, script)?;
+    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)
+    cx.host().map(|host| &mut *host.scripts)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

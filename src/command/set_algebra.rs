@@ -2,8 +2,10 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::set::reply_member;
 use super::spec::Arity::AtLeast;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed as row, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
@@ -24,19 +26,21 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Set,
     commands: &[
         row("sdiff", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members of the first set that are in none of the others.", sdiff),
+            "The members of the first set that are in none of the others.", sdiff)
+            .tips(tips::VARYING_ORDER),
         row("sdiffstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SDIFF would answer in a key.", sdiffstore),
+            "Keeps what SDIFF would answer in a key.", sdiffstore).specs(specs::STORE_OF_REST),
         row("sinter", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "The members that are in all of the sets.", sinter),
+            "The members that are in all of the sets.", sinter).tips(tips::VARYING_ORDER),
         keyless("sintercard", AtLeast(3), READ.and(Flags::MOVABLEKEYS), "7.0.0", OF_SMALLEST,
-            "The number of members that are in all of the sets.", sintercard),
+            "The number of members that are in all of the sets.", sintercard)
+            .specs(specs::READ_COUNTED),
         row("sinterstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "Keeps what SINTER would answer in a key.", sinterstore),
+            "Keeps what SINTER would answer in a key.", sinterstore).specs(specs::UPDATE_OF_REST),
         row("sunion", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members that are in any of the sets.", sunion),
+            "The members that are in any of the sets.", sunion).tips(tips::VARYING_ORDER),
         row("sunionstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SUNION would answer in a key.", sunionstore),
+            "Keeps what SUNION would answer in a key.", sunionstore).specs(specs::STORE_OF_REST),
     ],
 };
 

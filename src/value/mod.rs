@@ -4,15 +4,19 @@
 //! in one allocation while it is small, under limits its caller passes in, and hands out what it
 //! overwrites so that the caller can undo.
 
+pub(crate) mod geohash;
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod list;
 pub(crate) mod packed;
 pub(crate) mod set;
+pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
 use set::Set;
+use stream::{NodeLimits, Stream};
 use zset::{PackedLimits, ZSet};
 
 /// The value of a key that holds more than a plain string.
@@ -28,6 +32,8 @@ pub(crate) enum Value {
     Set(Set),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream, the largest of all in itself.
+    Stream(Box<Stream>),
 }
 
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
@@ -41,6 +47,10 @@ pub(crate) struct Limits {
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `hll-sparse-max-bytes`.
+    pub(crate) sketch_bytes: usize,
+    /// `stream-node-max-entries` and `stream-node-max-bytes`.
+    pub(crate) stream: NodeLimits,
 }
 
 impl Default for Limits {
@@ -51,6 +61,8 @@ impl Default for Limits {
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            sketch_bytes: 3000,
+            stream: NodeLimits::default(),
         }
     }
 }
