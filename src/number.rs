@@ -320,6 +320,32 @@ impl F64Text {
         F64Text(text)
     }
 
+    /// Writes a double below 2^53 as C's `%.17f` does, then drops zeros and a point at the end
+    /// and the sign of zero: as Redis writes coordinates.
+    pub(crate) fn decimal(value: f64) -> Self {
+        let mut text = StackText::new();
+        let bits = value.abs().to_bits();
+        let (biased, fraction) = ((bits >> 52) as u32, bits & ((1 << 52) - 1));
+        // Subnormals are stored without a leading one but scaled like the smallest exponent.
+        let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
+        let shift = 1_075_u32.saturating_sub(biased.max(1)).max(1);
+        let (whole, fraction) = split_fixed(mantissa, shift);
+        if value < 0.0 && (whole, fraction) != (0, 0) {
+            text.push(b"-");
+        }
+        text.push(itoa::Buffer::new().format(whole).as_bytes());
+        push_fixed_fraction(&mut text, fraction);
+        F64Text(text)
+    }
+
+    /// Writes a double below 2^53 with four decimal places, as Redis writes distances.
+    pub(crate) fn with_four_places(value: f64) -> Self {
+        let mut text = StackText::new();
+        // Writing into a StackText cannot fail.
+        let _ = write!(text, "{value:.4}");
+        F64Text(text)
+    }
+
     /// The text.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -480,7 +506,9 @@ impl LongDouble {
         }
         let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs());
         let mut text = itoa::Buffer::new().format(whole).as_bytes().to_vec();
-        push_fixed_fraction(&mut text, fraction);
+        let mut places = StackText::new();
+        push_fixed_fraction(&mut places, fraction);
+        text.extend_from_slice(places.as_bytes());
         text
     }
 
@@ -559,13 +587,13 @@ fn shift_right_to_even(value: u128, shift: u32) -> u64 {
 }
 
 /// Appends a point and 17 decimal places less the zeros at their end.
-fn push_fixed_fraction(text: &mut Vec<u8>, fraction: u64) {
+fn push_fixed_fraction(text: &mut StackText, fraction: u64) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(fraction).as_bytes();
     if fraction != 0 {
-        text.push(b'.');
-        text.extend(std::iter::repeat_n(b'0', FRACTION_DIGITS - digits.len()));
-        text.extend_from_slice(trim_zeros(digits));
+        text.push(b".");
+        text.push_zeros(FRACTION_DIGITS - digits.len());
+        text.push(trim_zeros(digits));
     }
 }
 
@@ -583,6 +611,27 @@ mod tests {
         let left = LongDouble::parse(left.as_bytes())?;
         let right = LongDouble::parse(right.as_bytes())?;
         Some(String::from_utf8(left.add(right).to_text()).unwrap())
+    }
+
+    #[test]
+    fn coordinates_and_distances_have_places() {
+        for (value, decimal, four_places) in [
+            (0.0, "0", "0.0000"),
+            (-0.0, "0", "-0.0000"),
+            (180.0, "180", "180.0000"),
+            (-1.5, "-1.5", "-1.5000"),
+            (0.1, "0.10000000000000001", "0.1000"),
+            (13.361389338970184, "13.36138933897018433", "13.3614"),
+            (-85.05112878, "-85.0511287799999991", "-85.0511"),
+            (1e-17, "0.00000000000000001", "0.0000"),
+            (-1e-18, "0", "-0.0000"),
+            (5e-324, "0", "0.0000"),
+            (4_503_599_627_370_497.5, "4503599627370497.5", "4503599627370497.5000"),
+        ] {
+            let text = |text: F64Text| String::from_utf8(text.as_bytes().to_vec()).unwrap();
+            assert_eq!(text(F64Text::decimal(value)), decimal);
+            assert_eq!(text(F64Text::with_four_places(value)), four_places);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::list::{self, list_end, move_element};
 use super::range::Order;
 use super::spec::Arity::{AtLeast, Exactly};
@@ -31,15 +32,17 @@ pub(super) const LISTS: Family = Family {
     group: Group::List,
     commands: &[
         row("blmove", Exactly(6), MOVE, Keys::FIRST_TWO, "6.2.0", "O(1)",
-            "LMOVE that waits for an element.", blmove),
+            "LMOVE that waits for an element.", blmove).specs(specs::TAKE_AND_PUT),
         row("blmpop", AtLeast(5), POP_FIRST, Keys::NONE, "7.0.0", "O(N+M) in keys and elements",
-            "LMPOP that waits for a list.", blmpop),
+            "LMPOP that waits for a list.", blmpop).specs(specs::WAIT_COUNTED),
         row("blpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "LPOP from the first list that is not empty; waits for one.", blpop),
+            "LPOP from the first list that is not empty; waits for one.", blpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "RPOP from the first list that is not empty; waits for one.", brpop),
+            "RPOP from the first list that is not empty; waits for one.", brpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpoplpush", Exactly(4), MOVE, Keys::FIRST_TWO, "2.2.0", "O(1)",
-            "RPOPLPUSH that waits for an element.", brpoplpush),
+            "RPOPLPUSH that waits for an element.", brpoplpush).specs(specs::TAKE_AND_PUT),
     ],
 };
 
@@ -49,11 +52,13 @@ pub(super) const SORTED_SETS: Family = Family {
     commands: &[
         row("bzmpop", AtLeast(5), POP_FIRST, Keys::NONE, "7.0.0",
             "O(K + M log N) for M of N members and K keys",
-            "ZMPOP that waits for a sorted set.", bzmpop),
+            "ZMPOP that waits for a sorted set.", bzmpop).specs(specs::WAIT_COUNTED),
         row("bzpopmax", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax),
+            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax)
+            .uses(uses::RW_ACCESS_DELETE),
         row("bzpopmin", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin),
+            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin)
+            .uses(uses::RW_ACCESS_DELETE),
     ],
 };
 

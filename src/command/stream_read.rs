@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::blocking::{wait, whole};
 use super::context::Context;
+use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
@@ -22,10 +23,11 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         keyed("xread", AtLeast(4), WAITS.and(Flags::READONLY), Keys::NONE, "5.0.0",
             "O(log N + M) in entries M that are returned",
-            "What is in streams behind an ID each.", xread),
+            "What is in streams behind an ID each.", xread).specs(specs::STREAMS),
         keyed("xreadgroup", AtLeast(7), WAITS.and(Flags::WRITE), Keys::NONE, "5.0.0",
             "O(log N + M) in entries M that are returned",
-            "What a group has not read yet, or what is pending for a consumer.", xreadgroup),
+            "What a group has not read yet, or what is pending for a consumer.", xreadgroup)
+            .specs(specs::STREAMS_OF_GROUP),
     ],
 };
 

@@ -6,6 +6,7 @@
 use super::args::Args;
 use super::context::{Context, Host};
 use super::dispatch;
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -34,7 +35,7 @@ pub(super) const FAMILY: Family = Family {
         row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
         row("watch", AtLeast(2), UNQUEUED, ALL, "2.2.0", "O(1) per key",
-            "Watches keys: EXEC does nothing if one of them changes.", watch),
+            "Watches keys: EXEC does nothing if one of them changes.", watch).uses(uses::RO),
     ],
 };
 

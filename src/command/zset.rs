@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::random::{Draw, Members};
 use super::range::{By, Order, Range, Span, count, pop_count};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
 use crate::error::{CommandError, CommandResult};
@@ -28,25 +30,25 @@ pub(super) const FAMILY: Family = Family {
         row("zadd", AtLeast(4), ADD, "1.2.0", "O(log N) per member",
             "Gives members scores.", zadd),
         row("zcard", Exactly(2), READ_FAST, "1.2.0", "O(1)",
-            "The number of members.", zcard),
+            "The number of members.", zcard).uses(uses::RO),
         row("zcount", Exactly(4), READ_FAST, "2.0.0", "O(log N)",
             "The number of members with scores in a range.", zcount),
         row("zincrby", Exactly(4), ADD, "1.2.0", "O(log N)",
-            "Adds to the score of a member.", zincrby),
+            "Adds to the score of a member.", zincrby).uses(uses::RW_ACCESS_UPDATE),
         row("zlexcount", Exactly(4), READ_FAST, "2.8.9", "O(log N)",
             "The number of members in a range of members.", zlexcount),
         keyless("zmpop", AtLeast(4), REMOVE.and(Flags::MOVABLEKEYS), "7.0.0",
             "O(K + M log N) for K keys and M members taken",
             "Takes members with the lowest or highest scores out of the first of some sets that \
-             exists.", zmpop),
+             exists.", zmpop).specs(specs::TAKE_COUNTED),
         row("zmscore", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
             "The scores of several members.", zmscore),
         row("zpopmax", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
-            "Takes out the members with the highest scores.", zpopmax),
+            "Takes out the members with the highest scores.", zpopmax).uses(uses::RW_ACCESS_DELETE),
         row("zpopmin", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
-            "Takes out the members with the lowest scores.", zpopmin),
+            "Takes out the members with the lowest scores.", zpopmin).uses(uses::RW_ACCESS_DELETE),
         row("zrandmember", AtLeast(2), READ, "6.2.0", "O(M log N) for M members returned",
-            "Members at random.", zrandmember),
+            "Members at random.", zrandmember).tips(tips::VARYING_OUTPUT),
         row("zrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
             "The members in a range of ranks, scores or members.", zrange),
         row("zrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
@@ -55,17 +57,18 @@ pub(super) const FAMILY: Family = Family {
             "The members with scores in a range.", zrangebyscore),
         keyed("zrangestore", AtLeast(5), Flags::WRITE.and(Flags::DENYOOM), Keys::FIRST_TWO, "6.2.0",
             "O(log N + M) for M members stored",
-            "Stores the members in a range of ranks, scores or members.", zrangestore),
+            "Stores the members in a range of ranks, scores or members.", zrangestore)
+            .specs(specs::STORE_OF_ONE),
         row("zrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
             "The rank of a member, the lowest score first.", zrank),
         row("zrem", AtLeast(3), REMOVE_FAST, "1.2.0", "O(log N) per member",
-            "Removes members.", zrem),
+            "Removes members.", zrem).uses(uses::RW_DELETE),
         row("zremrangebylex", Exactly(4), REMOVE, "2.8.9", "O(M log N) for M members removed",
-            "Removes the members in a range of members.", zremrangebylex),
+            "Removes the members in a range of members.", zremrangebylex).uses(uses::RW_DELETE),
         row("zremrangebyrank", Exactly(4), REMOVE, "2.0.0", "O(M log N) for M members removed",
-            "Removes the members in a range of ranks.", zremrangebyrank),
+            "Removes the members in a range of ranks.", zremrangebyrank).uses(uses::RW_DELETE),
         row("zremrangebyscore", Exactly(4), REMOVE, "1.2.0", "O(M log N) for M members removed",
-            "Removes the members with scores in a range.", zremrangebyscore),
+            "Removes the members with scores in a range.", zremrangebyscore).uses(uses::RW_DELETE),
         row("zrevrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
             "The members in a range of ranks, the highest score first.", zrevrange),
         row("zrevrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
@@ -75,7 +78,7 @@ pub(super) const FAMILY: Family = Family {
         row("zrevrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
             "The rank of a member, the highest score first.", zrevrank),
         row("zscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
-            "Walks the members a step at a time.", zscan),
+            "Walks the members a step at a time.", zscan).tips(tips::VARYING_OUTPUT),
         row("zscore", Exactly(3), READ_FAST, "1.2.0", "O(1)",
             "The score of a member.", zscore),
     ],

@@ -77,6 +77,11 @@ pub(crate) fn is_steady(argv: &Argv) -> bool {
     !is_automatic && !is_help(argv) && !VARYING.contains(&name.as_str())
 }
 
+/// Whether the elements of its reply always have an order.
+pub(crate) fn is_ordered(argv: &Argv) -> bool {
+    !UNORDERED.contains(&name_of(argv).as_str())
+}
+
 /// Help is in words of our own where the commands are.
 fn is_help(argv: &Argv) -> bool {
     argv.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"help"))
