@@ -5,12 +5,12 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::list::{list_end, move_element};
+use super::list::{self, list_end, move_element};
 use super::range::Order;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use super::zset::take;
+use super::zset::{self, take};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::{LongDouble, parse_f64};
@@ -22,6 +22,9 @@ const POP: Flags = Flags::WRITE.and(Flags::NOSCRIPT).and(Flags::BLOCKING);
 const MOVE: Flags = POP.and(Flags::DENYOOM);
 const POP_FAST: Flags = POP.and(Flags::FAST);
 
+/// Scripts may call these two; there they never wait.
+const MULTI_POP: Flags = Flags::WRITE.and(Flags::MOVABLEKEYS).and(Flags::BLOCKING);
+
 /// All arguments but the last.
 const BUT_LAST: Keys = Keys { first: 1, last: -2, step: 1 };
 
@@ -31,6 +34,9 @@ pub(super) const LISTS: Family = Family {
     commands: &[
         row("blmove", Exactly(6), MOVE, Keys::FIRST_TWO, "6.2.0", "O(1)",
             "LMOVE that waits for an element.", blmove),
+        row("blmpop", AtLeast(5), MULTI_POP, Keys::NONE, "7.0.0",
+            "O(N + M) for N keys and M elements taken",
+            "LMPOP that waits for an element.", blmpop),
         row("blpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
             "LPOP from the first list that is not empty; waits for one.", blpop),
         row("brpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
@@ -44,6 +50,9 @@ pub(super) const LISTS: Family = Family {
 pub(super) const SORTED_SETS: Family = Family {
     group: Group::SortedSet,
     commands: &[
+        row("bzmpop", AtLeast(5), MULTI_POP, Keys::NONE, "7.0.0",
+            "O(K + M log N) for K keys and M members taken",
+            "ZMPOP that waits for a member.", bzmpop),
         row("bzpopmax", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
             "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax),
         row("bzpopmin", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
@@ -113,6 +122,24 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
         }
     }
     cx.wait(wait(WaitKind::List, keys, timeout_ms, &argv));
+    Ok(())
+}
+
+fn blmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let argv = whole(&args);
+    let timeout_ms = timeout(args.next()?)?;
+    if let Some(keys) = list::pop_from_any(cx, args)? {
+        cx.wait(wait(WaitKind::List, keys, timeout_ms, &argv));
+    }
+    Ok(())
+}
+
+fn bzmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let argv = whole(&args);
+    let timeout_ms = timeout(args.next()?)?;
+    if let Some(keys) = zset::pop_from_any(cx, args)? {
+        cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &argv));
+    }
     Ok(())
 }
 

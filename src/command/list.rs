@@ -144,18 +144,29 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     Ok(())
 }
 
-fn lmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn lmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if pop_from_any(cx, args)?.is_some() {
+        cx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// Reads keys, an end and how many elements to take off it, takes them from the first list there
+/// is, and answers with it and them; gives the keys back where there is none.
+pub(super) fn pop_from_any<'a>(
+    cx: &mut Context<'_>,
+    mut args: Args<'a>,
+) -> Result<Option<&'a [&'a [u8]]>, CommandError> {
     let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
     let most = pop_count(args)?;
     for key in keys {
-        if cx.keys.read::<List>(key)?.is_some() {
+        if cx.looks_at(key) && cx.keys.read::<List>(key)?.is_some() {
             cx.reply.array(2);
             cx.reply.bulk(key);
-            return pop_many(cx, key, most, end);
+            return pop_many(cx, key, most, end).map(|()| None);
         }
     }
-    cx.reply.null_array();
-    Ok(())
+    Ok(Some(keys))
 }
 
 /// The next element of a walk that begins at an end.

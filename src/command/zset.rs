@@ -410,7 +410,19 @@ fn take_from(
     }
 }
 
-fn zmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn zmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if pop_from_any(cx, args)?.is_some() {
+        cx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// Reads keys, an end and how many members to take off it, takes them from the first sorted set
+/// there is, and answers with its key and them; gives the keys back where there is none.
+pub(super) fn pop_from_any<'a>(
+    cx: &mut Context<'_>,
+    mut args: Args<'a>,
+) -> Result<Option<&'a [&'a [u8]]>, CommandError> {
     let keys = args.counted_keys()?;
     let order = if args.take_word("min") {
         Order::Ascending
@@ -421,23 +433,27 @@ fn zmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     };
     let most = pop_count(args)?;
     for key in keys {
-        let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
-            let count = most.min(zset.len());
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            cx.reply.array(count);
-            // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
-            take_from(zset, order, count, |member, score| {
-                cx.reply.array(2);
-                cx.reply.bulk(member);
-                cx.reply.double(score);
-            });
-        })?;
-        if popped.is_some() {
-            return Ok(());
+        if cx.looks_at(key) && cx.keys.read::<ZSet>(key)?.is_some() {
+            return pop_nested(cx, key, most, order).map(|()| None);
         }
     }
-    cx.reply.null_array();
+    Ok(Some(keys))
+}
+
+/// Takes members off an end and answers with the key and them; unlike those of ZPOPMIN these pairs
+/// are nested in RESP2 too.
+fn pop_nested(cx: &mut Context<'_>, key: &[u8], most: usize, order: Order) -> CommandResult {
+    cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+        let count = most.min(zset.len());
+        cx.reply.array(2);
+        cx.reply.bulk(key);
+        cx.reply.array(count);
+        take_from(zset, order, count, |member, score| {
+            cx.reply.array(2);
+            cx.reply.bulk(member);
+            cx.reply.double(score);
+        });
+    })?;
     Ok(())
 }
 
