@@ -39,6 +39,12 @@ impl Kind {
         }
     }
 
+    /// Whether Redis takes a number that is set for more than there is room for although it is far
+    /// less: its distance from the greatest value leaves 64 bits.
+    fn takes_for_too_much(self, value: i64) -> bool {
+        self.signed && self.bits < 64 && self.bounds().1 - i128::from(value) > i64::MAX.into()
+    }
+
     /// The least and the greatest value.
     fn bounds(self) -> (i128, i128) {
         match self.signed {
@@ -202,6 +208,9 @@ fn perform(
     let (value, overflow, is_sum) = match operation.action {
         Action::Get => return Ok(Some(old)),
         Action::Add(delta, overflow) => (i128::from(old) + i128::from(delta), overflow, true),
+        Action::Set(value, Overflow::Saturate) if kind.takes_for_too_much(value) => {
+            (i128::MAX, Overflow::Saturate, false)
+        }
         Action::Set(value, overflow) if kind.signed => (value.into(), overflow, false),
         // A negative number is a huge one to an unsigned field.
         Action::Set(value, overflow) => (value.cast_unsigned().into(), overflow, false),
@@ -252,6 +261,14 @@ mod tests {
             assert_eq!(Overflow::Fail.fit(value, kind), None, "{name} {value}");
         }
         assert_eq!(Overflow::Fail.fit(255, kind("u8")), Some(255));
+    }
+
+    #[test]
+    fn what_is_far_too_little_counts_as_too_much() {
+        let i8 = Kind { signed: true, bits: 8 };
+        assert!(i8.takes_for_too_much(i64::MIN) && i8.takes_for_too_much(i64::MIN + 127));
+        assert!(!i8.takes_for_too_much(i64::MIN + 128) && !i8.takes_for_too_much(i64::MAX));
+        assert!(!Kind { signed: true, bits: 64 }.takes_for_too_much(i64::MIN));
     }
 
     #[test]

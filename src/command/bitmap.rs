@@ -117,11 +117,11 @@ fn bitcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             0 => (0, bytes.len() * 8),
             2 | 3 => {
                 let (start, stop) = (args.integer()?, args.integer()?);
-                let unit = Unit::parse(&mut args)?;
-                // Redis looks at the signs before it counts from the end.
+                // Redis looks at the signs before it counts from the end, or reads the unit.
                 if start < 0 && stop < 0 && start > stop {
                     return Ok(0);
                 }
+                let unit = Unit::parse(&mut args)?;
                 // What lies before the start begins at it, at either end.
                 let len = (bytes.len() * if unit == Unit::Bit { 8 } else { 1 }) as i64;
                 unit.bits(start, if stop < -len { -len } else { stop }, bytes.len())

@@ -13,6 +13,7 @@ use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::set::Set;
 use crate::value::zset::ZSet;
 use memchr::memmem;
 use smallvec::SmallVec;
@@ -150,6 +151,14 @@ impl<'a> Options<'a> {
         (start, count)
     }
 
+    /// Sorts a set after all where its order, which is none, would be seen by a script or kept.
+    fn settle(&mut self, in_script: bool) {
+        if self.keeps_order() && (in_script || self.store.is_some()) {
+            self.by = None;
+            self.alpha = true;
+        }
+    }
+
     /// Whether the order of two elements is sure unless they are the same.
     fn is_total(&self) -> bool {
         !self.alpha || self.by.is_none()
@@ -176,6 +185,8 @@ struct Item {
 struct Sorting {
     bytes: Vec<u8>,
     items: Vec<Item>,
+    /// Whether LIMIT was seen to when the elements were copied.
+    is_limited: bool,
 }
 
 impl Sorting {
@@ -190,15 +201,26 @@ impl Sorting {
         self.items.push(Item { element, ..Item::default() });
     }
 
-    /// Takes elements of which so many are expected, from their end if the order is descending.
+    /// Which elements of so many to copy: all of those that are to be sorted, else those that
+    /// LIMIT leaves, counted from the end if the order is descending.
+    fn part(&mut self, options: &Options<'_>, len: usize) -> (usize, usize) {
+        self.is_limited = options.keeps_order();
+        let (start, count) = if self.is_limited { options.window(len) } else { (0, len) };
+        self.items.reserve(count);
+        if self.is_limited && options.descending {
+            (len - start - count, count)
+        } else {
+            (start, count)
+        }
+    }
+
+    /// Copies those elements.
     fn take<'e>(
         &mut self,
         elements: impl DoubleEndedIterator<Item = &'e [u8]>,
-        count: usize,
-        descending: bool,
+        options: &Options<'_>,
     ) {
-        self.items.reserve(count);
-        if descending {
+        if self.is_limited && options.descending {
             elements.rev().for_each(|element| self.push(element));
         } else {
             elements.for_each(|element| self.push(element));
@@ -239,6 +261,19 @@ impl Sorting {
         }
         let error = "ERR One or more scores can't be converted into double";
         if are_numbers { Ok(()) } else { Err(CommandError::text(error)) }
+    }
+
+    /// Sorts what is to be sorted, and leaves what LIMIT leaves.
+    fn arrange(&mut self, options: &Options<'_>) {
+        if self.is_limited {
+            return;
+        }
+        let (start, count) = options.window(self.items.len());
+        if !options.keeps_order() {
+            self.sort(options, start + count);
+        }
+        self.items.truncate(start + count);
+        self.items.drain(..start);
     }
 
     /// Sorts, as far as the first `needed` elements go.
@@ -303,12 +338,9 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResu
     let in_script = matches!(cx.caller, Caller::Script { .. });
     let mut sorting = load(cx.keys, key, &mut options, in_script)?;
     if !options.keeps_order() {
-        let (start, count) = options.window(sorting.items.len());
         sorting.weigh(cx.keys, &options)?;
-        sorting.sort(&options, start + count);
-        sorting.items.truncate(start + count);
-        sorting.items.drain(..start);
     }
+    sorting.arrange(&options);
     match options.store {
         Some(target) => store(cx, &sorting, &options, target),
         None => {
@@ -326,7 +358,6 @@ fn load(
     in_script: bool,
 ) -> Result<Sorting, CommandError> {
     let mut sorting = Sorting::default();
-    let keeps_order = options.keeps_order();
     let slot = keys.slot(key);
     match keys.type_name(slot) {
         None => (),
@@ -334,32 +365,26 @@ fn load(
             // Redis sorts large ones only, so small ones become such.
             keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| zset.unpack())?;
             if let Some(zset) = keys.read::<ZSet>(key)? {
-                let (start, count, descending) = part(options, zset.len(), keeps_order);
+                let (start, count) = sorting.part(options, zset.len());
                 let members = zset.range(start, count).map(|(member, _)| member);
-                sorting.take(members, count, descending);
+                sorting.take(members, options);
+            }
+        }
+        Some("set") => {
+            options.settle(in_script);
+            if let Some(set) = keys.read::<Set>(key)? {
+                sorting.items.reserve(set.len());
+                set.iter().for_each(|member| member.with_bytes(|bytes| sorting.push(bytes)));
             }
         }
         Some(_) => {
             if let Some(list) = keys.read::<List>(key)? {
-                let (start, count, descending) = part(options, list.len(), keeps_order);
-                sorting.take(list.range(start, count), count, descending);
+                let (start, count) = sorting.part(options, list.len());
+                sorting.take(list.range(start, count), options);
             }
         }
     }
-    let _ = in_script;
     Ok(sorting)
-}
-
-/// Which elements to copy, and whether from their end: all of those that are to be sorted.
-fn part(options: &Options<'_>, len: usize, keeps_order: bool) -> (usize, usize, bool) {
-    if !keeps_order {
-        return (0, len, false);
-    }
-    let (start, count) = options.window(len);
-    match options.descending {
-        false => (start, count, false),
-        true => (len - start - count, count, true),
-    }
 }
 
 fn reply(cx: &mut Context<'_>, sorting: &Sorting, options: &Options<'_>) {
