@@ -36,11 +36,6 @@ impl<'a> Args<'a> {
         self.name
     }
 
-    /// The last word of the name as the caller wrote it, which a few errors show.
-    pub(crate) fn word(&self) -> &'a [u8] {
-        self.word
-    }
-
     /// How many are left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()

@@ -212,8 +212,10 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len())?;
-    let scores = pairs.iter().map(|[score, _]| parse_f64(score).ok_or(CommandError::NotFloat));
-    let scores = scores.collect::<Result<SmallVec<[f64; 16]>, _>>()?;
+    let mut scores = SmallVec::<[f64; 16]>::new();
+    for [score, _] in pairs {
+        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
+    }
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
