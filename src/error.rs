@@ -24,6 +24,14 @@ pub(crate) enum CommandError {
     MinMaxNotLex,
     /// A count that must not be negative is, or is no number.
     NotPositive,
+    /// A count that no reply could have room for.
+    OutOfRange,
+    /// A number of keys that is not positive, or is no number.
+    NumkeysNotPositive,
+    /// The same where keys are combined; the command's name is part of it.
+    NoInputKey(&'static str),
+    /// A count that must be positive is not, or is no number.
+    CountNotPositive,
     /// An increment would leave 64 bits.
     Overflow,
     /// A decrement by the one number that has no opposite.
@@ -117,33 +125,31 @@ impl CommandError {
 
     /// The answer to options that a subcommand does not have; `name` is its full name.
     pub(crate) fn subcommand_syntax(name: &str, word: &[u8]) -> Self {
-        let word = clipped(word, 128);
         let help = name.split('|').next().unwrap_or(name).to_ascii_uppercase();
-        CommandError::Text(Cow::Owned(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {help} HELP."
-        )))
+        let begin = b"ERR unknown subcommand or wrong number of arguments for '";
+        let parts = [begin, clipped(word, 128), b"'. Try ", help.as_bytes(), b" HELP."];
+        CommandError::quoting(&parts)
     }
 
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
-        CommandError::Text(Cow::Owned(format!(
-            "NOGROUP No such consumer group '{group}' for key name '{key}'"
-        )))
+        let begin = b"NOGROUP No such consumer group '";
+        CommandError::quoting(&[begin, group, b"' for key name '", key, b"'"])
     }
 
     /// There is no such stream, or it has no such group; `where_` is what follows the names.
     pub(crate) fn no_key_or_group(key: &[u8], group: &[u8], where_: &str) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
-        CommandError::Text(Cow::Owned(format!(
-            "NOGROUP No such key '{key}' or consumer group '{group}'{where_}"
-        )))
+        let middle = b"' or consumer group '";
+        let parts = [b"NOGROUP No such key '", key, middle, group, b"'", where_.as_bytes()];
+        CommandError::quoting(&parts)
     }
 
     /// XCLAIM knows no such option.
     pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
         let word = clipped(word, usize::MAX);
-        CommandError::Text(Cow::Owned(format!("ERR Unrecognized XCLAIM option '{word}'")))
+        CommandError::quoting(&[b"ERR Unrecognized XCLAIM option '", word, b"'"])
     }
 
     /// The answer to a subcommand that does not exist.
@@ -156,8 +162,8 @@ impl CommandError {
 
     /// The answer to a PFDEBUG of something it does not know.
     pub(crate) fn unknown_debug(name: &[u8]) -> Self {
-        let name = clipped(name, name.len());
-        CommandError::Text(Cow::Owned(format!("ERR Unknown PFDEBUG subcommand '{name}'")))
+        let name = clipped(name, usize::MAX);
+        CommandError::quoting(&[b"ERR Unknown PFDEBUG subcommand '", name, b"'"])
     }
 }
 
@@ -177,6 +183,12 @@ impl fmt::Display for CommandError {
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
             Self::NotPositive => "ERR value is out of range, must be positive",
+            Self::OutOfRange => "ERR value is out of range",
+            Self::NumkeysNotPositive => "ERR numkeys should be greater than 0",
+            Self::CountNotPositive => "ERR count should be greater than 0",
+            Self::NoInputKey(name) => {
+                return write!(f, "ERR at least 1 input key is needed for '{name}' command");
+            }
             Self::Overflow => "ERR increment or decrement would overflow",
             Self::DecrementOverflow => "ERR decrement would overflow",
             Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",
@@ -195,10 +207,6 @@ impl fmt::Display for CommandError {
             Self::NotHyperLogLog => "WRONGTYPE Key is not a valid HyperLogLog string value.",
             Self::CorruptHyperLogLog => "INVALIDOBJ Corrupted HLL object detected",
             Self::InvalidCursor => "ERR invalid cursor",
-            Self::Arity("exec") => {
-                "EXECABORT Transaction discarded because of: \
-                 wrong number of arguments for 'exec' command"
-            }
             Self::InvalidStreamId => "ERR Invalid stream ID specified as stream command argument",
             Self::InvalidStreamStart => "ERR invalid start ID for the interval",
             Self::InvalidStreamEnd => "ERR invalid end ID for the interval",
@@ -206,6 +214,10 @@ impl fmt::Display for CommandError {
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item"
             }
             Self::StreamEntryTooLarge => "ERR Elements are too large to be stored",
+            Self::Arity("exec") => {
+                "EXECABORT Transaction discarded because of: \
+                 wrong number of arguments for 'exec' command"
+            }
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }

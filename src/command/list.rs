@@ -2,10 +2,10 @@
 
 use super::args::{Args, clamp_range, from_end};
 use super::context::Context;
-use super::range::count;
+use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::one_key as row;
 use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{keyless, one_key as row};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
@@ -34,6 +34,9 @@ pub(super) const FAMILY: Family = Family {
             "The number of elements.", llen),
         with_two_keys(row("lmove", Exactly(5), ADD, "6.2.0", "O(1)",
             "Moves an element from an end of one list to an end of another.", lmove)),
+        keyless("lmpop", AtLeast(4), Flags::WRITE.and(Flags::MOVABLEKEYS), "7.0.0",
+            "O(N + M) for N keys and M elements taken",
+            "Takes elements off the first of some lists that exists.", lmpop),
         row("lpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
             "Takes elements off the head.", lpop),
         row("lpos", AtLeast(3), READ, "6.0.6", "O(N) in elements looked at",
@@ -138,6 +141,20 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     if popped.is_none() {
         cx.reply.null_array();
     }
+    Ok(())
+}
+
+fn lmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
+    let most = pop_count(args)?;
+    for key in keys {
+        if cx.keys.read::<List>(key)?.is_some() {
+            cx.reply.array(2);
+            cx.reply.bulk(key);
+            return pop_many(cx, key, most, end);
+        }
+    }
+    cx.reply.null_array();
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod hyperloglog;
 mod introspect;
 mod lcs;
 mod list;
+mod random;
 mod range;
 mod scan;
 mod scripting;
@@ -36,6 +37,7 @@ mod stream_read;
 mod string;
 mod transaction;
 mod zset;
+mod zset_algebra;
 
 pub(crate) use args::Args;
 pub(crate) use context::{Caller, Context, Host};
@@ -75,6 +77,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     string::FAMILY,
     transaction::FAMILY,
     zset::FAMILY,
+    zset_algebra::FAMILY,
 ];
 
 /// The most bytes an argument may have, `proto-max-bulk-len`.

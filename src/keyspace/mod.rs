@@ -223,6 +223,23 @@ impl Keyspace {
         collection(self.entry(slot))
     }
 
+    /// Removes those of some keys that have expired, so that all can be read side by side, by
+    /// [`Keyspace::peek`].
+    pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
+        // Removing one may move what was found before.
+        if self.table.has_deadlines() {
+            for key in keys {
+                self.slot(key);
+            }
+        }
+        self
+    }
+
+    /// The collection a key holds, or none. Expired ones are seen too.
+    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        collection(self.table.find(key).map(|at| self.table.get(at)))
+    }
+
     /// The collection a key holds, or none, and the generator of random commands.
     pub(crate) fn read_random<C: Collection>(
         &mut self,
@@ -238,14 +255,8 @@ impl Keyspace {
         &mut self,
         keys: &[&[u8]],
     ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
-        // Keys past their deadline go first: removing one may move what was found before.
-        if self.table.has_deadlines() {
-            for key in keys {
-                self.slot(key);
-            }
-        }
-        let found = keys.iter().map(|key| self.table.find(key));
-        found.map(|at| collection(at.map(|at| self.table.get(at)))).collect()
+        let settled = self.settle(keys);
+        keys.iter().map(|key| settled.peek(key)).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied

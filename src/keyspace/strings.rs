@@ -25,6 +25,7 @@ impl Keyspace {
         self.put_entry(slot, Entry::string(key, deadline, content));
     }
 
+    /// Puts an entry at a slot, whatever was there before.
     pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
         let Some(at) = slot.at else {
             if !self.journal.covers(entry.key()) {

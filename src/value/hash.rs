@@ -174,6 +174,18 @@ impl Hash {
         }
     }
 
+    /// A field at random with its value; `below` gives numbers below a bound.
+    pub(crate) fn some(&self, mut below: impl FnMut(usize) -> usize) -> Option<(&[u8], &[u8])> {
+        match self {
+            Hash::Packed(packed) if self.len() > 0 => {
+                let mut pair = packed.iter_from(2 * below(self.len()));
+                Some((pair.next()?, pair.next()?))
+            }
+            Hash::Packed(_) => None,
+            Hash::Table(table) => table.random(below).map(|at| table.get(at).split()),
+        }
+    }
+
     /// One step of HSCAN: the small form is visited whole.
     pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &[u8])) -> u64 {
         match self {
