@@ -124,6 +124,14 @@ impl CommandError {
         )))
     }
 
+    /// A script must not wait; the command is shown as the script wrote it.
+    pub(crate) fn block_in_script(command: &[u8]) -> Self {
+        let command = clipped(command, usize::MAX);
+        CommandError::Text(Cow::Owned(format!(
+            "ERR {command} command is not allowed with BLOCK option from scripts"
+        )))
+    }
+
     /// XCLAIM knows no such option.
     pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
         let word = clipped(word, usize::MAX);

@@ -31,6 +31,11 @@ impl<'a> Args<'a> {
         self.name
     }
 
+    /// The last word of its name as the caller wrote it.
+    pub(crate) fn word(&self) -> &'a [u8] {
+        self.word
+    }
+
     /// How many are left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()

@@ -1,7 +1,7 @@
 //! XREAD and XREADGROUP: what is new in streams, for anybody or for a group's consumer.
 
 use super::args::Args;
-use super::context::Context;
+use super::context::{Caller, Context};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
@@ -45,7 +45,7 @@ struct Read<'a> {
 
 impl<'a> Read<'a> {
     /// Reads the options up to the streams. Which command it is decides which there are.
-    fn parse(mut args: Args<'a>, in_group: bool) -> Result<Read<'a>, CommandError> {
+    fn parse(mut args: Args<'a>, in_group: bool, caller: Caller) -> Result<Read<'a>, CommandError> {
         let mut read = Read {
             count: usize::MAX,
             block_ms: None,
@@ -57,6 +57,9 @@ impl<'a> Read<'a> {
         loop {
             let more = args.len() >= 2;
             if more && args.take_word("block") {
+                if caller != Caller::Host {
+                    return Err(CommandError::block_in_script(args.word()));
+                }
                 read.block_ms = Some(timeout(args.next()?)?);
             } else if more && args.take_word("count") {
                 let count = args.integer()?;
@@ -153,7 +156,7 @@ fn nothing_to_read(cx: &mut Context<'_>, _block_ms: Option<u64>, _keys: &[&[u8]]
 }
 
 fn xread(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let read = Read::parse(args, false)?;
+    let read = Read::parse(args, false, cx.caller)?;
     let mut after = After::new();
     for (key, text) in read.keys.iter().zip(read.ids) {
         let stream = cx.keys.read::<Stream>(key)?;
@@ -187,7 +190,7 @@ fn has_after(stream: &Stream, id: Id) -> bool {
 }
 
 fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let read = Read::parse(args, true)?;
+    let read = Read::parse(args, true, cx.caller)?;
     let (group, consumer) = read.group.unwrap_or_default();
     let mut after = After::new();
     for (key, text) in read.keys.iter().zip(read.ids) {
