@@ -70,6 +70,20 @@ impl<'a> Args<'a> {
         self.next()
     }
 
+    /// The next so many arguments, if there are as many.
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [&'a [u8]]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// The number of keys, which may not be zero, and the keys.
+    pub(crate) fn counted_keys(&mut self) -> Result<&'a [&'a [u8]], CommandError> {
+        let count = parse_i64(self.next()?).and_then(|count| usize::try_from(count).ok());
+        let count = count.filter(|&count| count > 0).ok_or(CommandError::NumkeysNotPositive)?;
+        self.take(count).ok_or(CommandError::Syntax)
+    }
+
     /// The next argument, an integer of 64 bits.
     pub(crate) fn integer(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.next()?).ok_or(CommandError::NotInteger)

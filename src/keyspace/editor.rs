@@ -4,9 +4,11 @@
 //! collection itself; its own methods are the primitive changes, each of which records its
 //! inverse first.
 
+use super::Random;
 use super::journal::{Change, End, Journal};
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::set::{Added, Place, Set};
 use crate::value::zset::ZSet;
 use crate::value::{Collection, Limits, Value};
 use std::ops::Deref;
@@ -17,6 +19,7 @@ pub(crate) struct Editor<'a, C> {
     pub(super) key: &'a [u8],
     pub(super) journal: &'a mut Journal,
     pub(super) limits: &'a Limits,
+    random: &'a mut Random,
 }
 
 impl<C> Deref for Editor<'_, C> {
@@ -33,8 +36,9 @@ impl<'a, C: Collection> Editor<'a, C> {
         key: &'a [u8],
         journal: &'a mut Journal,
         limits: &'a Limits,
+        random: &'a mut Random,
     ) -> Self {
-        Editor { value, key, journal, limits }
+        Editor { value, key, journal, limits, random }
     }
 
     /// Whether nothing is left in the collection.
@@ -141,20 +145,104 @@ impl Editor<'_, List> {
     }
 }
 
+impl Editor<'_, Set> {
+    /// Adds a member; tells whether it is new.
+    pub(crate) fn add(&mut self, member: &[u8]) -> bool {
+        match self.value.add(member, self.limits.set_intset_entries) {
+            Added::Present => return false,
+            Added::Placed => self.journal.record(self.key, |j| Change::Added(j.keep(member))),
+            Added::Converted(old) => {
+                self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
+            }
+        }
+        true
+    }
+
+    /// Removes a member; tells whether it was there.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
+        let found = self.value.find(member);
+        found.map(|place| self.take(place)).is_some()
+    }
+
+    /// Some member's place, each as likely as any other.
+    pub(crate) fn random_place(&mut self) -> Option<Place> {
+        self.value.random(|bound| self.random.below(bound))
+    }
+
+    /// A set of so many members of this one, chosen at random.
+    pub(crate) fn sample_set(&mut self, count: usize) -> Set {
+        let sample = self.value.sample(count, |bound| self.random.below(bound));
+        let mut set = Set::new();
+        for member in sample {
+            set.add_member(member, self.limits.set_intset_entries);
+        }
+        set
+    }
+
+    /// Takes out the member at a place.
+    pub(crate) fn take(&mut self, place: Place) {
+        let set = &self.value;
+        self.journal.record(self.key, |j| Change::MemberRemoved {
+            index: place.index(),
+            member: set.at(place).with_bytes(|member| j.keep(member)),
+        });
+        self.value.take(place);
+    }
+
+    /// Puts another set in the place of this one.
+    pub(crate) fn replace(&mut self, set: Set) {
+        let old = std::mem::replace(self.value, set);
+        self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
+    }
+}
+
 impl Editor<'_, ZSet> {
     /// Gives a member a score; returns the one it had.
+    #[allow(dead_code, reason = "for families that only set scores")]
     pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        if self.value.must_unpack(member.len(), self.limits.zset)
-            && self.value.score(member).is_none()
-        {
+        let mut former = None;
+        self.update(member, |old| {
+            former = old;
+            (old != Some(score)).then_some(score)
+        });
+        former
+    }
+
+    /// Gives a member the score that `decide` makes of the one it has, if any, by one look-up;
+    /// where it gives none, nothing changes.
+    pub(crate) fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) {
+        let Editor { value: zset, key, journal, limits, .. } = self;
+        let (is_packed, is_full) = (zset.is_packed(), zset.must_unpack(member.len(), limits.zset));
+        let mut left_out = None;
+        let updated = zset.update(member, |old| {
+            let score = decide(old)?;
+            if is_full && old.is_none() {
+                left_out = Some(score);
+                return None;
+            }
+            // Redis keeps the scores of a small set as texts, in which zero has no sign.
+            Some(if is_packed { score + 0.0 } else { score })
+        });
+        if let Some(score) = left_out {
+            let old = zset.unpack();
+            journal.record(key, |_| Change::Value(Value::ZSet(old)));
+            zset.set(member, score);
+        }
+        if let Some(old) = updated.or(left_out.map(|_| None)) {
+            self.record_score(member, old);
+        }
+    }
+
+    /// Converts the set to its large form, whatever its size.
+    pub(crate) fn unpack(&mut self) {
+        if self.value.is_packed() {
             let old = self.value.unpack();
             self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
         }
-        // Redis keeps the scores of a small set as texts, in which zero has no sign.
-        let score = if self.value.is_packed() { score + 0.0 } else { score };
-        let old = self.value.set(member, score);
-        self.record_score(member, old);
-        old
     }
 
     /// Removes a member; returns the score it had.

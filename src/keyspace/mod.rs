@@ -7,9 +7,11 @@
 //!
 //! This room knows no commands and no replies.
 
+mod databases;
 mod editor;
 mod entry;
 mod expire;
+mod interest;
 mod journal;
 mod keys;
 mod streams;
@@ -18,7 +20,9 @@ mod undo;
 
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
+pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
+pub(crate) use undo::Section;
 
 use crate::clock::Now;
 use crate::error::CommandError;
@@ -26,14 +30,18 @@ use crate::number::IntText;
 pub(crate) use crate::table::NEVER;
 use crate::table::{Keyed, Location, Table, hash};
 use crate::value::{Collection, Limits, Value};
+use databases::Databases;
 use entry::Entry;
 use fastrand::Rng;
 use journal::{Change, Journal};
+use smallvec::SmallVec;
 
-/// All keys of one database.
+/// All keys, in several databases of which one is selected.
 #[derive(Default)]
 pub(crate) struct Keyspace {
+    /// The selected database.
     table: Table<Entry>,
+    databases: Databases,
     journal: Journal,
     /// Never open: takes the records of changes that need none.
     closed: Journal,
@@ -62,6 +70,18 @@ impl Random {
     }
 }
 
+/// The collection an entry holds, if there is an entry.
+#[inline]
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+    match entry {
+        None => Ok(None),
+        Some(entry) => {
+            let value = entry.value().ok_or(CommandError::WrongType)?;
+            C::of(value).map(Some).ok_or(CommandError::WrongType)
+        }
+    }
+}
+
 /// A string as it is kept: numbers stay numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Text<'a> {
@@ -78,6 +98,11 @@ impl Text<'_> {
             Text::Integer(value) => run(IntText::new(value).as_bytes()),
             Text::Bytes(bytes) => run(bytes),
         }
+    }
+
+    /// The byte at an index.
+    pub(crate) fn byte(self, at: usize) -> Option<u8> {
+        self.with_bytes(|bytes| bytes.get(at).copied())
     }
 
     /// Length in bytes.
@@ -102,8 +127,8 @@ impl Slot {
 
 impl Keyspace {
     /// No keys, and the clock by which they will expire.
-    pub(crate) fn new(now: Now) -> Keyspace {
-        Keyspace { now, ..Keyspace::default() }
+    pub(crate) fn new(now: Now, databases: usize) -> Keyspace {
+        Keyspace { now, databases: Databases::new(databases), ..Keyspace::default() }
     }
 
     /// The clock by which keys expire.
@@ -114,6 +139,11 @@ impl Keyspace {
     /// The time of this call, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.now.ms()
+    }
+
+    /// The most bytes of a HyperLogLog in its sparse form.
+    pub(crate) fn sketch_bytes(&self) -> usize {
+        self.limits.sketch_bytes
     }
 
     /// Begins a script: time stands still from here on. Where no key has a deadline it may as well
@@ -129,6 +159,11 @@ impl Keyspace {
     #[inline]
     fn is_past(&self, deadline: i64) -> bool {
         deadline != NEVER && deadline < self.now.ms()
+    }
+
+    /// Up to which sizes collections stay in their small forms.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Number of keys, those included that expired and were not yet noticed.
@@ -185,13 +220,43 @@ impl Keyspace {
     #[inline]
     pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
         let slot = self.slot(key);
-        match self.entry(slot) {
-            None => Ok(None),
-            Some(entry) => {
-                let value = entry.value().ok_or(CommandError::WrongType)?;
-                C::of(value).map(Some).ok_or(CommandError::WrongType)
+        collection(self.entry(slot))
+    }
+
+    /// Removes those of some keys that have expired, so that all can be read side by side, by
+    /// [`Keyspace::peek`].
+    pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
+        // Removing one may move what was found before.
+        if self.table.has_deadlines() {
+            for key in keys {
+                self.slot(key);
             }
         }
+        self
+    }
+
+    /// The collection a key holds, or none. Expired ones are seen too.
+    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        collection(self.table.find(key).map(|at| self.table.get(at)))
+    }
+
+    /// The collection a key holds, or none, and the generator of random commands.
+    pub(crate) fn read_random<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<(&C, &mut Random)>, CommandError> {
+        let slot = self.slot(key);
+        let entry = slot.at.map(|at| self.table.get(at));
+        Ok(collection(entry)?.map(|found| (found, &mut self.random)))
+    }
+
+    /// The collections that several keys hold, none where there is no key.
+    pub(crate) fn read_all<C: Collection>(
+        &mut self,
+        keys: &[&[u8]],
+    ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+        let settled = self.settle(keys);
+        keys.iter().map(|key| settled.peek(key)).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -226,14 +291,14 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let Keyspace { table, journal, closed, limits, .. } = self;
+        let Keyspace { table, journal, closed, limits, random, .. } = self;
         let Some(value) = table.get_mut(at).collection_mut::<C>() else {
             return Err(CommandError::WrongType);
         };
         // What undoes the whole key undoes every change in it, so those need no records.
         let covered = journal.is_open() && journal.covers(key);
         let journal = if covered { closed } else { journal };
-        let mut editor = Editor::new(value, key, journal, limits);
+        let mut editor = Editor::new(value, key, journal, limits, random);
         let result = run(&mut editor);
         if editor.is_empty() {
             self.remove_at(at);
@@ -250,7 +315,8 @@ impl Keyspace {
         let mut value = C::empty();
         let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
         // Undoing the creation of the key undoes all there is, so its elements need no records.
-        let mut editor = Editor::new(collection, key, &mut self.closed, &self.limits);
+        let Keyspace { closed, limits, random, .. } = self;
+        let mut editor = Editor::new(collection, key, closed, limits, random);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
@@ -262,12 +328,6 @@ impl Keyspace {
     /// Removes the key at a location; whatever it holds moves to the journal.
     fn remove_at(&mut self, at: Location) {
         let entry = self.table.remove(at);
-        if self.journal.is_open() {
-            let covered = self.journal.covers(entry.key());
-            if !covered {
-                let key = self.journal.keep_key(entry.key());
-                self.journal.push(key, Change::Entry(Some(entry)));
-            }
-        }
+        self.journal.record_entry(entry);
     }
 }

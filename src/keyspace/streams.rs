@@ -43,7 +43,7 @@ const _: () = assert!(size_of::<StreamChange>() <= 48);
 impl Editor<'_, Stream> {
     /// Appends an entry. Its ID must be greater than the last.
     pub(crate) fn append(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        let Editor { value: stream, key, journal, limits } = self;
+        let Editor { value: stream, key, journal, limits, .. } = self;
         if journal.is_open() && !journal.covers_append(key) {
             let (last_id, tail) = (stream.marks().last_id, stream.tail());
             journal.record(key, |j| {

@@ -5,13 +5,16 @@
 //! overwrites so that the caller can undo.
 
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod list;
 pub(crate) mod packed;
+pub(crate) mod set;
 pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
+use set::Set;
 use stream::{NodeLimits, Stream};
 use zset::{PackedLimits, ZSet};
 
@@ -24,6 +27,8 @@ pub(crate) enum Value {
     List(List),
     /// A hash.
     Hash(Hash),
+    /// A set.
+    Set(Set),
     /// A sorted set.
     ZSet(ZSet),
     /// A stream, the largest of all in itself.
@@ -35,10 +40,14 @@ pub(crate) enum Value {
 pub(crate) struct Limits {
     /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
     pub(crate) hash: PackedLimits,
+    /// `set-max-intset-entries`.
+    pub(crate) set_intset_entries: usize,
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `hll-sparse-max-bytes`.
+    pub(crate) sketch_bytes: usize,
     /// `stream-node-max-entries` and `stream-node-max-bytes`.
     pub(crate) stream: NodeLimits,
 }
@@ -48,8 +57,10 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
+            set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            sketch_bytes: 3000,
             stream: NodeLimits::default(),
         }
     }
@@ -95,4 +106,5 @@ macro_rules! collection {
 
 collection!(List, List);
 collection!(Hash, Hash);
+collection!(Set, Set);
 collection!(ZSet, ZSet);

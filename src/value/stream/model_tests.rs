@@ -59,11 +59,12 @@ fn check(stream: &Stream, model: &Model, start: Id, end: Id) {
     assert_eq!(stream.nodes().map(Node::len).sum::<usize>(), stream.len());
 }
 
+/// A node: its first ID, its tail, its entries.
+type Shape = (Id, Tail, Vec<(Id, Fields)>);
+
 /// All that tells two streams apart, nodes and what Redis would count in them included.
-fn shape(stream: &Stream) -> Vec<(Id, Id, Option<Tail>, Vec<(Id, Fields)>)> {
-    let of = |node: &Node| {
-        (node.first(), node.last(), Some(node.tail()), node.iter().map(fields).collect())
-    };
+fn shape(stream: &Stream) -> Vec<Shape> {
+    let of = |node: &Node| (node.first(), node.tail(), node.iter().map(fields).collect());
     stream.nodes().map(of).collect()
 }
 

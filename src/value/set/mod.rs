@@ -1,0 +1,506 @@
+//! The set: distinct members.
+//!
+//! Integers alone are kept sorted, in 2, 4 or 8 bytes each (Redis's "intset"). Anything else is what
+//! Redis calls "hashtable": here a packed sequence while it is small, in the order in which the
+//! members were added, and a [`Table`] above. A set goes from form to form as members are added and
+//! hands out what it was before, so that the caller can undo; nothing converts back.
+//!
+//! This room knows no commands, replies or journals.
+
+mod ints;
+mod member;
+
+pub(crate) use ints::Ints;
+
+use super::packed::Packed;
+use crate::number::{IntText, parse_i64};
+use crate::table::{Location, Table, hash};
+use member::Stored;
+use std::collections::HashSet;
+
+/// A packed set has so many members at most: walking more costs more than the table does.
+const PACKED_ENTRIES: usize = 32;
+/// And none of them is longer than this.
+const PACKED_BYTES: usize = 64;
+
+/// A set. The clone of a large one shares its members until one of the two is changed.
+#[derive(Clone)]
+pub(crate) struct Set(Form);
+
+#[derive(Clone)]
+enum Form {
+    Ints(Ints),
+    Packed(Packed),
+    /// Boxed, lest the many small sets take as much room.
+    Table(Box<Table<Stored>>),
+}
+
+/// A member as a set holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member<'a> {
+    /// Its text is the decimal digits.
+    Integer(i64),
+    /// Any bytes; they may be an integer's too.
+    Bytes(&'a [u8]),
+}
+
+impl Member<'_> {
+    /// Runs something on the bytes of the member.
+    pub(crate) fn with_bytes<R>(self, run: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Member::Integer(value) => run(IntText::new(value).as_bytes()),
+            Member::Bytes(bytes) => run(bytes),
+        }
+    }
+}
+
+/// Where a set has a member; good until its next change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// Counted from the first.
+    Index(usize),
+    /// In the table.
+    At(Location),
+}
+
+impl Place {
+    /// The index, where the form has one.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Place::Index(index) => index,
+            Place::At(_) => 0,
+        }
+    }
+}
+
+/// What came of adding a member.
+pub(crate) enum Added {
+    /// It was there before.
+    Present,
+    /// It is new.
+    Placed,
+    /// It is new, and the set took another form for it; this is the set of before.
+    Converted(Set),
+}
+
+impl Set {
+    /// An empty set, without an allocation.
+    pub(crate) const fn new() -> Set {
+        Set(Form::Ints(Ints::new()))
+    }
+
+    /// Number of members.
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Form::Ints(ints) => ints.len(),
+            Form::Packed(packed) => packed.len(),
+            Form::Table(table) => table.len(),
+        }
+    }
+
+    /// The integers, if the set is kept as such: "intset".
+    pub(crate) fn ints(&self) -> Option<&Ints> {
+        match &self.0 {
+            Form::Ints(ints) => Some(ints),
+            _ => None,
+        }
+    }
+
+    /// Whether a member is in the set.
+    #[inline]
+    pub(crate) fn contains(&self, member: &[u8]) -> bool {
+        self.find(member).is_some()
+    }
+
+    /// Whether a member of another set is in this one.
+    #[inline]
+    pub(crate) fn has(&self, member: Member<'_>) -> bool {
+        match (&self.0, member) {
+            (Form::Ints(ints), Member::Integer(value)) => ints.find(value).is_some(),
+            (_, member) => member.with_bytes(|bytes| self.contains(bytes)),
+        }
+    }
+
+    /// Where a member is.
+    #[inline]
+    pub(crate) fn find(&self, member: &[u8]) -> Option<Place> {
+        match &self.0 {
+            Form::Ints(ints) => ints.find(parse_i64(member)?).map(Place::Index),
+            Form::Packed(packed) => packed.iter().position(|m| m == member).map(Place::Index),
+            Form::Table(table) => table.find(member).map(Place::At),
+        }
+    }
+
+    /// The member at a place that `find` or `random` gave.
+    pub(crate) fn at(&self, place: Place) -> Member<'_> {
+        match (&self.0, place) {
+            (Form::Ints(ints), Place::Index(i)) => Member::Integer(ints.get(i).unwrap_or(0)),
+            (Form::Packed(packed), Place::Index(i)) => {
+                Member::Bytes(packed.get(i).unwrap_or_default())
+            }
+            (Form::Table(table), Place::At(at)) => Member::Bytes(table.get(at).as_bytes()),
+            _ => foreign(),
+        }
+    }
+
+    /// Some member, each as likely as any other; `below` gives numbers below a bound.
+    pub(crate) fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<Place> {
+        match &self.0 {
+            Form::Table(table) => table.random(below).map(Place::At),
+            _ if self.len() == 0 => None,
+            _ => Some(Place::Index(below(self.len()))),
+        }
+    }
+
+    /// So many distinct members at random, or all if there are not more.
+    pub(crate) fn sample(
+        &self,
+        count: usize,
+        mut below: impl FnMut(usize) -> usize,
+    ) -> Vec<Member<'_>> {
+        if count < self.len() / 3 && matches!(self.0, Form::Table(_)) {
+            return self.draw(count, below);
+        }
+        let mut members: Vec<Member<'_>> = self.iter().collect();
+        if count < members.len() {
+            for chosen in 0..count {
+                members.swap(chosen, chosen + below(self.len() - chosen));
+            }
+            members.truncate(count);
+        }
+        members
+    }
+
+    /// Draws until so many different members were met, for counts far below their number.
+    fn draw(&self, count: usize, mut below: impl FnMut(usize) -> usize) -> Vec<Member<'_>> {
+        let mut met = HashSet::with_capacity(count);
+        let mut drawn = Vec::with_capacity(count);
+        while drawn.len() < count {
+            let Some(place) = self.random(&mut below) else { break };
+            if met.insert(place) {
+                drawn.push(self.at(place));
+            }
+        }
+        drawn
+    }
+
+    /// Adds a member. Integers are kept as such up to `ints_most` of them.
+    pub(crate) fn add(&mut self, member: &[u8], ints_most: usize) -> Added {
+        match &mut self.0 {
+            Form::Ints(_) => match parse_i64(member) {
+                Some(value) => self.add_integer(value, ints_most),
+                None => self.convert_and_add(member),
+            },
+            Form::Packed(packed) => {
+                if packed.iter().any(|m| m == member) {
+                    return Added::Present;
+                }
+                if packed.len() >= PACKED_ENTRIES || member.len() > PACKED_BYTES {
+                    return self.convert_and_add(member);
+                }
+                packed.push_back(member);
+                Added::Placed
+            }
+            Form::Table(table) => {
+                let hash = hash(member);
+                if table.find_hashed(hash, member).is_some() {
+                    return Added::Present;
+                }
+                table.insert_hashed(hash, Stored::new(member));
+                Added::Placed
+            }
+        }
+    }
+
+    /// Adds a member of another set.
+    pub(crate) fn add_member(&mut self, member: Member<'_>, ints_most: usize) -> Added {
+        match (&self.0, member) {
+            (Form::Ints(_), Member::Integer(value)) => self.add_integer(value, ints_most),
+            (_, member) => member.with_bytes(|bytes| self.add(bytes, ints_most)),
+        }
+    }
+
+    fn add_integer(&mut self, value: i64, ints_most: usize) -> Added {
+        let text = IntText::new(value);
+        let Form::Ints(ints) = &mut self.0 else { return self.add(text.as_bytes(), ints_most) };
+        if ints.len() >= ints_most {
+            return match ints.find(value) {
+                Some(_) => Added::Present,
+                None => self.convert_and_add(text.as_bytes()),
+            };
+        }
+        if ints.fits(value) {
+            return if ints.insert(value) { Added::Placed } else { Added::Present };
+        }
+        let mut wider = ints.widened(value);
+        wider.insert(value);
+        Added::Converted(std::mem::replace(self, Set(Form::Ints(wider))))
+    }
+
+    /// Adds a member, which is new, to the next larger form.
+    fn convert_and_add(&mut self, member: &[u8]) -> Added {
+        let fits = self.len() < PACKED_ENTRIES && member.len() <= PACKED_BYTES;
+        let next = match &self.0 {
+            Form::Ints(ints) if fits => {
+                let mut packed = Packed::new();
+                ints.iter().for_each(|value| packed.push_back(IntText::new(value).as_bytes()));
+                packed.push_back(member);
+                Form::Packed(packed)
+            }
+            _ => {
+                let mut table = Table::new();
+                for member in self.iter() {
+                    table.insert(member.with_bytes(Stored::new));
+                }
+                table.insert(Stored::new(member));
+                Form::Table(Box::new(table))
+            }
+        };
+        Added::Converted(std::mem::replace(self, Set(next)))
+    }
+
+    /// Takes a member of another set out.
+    pub(crate) fn remove_member(&mut self, member: Member<'_>) {
+        member.with_bytes(|bytes| self.remove(bytes));
+    }
+
+    /// Takes a member out; tells whether it was there.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
+        let found = self.find(member);
+        found.map(|place| self.take(place)).is_some()
+    }
+
+    /// Takes out the member at a place that `find` or `random` gave.
+    pub(crate) fn take(&mut self, place: Place) {
+        match (&mut self.0, place) {
+            (Form::Ints(ints), Place::Index(rank)) => ints.remove(rank),
+            (Form::Packed(packed), Place::Index(index)) => {
+                if let Some(position) = packed.position(index) {
+                    packed.remove(position);
+                }
+            }
+            (Form::Table(table), Place::At(at)) => {
+                table.remove(at);
+            }
+            _ => foreign(),
+        }
+    }
+
+    /// Puts a member that was taken out back to where it was.
+    pub(crate) fn restore(&mut self, index: usize, member: &[u8]) {
+        match &mut self.0 {
+            Form::Ints(ints) => {
+                ints.insert(parse_i64(member).unwrap_or(0));
+            }
+            Form::Packed(packed) => packed.insert_index(index, member),
+            Form::Table(table) => {
+                table.insert(Stored::new(member));
+            }
+        }
+    }
+
+    /// All members: integers ascending, those of a packed set as they were added, others in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        // One chain of three, of which two are empty: no allocation, and one type.
+        let (ints, packed, table) = match &self.0 {
+            Form::Ints(ints) => (Some(ints), None, None),
+            Form::Packed(packed) => (None, Some(packed), None),
+            Form::Table(table) => (None, None, Some(table)),
+        };
+        let ints = ints.into_iter().flat_map(|ints| ints.iter().map(Member::Integer));
+        let packed = packed.into_iter().flat_map(|packed| packed.iter().map(Member::Bytes));
+        let table = table
+            .into_iter()
+            .flat_map(|table| table.iter().map(|member| Member::Bytes(member.as_bytes())));
+        ints.chain(packed).chain(table)
+    }
+
+    /// One step of SSCAN: only a table takes several.
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
+        match &self.0 {
+            Form::Table(table) => {
+                table.scan(cursor, &mut |member| visit(Member::Bytes(member.as_bytes())))
+            }
+            _ => {
+                self.iter().for_each(visit);
+                0
+            }
+        }
+    }
+}
+
+/// A place is only ever used with the set that gave it.
+#[cold]
+fn foreign() -> ! {
+    unreachable!("a place of another set, or of before a change")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const INTS_MOST: usize = 512;
+
+    fn of<T: AsRef<[u8]>>(members: impl IntoIterator<Item = T>) -> Set {
+        let mut set = Set::new();
+        for member in members {
+            set.add(member.as_ref(), INTS_MOST);
+        }
+        set
+    }
+
+    fn numbered(letter: &str, count: usize) -> Set {
+        of((0..count).map(|i| format!("{letter}{i}")))
+    }
+
+    fn text(member: Member<'_>) -> String {
+        member.with_bytes(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// In the order in which the set shows them.
+    fn shown(set: &Set) -> Vec<String> {
+        set.iter().map(text).collect()
+    }
+
+    fn form(set: &Set) -> &'static str {
+        match &set.0 {
+            Form::Ints(_) => "ints",
+            Form::Packed(_) => "packed",
+            Form::Table(_) => "table",
+        }
+    }
+
+    /// One set in each form.
+    fn forms() -> [Set; 3] {
+        [numbered("", 30), numbered("m", 30), numbered("m", 300)]
+    }
+
+    #[test]
+    fn the_form_follows_the_members() {
+        let cases = [
+            (numbered("", 512), "ints"),
+            (numbered("", 513), "table"),
+            (numbered("m", 32), "packed"),
+            (numbered("m", 33), "table"),
+            (of(["1", "2", "x"]), "packed"),
+            (of(["007"]), "packed"),
+            (of(["-0"]), "packed"),
+            (of([""]), "packed"),
+            (of(["9223372036854775807", "-9223372036854775808"]), "ints"),
+            (of(["9223372036854775808"]), "packed"),
+            (of([vec![b'm'; 64]]), "packed"),
+            (of([vec![b'm'; 65]]), "table"),
+        ];
+        for (set, expected) in cases {
+            assert_eq!(form(&set), expected, "{:?}", shown(&set));
+        }
+        let mut few = of(["1", "2"]);
+        assert!(matches!(few.add(b"2", 2), Added::Present));
+        assert!(matches!(few.add(b"3", 2), Added::Converted(_)));
+        assert_eq!((form(&few), shown(&few)), ("packed", vec!["1".into(), "2".into(), "3".into()]));
+    }
+
+    #[test]
+    fn adding_tells_what_it_came_to() {
+        let mut set = of(["3", "1"]);
+        assert!(matches!(set.add(b"1", INTS_MOST), Added::Present));
+        assert!(matches!(set.add(b"2", INTS_MOST), Added::Placed));
+        let Added::Converted(narrow) = set.add(b"70000", INTS_MOST) else { panic!("it is wider") };
+        let widths = [&narrow, &set].map(|set| set.ints().map(Ints::width));
+        assert_eq!(widths, [Some(2), Some(4)]);
+        let Added::Converted(ints) = set.add(b"x", INTS_MOST) else { panic!("it is no integer") };
+        assert_eq!(shown(&ints), ["1", "2", "3", "70000"]);
+        assert_eq!(shown(&set), ["1", "2", "3", "70000", "x"]);
+        assert!(matches!(set.add(b"70000", INTS_MOST), Added::Present));
+        for i in 0..27 {
+            assert!(matches!(set.add(format!("m{i}").as_bytes(), INTS_MOST), Added::Placed));
+        }
+        assert!(matches!(set.add(b"m26", INTS_MOST), Added::Present));
+        let Added::Converted(packed) = set.add(b"m27", INTS_MOST) else { panic!("it is large") };
+        assert_eq!((packed.len(), set.len(), form(&set)), (32, 33, "table"));
+        assert!(matches!(set.add(b"m27", INTS_MOST), Added::Present));
+    }
+
+    #[test]
+    fn every_form_finds_removes_and_puts_back() {
+        for mut set in forms() {
+            let (before, what) = (shown(&set), form(&set));
+            for name in before.iter().step_by(3) {
+                let place = set.find(name.as_bytes()).expect("it is there");
+                assert_eq!(text(set.at(place)), *name);
+                set.take(place);
+                assert!(!set.contains(name.as_bytes()), "{what}: {name}");
+                assert!(!set.remove(name.as_bytes()), "{what}: {name}");
+                set.restore(place.index(), name.as_bytes());
+                assert_eq!(set.len(), before.len());
+            }
+            assert!(!set.contains(b"absent") && !set.contains(b"99999999999"), "{what}");
+            let mut after = shown(&set);
+            if what == "table" {
+                after.sort();
+                let mut sorted = before.clone();
+                sorted.sort();
+                assert_eq!(after, sorted);
+            } else {
+                assert_eq!(after, before, "{what}");
+            }
+            assert!(before.iter().all(|name| set.remove(name.as_bytes())), "{what}");
+            assert_eq!((set.len(), form(&set)), (0, what), "nothing converts back");
+            assert_eq!(set.random(|_| 0), None);
+        }
+    }
+
+    #[test]
+    fn members_of_one_form_are_known_in_another() {
+        let ints = of(["1", "-5", "300000"]);
+        let mixed = of(["1", "x", "-5"]);
+        let known = |a: &Set, b: &Set| a.iter().filter(|member| b.has(*member)).count();
+        assert_eq!((known(&ints, &mixed), known(&mixed, &ints)), (2, 2));
+        let mut all = Set::new();
+        for member in ints.iter().chain(mixed.iter()) {
+            all.add_member(member, INTS_MOST);
+        }
+        assert_eq!(shown(&all), ["-5", "1", "300000", "x"]);
+        all.remove_member(Member::Integer(1));
+        all.remove_member(Member::Bytes(b"x"));
+        assert_eq!(shown(&all), ["-5", "300000"]);
+    }
+
+    #[test]
+    fn samples_are_distinct_and_chosen_at_random() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for set in forms() {
+            let all: BTreeSet<String> = shown(&set).into_iter().collect();
+            let mut met = BTreeSet::new();
+            for count in [0, 1, 5, 29, 30, 31, 299, 1000] {
+                let sample = set.sample(count, |bound| random.usize(..bound));
+                let names: BTreeSet<String> = sample.into_iter().map(text).collect();
+                assert_eq!(names.len(), count.min(set.len()), "{count} of {}", form(&set));
+                assert!(names.is_subset(&all));
+                met.insert(names);
+            }
+            let drawn = (0..20_000).filter_map(|_| set.random(|bound| random.usize(..bound)));
+            let drawn: BTreeSet<String> = drawn.map(|place| text(set.at(place))).collect();
+            assert_eq!(drawn, all, "each is drawn in the end: {}", form(&set));
+        }
+    }
+
+    #[test]
+    fn a_scan_visits_every_member() {
+        for set in forms() {
+            let (mut seen, mut cursor, mut steps) = (BTreeSet::new(), 0, 0);
+            loop {
+                cursor = set.scan(cursor, &mut |member| {
+                    seen.insert(text(member));
+                });
+                steps += 1;
+                if cursor == 0 {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), set.len());
+            assert_eq!(steps > 1, form(&set) == "table");
+        }
+    }
+}
