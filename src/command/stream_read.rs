@@ -34,6 +34,9 @@ pub(super) const FAMILY: Family = Family {
 /// Where a group reads what is new. Redis takes the last of all IDs for the same.
 const NEW: Id = Id::MAX;
 
+/// Arguments of one kind.
+type Words<'a> = &'a [&'a [u8]];
+
 /// What a call asks for.
 struct Read<'a> {
     count: usize,
@@ -43,8 +46,8 @@ struct Read<'a> {
     no_ack: bool,
     /// The group and its consumer.
     group: Option<(&'a [u8], &'a [u8])>,
-    keys: &'a [&'a [u8]],
-    ids: &'a [&'a [u8]],
+    keys: Words<'a>,
+    ids: Words<'a>,
 }
 
 impl<'a> Read<'a> {
@@ -107,7 +110,7 @@ fn timeout(text: &[u8]) -> Result<u64, CommandError> {
 }
 
 /// The keys, and for each its ID.
-fn halves<'a>(words: &'a [&'a [u8]]) -> Result<(&'a [&'a [u8]], &'a [&'a [u8]]), CommandError> {
+fn halves<'a>(words: Words<'a>) -> Result<(Words<'a>, Words<'a>), CommandError> {
     if words.len() % 2 == 1 {
         return Err(CommandError::text(
             "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be \
