@@ -46,6 +46,12 @@ pub(crate) enum CommandError {
     HashNotFloat,
     /// A deadline that is zero, negative or too far away; the command's name is part of it.
     InvalidExpire(&'static str),
+    /// `RESTORE` would overwrite a key and was not told to.
+    BusyKey,
+    /// A payload for `RESTORE` from a later version, or damaged on its way.
+    PayloadFooter,
+    /// A payload for `RESTORE` that is no value.
+    PayloadFormat,
     /// A SCAN cursor that is no number.
     InvalidCursor,
     /// Too few or too many arguments; the command's full name is part of it.
@@ -126,6 +132,9 @@ impl fmt::Display for CommandError {
             Self::InvalidExpire(name) => {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
+            Self::BusyKey => "BUSYKEY Target key name already exists.",
+            Self::PayloadFooter => "ERR DUMP payload version or checksum are wrong",
+            Self::PayloadFormat => "ERR Bad data format",
             Self::InvalidCursor => "ERR invalid cursor",
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");

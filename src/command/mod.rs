@@ -9,11 +9,13 @@
 mod args;
 mod connection;
 mod context;
+mod dump;
 mod expire;
 mod generic;
 mod hash;
 mod introspect;
 mod list;
+mod memory;
 mod range;
 mod scan;
 mod scripting;
@@ -37,10 +39,12 @@ use std::sync::OnceLock;
 pub(crate) const FAMILIES: &[Family] = &[
     connection::FAMILY,
     generic::FAMILY,
+    dump::FAMILY,
     expire::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
     list::FAMILY,
+    memory::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
     string::FAMILY,

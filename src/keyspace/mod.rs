@@ -14,10 +14,12 @@ mod journal;
 mod keys;
 mod strings;
 mod undo;
+mod whole;
 
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use journal::End;
+pub(crate) use whole::Held;
 
 use crate::clock::Now;
 use crate::error::CommandError;

@@ -25,7 +25,7 @@ impl Keyspace {
         self.put_entry(slot, Entry::string(key, deadline, content));
     }
 
-    fn put_entry(&mut self, slot: Slot, entry: Entry) {
+    pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
         let covered = self.journal.is_open() && self.journal.covers(entry.key());
         let Some(at) = slot.at else {
             if !covered {

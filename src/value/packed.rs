@@ -85,7 +85,6 @@ impl Packed {
     }
 
     /// Bytes allocated.
-    #[cfg(test)]
     pub(crate) const fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }

@@ -103,7 +103,6 @@ impl List {
     }
 
     /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.body {
             Body::One(chunk) => chunk.heap_size(),

@@ -24,7 +24,6 @@ use tree::Tree;
 /// What the index takes for each member, on average: its slot, its share of
 /// empty slots and of the segments around them. Measured; the index is not
 /// asked, as it would have to visit every segment.
-#[cfg(test)]
 const INDEX_BYTES: usize = 58;
 
 /// Up to which size a sorted set stays packed.
@@ -80,7 +79,6 @@ impl ZSet {
 
     /// Bytes allocated, without padding by the allocator. What clones share is
     /// counted in full in each of them. O(1).
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.form {
             Form::Packed(packed) => packed.heap_size(),
@@ -211,7 +209,6 @@ impl Indexed {
     }
 
     /// Bytes allocated, the box around this included.
-    #[cfg(test)]
     fn heap_size(&self) -> usize {
         size_of::<Indexed>()
             + self.tree.heap_size()

@@ -48,7 +48,6 @@ impl Packed {
     }
 
     /// Bytes allocated.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }

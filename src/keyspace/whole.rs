@@ -1,0 +1,49 @@
+//! Whole values: what a key holds at all, putting a value in its place, copies, and sizes.
+
+use super::entry::Entry;
+use super::{Keyspace, Slot, Text};
+use crate::value::{Limits, Value};
+
+/// What a key holds, of whatever type.
+#[derive(Clone, Copy)]
+pub(crate) enum Held<'a> {
+    /// A string.
+    Text(Text<'a>),
+    /// A collection.
+    Value(&'a Value),
+}
+
+impl Keyspace {
+    /// Up to which sizes collections stay in their small forms.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What is at a slot.
+    pub(crate) fn held_at(&self, slot: Slot) -> Option<Held<'_>> {
+        let entry = self.entry(slot)?;
+        match entry.text() {
+            Some(text) => Some(Held::Text(text)),
+            None => entry.value().map(Held::Value),
+        }
+    }
+
+    /// Gives a key a collection and a deadline, whatever it held before.
+    pub(crate) fn put_value(&mut self, slot: Slot, key: &[u8], value: Value, deadline: i64) {
+        self.put_entry(slot, Entry::object(key, deadline, value));
+    }
+
+    /// Gives a key what another one holds, with its deadline, in place of what it held; does
+    /// nothing where the other does not exist. The two share what they can until one is changed.
+    pub(crate) fn copy(&mut self, from: Slot, to: &[u8]) {
+        let Some(copy) = self.entry(from).map(|entry| entry.copy_to(to)) else { return };
+        let slot = self.slot(to);
+        self.put_entry(slot, copy);
+    }
+
+    /// Bytes that the key at a slot takes with its value. Of a large collection so many elements
+    /// are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, slot: Slot, samples: usize) -> Option<usize> {
+        self.entry(slot).map(|entry| size_of::<Entry>() + entry.heap_size(samples))
+    }
+}

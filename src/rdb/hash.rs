@@ -1,0 +1,120 @@
+//! Hashes: fields and values in turn, one by one or packed.
+
+use super::read::{Reader, Text};
+use super::{kind, listpack, write, zipmap};
+use crate::value::Value;
+use crate::value::hash::Hash;
+use crate::value::zset::PackedLimits;
+
+/// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
+pub(super) fn write(out: &mut Vec<u8>, hash: &Hash) {
+    if hash.is_packed() {
+        let mut packed = listpack::Builder::new();
+        for (field, value) in hash.iter() {
+            packed.push(field);
+            packed.push(value);
+        }
+        out.push(kind::HASH_LISTPACK);
+        write::string(out, &packed.finish());
+        return;
+    }
+    out.push(kind::HASH);
+    write::length(out, hash.len());
+    for (field, value) in hash.iter() {
+        write::string(out, field);
+        write::string(out, value);
+    }
+}
+
+/// A hash that is being read.
+struct Builder {
+    hash: Hash,
+    limits: PackedLimits,
+}
+
+impl Builder {
+    fn new(limits: PackedLimits) -> Builder {
+        Builder { hash: Hash::new(), limits }
+    }
+
+    /// Adds a field, which must not be there yet. That is only seen in the large form; the small
+    /// one is looked through once it is complete.
+    fn add(&mut self, field: &[u8], value: &[u8]) -> Option<()> {
+        if self.hash.is_packed() && self.hash.len() >= self.limits.entries {
+            self.unpack()?;
+        }
+        self.hash.append(field, value).then_some(())
+    }
+
+    /// Goes over to the large form, unless a field is there twice.
+    fn unpack(&mut self) -> Option<()> {
+        self.check_fields()?;
+        self.hash.unpack();
+        Some(())
+    }
+
+    fn check_fields(&self) -> Option<()> {
+        let mut fields: Vec<&[u8]> = self.hash.iter().map(|(field, _)| field).collect();
+        fields.sort_unstable();
+        fields.is_sorted_by(|a, b| a < b).then_some(())
+    }
+
+    /// The hash, unless it is empty, which none may be, or a field is there twice.
+    fn finish(self) -> Option<Value> {
+        if self.hash.is_packed() {
+            self.check_fields()?;
+        }
+        (self.hash.len() > 0).then_some(Value::Hash(self.hash))
+    }
+}
+
+/// Fields and values one by one.
+pub(super) fn read(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    for _ in 0..reader.count()? {
+        let (field, value) = (reader.string()?, reader.string()?);
+        let (field, value) = (field.as_bytes(), value.as_bytes());
+        if builder.hash.is_packed() && Hash::too_long(field.len().max(value.len()), limits) {
+            builder.unpack()?;
+        }
+        builder.add(field, value)?;
+    }
+    builder.finish()
+}
+
+/// How the elements of a packed form are visited.
+type Visit = fn(&[u8], &mut dyn FnMut(Text<'_>) -> Option<()>) -> Option<()>;
+
+/// A ziplist or a listpack. It may hold longer texts than would be packed today: Redis unpacks it
+/// for the number of its fields only.
+pub(super) fn read_packed(
+    reader: &mut Reader<'_>,
+    limits: PackedLimits,
+    visit: Visit,
+) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    let mut field: Option<Vec<u8>> = None;
+    visit(reader.string()?.as_bytes(), &mut |text| match field.take() {
+        Some(field) => builder.add(&field, text.as_bytes()),
+        None => {
+            field = Some(text.into_vec());
+            Some(())
+        }
+    })?;
+    if field.is_some() {
+        return None;
+    }
+    builder.finish()
+}
+
+/// A zipmap, which Redis also unpacks for the length of a text.
+pub(super) fn read_zipmap(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    zipmap::read(reader.string()?.as_bytes(), &mut |field, value| {
+        if builder.hash.is_packed() && Hash::too_long(field.len().max(value.len()), limits) {
+            builder.unpack()?;
+        }
+        builder.add(field, value)
+    })?;
+    builder.finish()
+}

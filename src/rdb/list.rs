@@ -1,0 +1,88 @@
+//! Lists: elements one by one, or in nodes of several, as their history was.
+
+use super::read::{Reader, Text};
+use super::{kind, listpack, write, ziplist};
+use crate::value::Value;
+use crate::value::list::{ChunkLimit, List};
+
+/// A node that is one element.
+const PLAIN: u64 = 1;
+/// A node that is a listpack.
+const PACKED: u64 = 2;
+
+/// What Redis takes an element to need beside its bytes when it asks whether a node has room.
+const ELEMENT_OVERHEAD_BYTES: usize = 8;
+
+/// Writes a list in nodes. They are those that Redis has after the elements were pushed to the
+/// right end one by one; which pushes there really were is forgotten, and makes no difference.
+pub(super) fn write(out: &mut Vec<u8>, list: &List, limit: ChunkLimit) {
+    out.push(kind::LIST_QUICKLIST_2);
+    let mut nodes = Vec::new();
+    let mut node = listpack::Builder::new();
+    for element in list.iter() {
+        let bytes = node.byte_len() + element.len() + ELEMENT_OVERHEAD_BYTES;
+        if node.len() > 0 && (node.len() >= limit.entries || bytes > limit.bytes) {
+            nodes.push(std::mem::replace(&mut node, listpack::Builder::new()).finish());
+        }
+        node.push(element);
+    }
+    nodes.push(node.finish());
+    write::length(out, nodes.len());
+    for node in nodes {
+        write::length(out, PACKED as usize);
+        write::string(out, &node);
+    }
+}
+
+/// The list, unless it is empty, which none may be.
+fn not_empty(list: List) -> Option<Value> {
+    (!list.is_empty()).then_some(Value::List(list))
+}
+
+/// Elements one by one.
+pub(super) fn read(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        list.push_back(reader.string()?.as_bytes(), limit);
+    }
+    not_empty(list)
+}
+
+/// One ziplist.
+pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    ziplist::read(reader.string()?.as_bytes(), &mut pusher(&mut list, limit))?;
+    not_empty(list)
+}
+
+/// Nodes that are ziplists.
+pub(super) fn read_quicklist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        ziplist::read(reader.string()?.as_bytes(), &mut pusher(&mut list, limit))?;
+    }
+    not_empty(list)
+}
+
+/// Nodes that are listpacks or single elements.
+pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        let form = reader.count()?;
+        let node = reader.string()?;
+        match form {
+            PLAIN if !node.as_bytes().is_empty() => list.push_back(node.as_bytes(), limit),
+            PACKED => listpack::read(node.as_bytes(), &mut pusher(&mut list, limit))?,
+            _ => return None,
+        }
+    }
+    not_empty(list)
+}
+
+/// What appends each element to a list.
+fn pusher(list: &mut List, limit: ChunkLimit) -> impl FnMut(Text<'_>) -> Option<()> {
+    move |element| {
+        list.push_back(element.as_bytes(), limit);
+        Some(())
+    }
+}
