@@ -1,28 +1,29 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
 use super::read::{Reader, Text};
-use super::{kind, listpack, write, zipmap};
+use super::write::Writer;
+use super::{kind, listpack, zipmap};
 use crate::value::Value;
 use crate::value::hash::Hash;
 use crate::value::zset::PackedLimits;
 
 /// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
-pub(super) fn write(out: &mut Vec<u8>, hash: &Hash) {
+pub(super) fn write(out: &mut Writer, hash: &Hash) {
     if hash.is_packed() {
         let mut packed = listpack::Builder::new();
         for (field, value) in hash.iter() {
             packed.push(field);
             packed.push(value);
         }
-        out.push(kind::HASH_LISTPACK);
-        write::string(out, &packed.finish());
+        out.byte(kind::HASH_LISTPACK);
+        out.string(&packed.finish());
         return;
     }
-    out.push(kind::HASH);
-    write::length(out, hash.len());
+    out.byte(kind::HASH);
+    out.length(hash.len());
     for (field, value) in hash.iter() {
-        write::string(out, field);
-        write::string(out, value);
+        out.string(field);
+        out.string(value);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Lists: elements one by one, or in nodes of several, as their history was.
 
 use super::read::{Reader, Text};
-use super::{kind, listpack, write, ziplist};
+use super::write::Writer;
+use super::{kind, listpack, ziplist};
 use crate::value::Value;
 use crate::value::list::{ChunkLimit, List};
 
@@ -15,8 +16,8 @@ const ELEMENT_OVERHEAD_BYTES: usize = 8;
 
 /// Writes a list in nodes. They are those that Redis has after the elements were pushed to the
 /// right end one by one; which pushes there really were is forgotten, and makes no difference.
-pub(super) fn write(out: &mut Vec<u8>, list: &List, limit: ChunkLimit) {
-    out.push(kind::LIST_QUICKLIST_2);
+pub(super) fn write(out: &mut Writer, list: &List, limit: ChunkLimit) {
+    out.byte(kind::LIST_QUICKLIST_2);
     let mut nodes = Vec::new();
     let mut node = listpack::Builder::new();
     for element in list.iter() {
@@ -27,10 +28,10 @@ pub(super) fn write(out: &mut Vec<u8>, list: &List, limit: ChunkLimit) {
         node.push(element);
     }
     nodes.push(node.finish());
-    write::length(out, nodes.len());
+    out.length(nodes.len());
     for node in nodes {
-        write::length(out, PACKED as usize);
-        write::string(out, &node);
+        out.length(PACKED as usize);
+        out.string(&node);
     }
 }
 

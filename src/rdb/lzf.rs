@@ -75,45 +75,59 @@ fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -
     Some(rest)
 }
 
-/// The compressed bytes, unless they would not be fewer by enough.
-pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let room = bytes.len().checked_sub(SAVED_LEAST)?;
-    let mut seen = Seen { slots: vec![0; SLOTS] };
-    let mut runs = Runs { out: Vec::with_capacity(room.min(4096)), literals: 0, room };
-    let mut at = 0;
-    while at + 2 < bytes.len() {
-        match seen.repetition(bytes, at) {
-            Some((distance, len)) => {
-                runs.repeat(distance, len)?;
-                at += len;
-                if at + 2 >= bytes.len() {
-                    break;
+/// Compresses one string after the other, with one table for all of them.
+#[derive(Default)]
+pub(super) struct Compressor {
+    /// Where three bytes were last seen, by their hash; allocated when there is something to note.
+    /// Places count on from one string to the next, so the table need not be cleared between them.
+    slots: Vec<u32>,
+    /// The place of the first byte of the present string, which itself is never noted.
+    base: u32,
+}
+
+impl Compressor {
+    /// The compressed bytes, unless they would not be fewer by enough.
+    pub(super) fn compress(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let room = bytes.len().checked_sub(SAVED_LEAST)?;
+        let end = u32::try_from(bytes.len()).ok()?;
+        if self.slots.is_empty() || self.base.checked_add(end).is_none() {
+            *self = Compressor { slots: vec![0; SLOTS], base: 0 };
+        }
+        let compressed = self.runs(bytes, Runs::new(room));
+        self.base += end;
+        compressed
+    }
+
+    fn runs(&mut self, bytes: &[u8], mut runs: Runs) -> Option<Vec<u8>> {
+        let mut at = 0;
+        while at + 2 < bytes.len() {
+            match self.repetition(bytes, at) {
+                Some((distance, len)) => {
+                    runs.repeat(distance, len)?;
+                    at += len;
+                    if at + 2 >= bytes.len() {
+                        break;
+                    }
+                    self.note(bytes, at - 2);
+                    self.note(bytes, at - 1);
                 }
-                seen.note(bytes, at - 2);
-                seen.note(bytes, at - 1);
-            }
-            None => {
-                runs.literal(*bytes.get(at)?)?;
-                at += 1;
+                None => {
+                    runs.literal(*bytes.get(at)?)?;
+                    at += 1;
+                }
             }
         }
+        runs.finish(bytes.get(at..)?)
     }
-    runs.finish(bytes.get(at..)?)
-}
 
-/// Where three bytes were last seen, by their hash. The very first place of all stands for none.
-struct Seen {
-    slots: Vec<u32>,
-}
-
-impl Seen {
-    /// Notes where three bytes are; returns where the last ones with their hash were.
+    /// Notes where three bytes are; returns where the last ones with their hash were, 0 for none.
     fn note(&mut self, bytes: &[u8], at: usize) -> usize {
         let Some([a, b, c]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { return 0 };
         let hash = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
         let slot = (hash >> 8).wrapping_sub(hash.wrapping_mul(5)) as usize % SLOTS;
-        let place = self.slots.get_mut(slot);
-        place.map_or(0, |place| std::mem::replace(place, at as u32) as usize)
+        let Some(place) = self.slots.get_mut(slot) else { return 0 };
+        let old = std::mem::replace(place, self.base + at as u32);
+        old.saturating_sub(self.base) as usize
     }
 
     /// How far back and how long the bytes from here on were there before. Where a repetition could
@@ -146,6 +160,10 @@ struct Runs {
 }
 
 impl Runs {
+    fn new(room: usize) -> Runs {
+        Runs { out: Vec::with_capacity(room.min(4096)), literals: 0, room }
+    }
+
     /// Bytes written, with the byte for the next run.
     fn len(&self) -> usize {
         self.out.len() + usize::from(self.literals == 0)
@@ -211,6 +229,10 @@ impl Runs {
 mod tests {
     use super::*;
 
+    fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+        Compressor::default().compress(bytes)
+    }
+
     fn check(bytes: &[u8]) -> Option<usize> {
         let compressed = compress(bytes)?;
         assert!(compressed.len() + SAVED_LEAST <= bytes.len());
@@ -226,6 +248,20 @@ mod tests {
         let numbers: Vec<u8> = (0..20_000_u32).flat_map(|n| (n % 977).to_le_bytes()).collect();
         assert!(check(&numbers).is_some_and(|len| len < numbers.len() / 2));
         assert!(check(&vec![0; 1 << 20]).is_some());
+    }
+
+    #[test]
+    fn a_string_is_compressed_alike_whatever_came_before() {
+        let strings: Vec<Vec<u8>> = (0..100)
+            .map(|n: usize| format!("{n} and {n} and {n}").repeat(n).into_bytes())
+            .collect();
+        let mut all = Compressor::default();
+        let mut last = Compressor { slots: vec![0; SLOTS], base: u32::MAX - 20_000 };
+        for string in &strings {
+            assert_eq!(all.compress(string), compress(string));
+            assert_eq!(last.compress(string), compress(string));
+        }
+        assert!(last.base < 1 << 20, "the table was begun anew");
     }
 
     #[test]

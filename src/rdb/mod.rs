@@ -22,6 +22,7 @@ mod zset;
 use crate::value::{Limits, Value};
 use crc::{CRC_64_REDIS, Crc, Table};
 use read::Reader;
+use write::Writer;
 
 /// The version of the format that is written, and the latest that is read: Redis 7.0's.
 const VERSION: u16 = 10;
@@ -84,33 +85,33 @@ pub(crate) enum Damage {
 
 /// The payload of a value; lists are cut into nodes by the limits.
 pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Writer::default();
     match source {
         Source::Integer(value) => {
-            out.push(kind::STRING);
-            write::integer(&mut out, value);
+            out.byte(kind::STRING);
+            out.integer(value);
         }
         Source::Bytes(bytes) => {
-            out.push(kind::STRING);
-            write::string(&mut out, bytes);
+            out.byte(kind::STRING);
+            out.string(bytes);
         }
         Source::Value(Value::Text(bytes)) => {
-            out.push(kind::STRING);
-            write::string(&mut out, bytes);
+            out.byte(kind::STRING);
+            out.string(bytes);
         }
         Source::Value(Value::List(list)) => list::write(&mut out, list, limits.list),
         Source::Value(Value::Hash(hash)) => hash::write(&mut out, hash),
         Source::Value(Value::ZSet(zset)) => zset::write(&mut out, zset),
     }
-    seal(&mut out);
-    out
+    seal(out.finish())
 }
 
-/// Adds the version and the checksum.
-fn seal(out: &mut Vec<u8>) {
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    let sum = CRC.checksum(out);
-    out.extend_from_slice(&sum.to_le_bytes());
+/// A body with the version and the checksum.
+fn seal(mut body: Vec<u8>) -> Vec<u8> {
+    body.extend_from_slice(&VERSION.to_le_bytes());
+    let sum = CRC.checksum(&body);
+    body.extend_from_slice(&sum.to_le_bytes());
+    body
 }
 
 /// The value of a payload, small forms kept under the limits. Bytes behind the value are passed

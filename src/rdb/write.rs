@@ -1,6 +1,6 @@
 //! Writing the parts every kind is made of: lengths, strings, integers.
 
-use super::lzf;
+use super::lzf::Compressor;
 use crate::number::{IntText, parse_i64};
 
 /// Texts longer than this are never tried as integers: none of 32 bits has more digits.
@@ -20,64 +20,89 @@ const INTEGER_32: u8 = 0xc2;
 /// In front of the two lengths of compressed bytes.
 const COMPRESSED: u8 = 0xc3;
 
-/// A length in as few bytes as it takes.
-pub(super) fn length(out: &mut Vec<u8>, len: usize) {
-    if len < 1 << 6 {
-        out.push(len as u8);
-    } else if len < 1 << 14 {
-        out.extend_from_slice(&[0x40 | (len >> 8) as u8, len as u8]);
-    } else if let Ok(len) = u32::try_from(len) {
-        out.push(LENGTH_32);
-        out.extend_from_slice(&len.to_be_bytes());
-    } else {
-        out.push(LENGTH_64);
-        out.extend_from_slice(&(len as u64).to_be_bytes());
-    }
+/// A payload that is being written.
+#[derive(Default)]
+pub(super) struct Writer {
+    out: Vec<u8>,
+    compressor: Compressor,
 }
 
-/// A string that is an integer.
-pub(super) fn integer(out: &mut Vec<u8>, value: i64) {
-    if !short_integer(out, value) {
-        let text = IntText::new(value);
-        length(out, text.as_bytes().len());
-        out.extend_from_slice(text.as_bytes());
+impl Writer {
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.out.push(byte);
     }
-}
 
-/// An integer of up to 32 bits; false if it is larger.
-fn short_integer(out: &mut Vec<u8>, value: i64) -> bool {
-    if let Ok(value) = i8::try_from(value) {
-        out.push(INTEGER_8);
-        out.extend_from_slice(&value.to_le_bytes());
-    } else if let Ok(value) = i16::try_from(value) {
-        out.push(INTEGER_16);
-        out.extend_from_slice(&value.to_le_bytes());
-    } else if let Ok(value) = i32::try_from(value) {
-        out.push(INTEGER_32);
-        out.extend_from_slice(&value.to_le_bytes());
-    } else {
-        return false;
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
     }
-    true
-}
 
-/// A string: as an integer if it is the text of one, compressed if that saves something.
-pub(super) fn string(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.len() <= INTEGER_TEXT_MOST
-        && let Some(value) = parse_i64(bytes)
-        && short_integer(out, value)
-    {
-        return;
+    /// What was written.
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.out
     }
-    if bytes.len() > COMPRESS_FROM
-        && let Some(compressed) = lzf::compress(bytes)
-    {
-        out.push(COMPRESSED);
-        length(out, compressed.len());
-        length(out, bytes.len());
-        out.extend_from_slice(&compressed);
-        return;
+
+    /// A length in as few bytes as it takes.
+    pub(super) fn length(&mut self, len: usize) {
+        if len < 1 << 6 {
+            self.byte(len as u8);
+        } else if len < 1 << 14 {
+            self.bytes(&[0x40 | (len >> 8) as u8, len as u8]);
+        } else if let Ok(len) = u32::try_from(len) {
+            self.byte(LENGTH_32);
+            self.bytes(&len.to_be_bytes());
+        } else {
+            self.byte(LENGTH_64);
+            self.bytes(&(len as u64).to_be_bytes());
+        }
     }
-    length(out, bytes.len());
-    out.extend_from_slice(bytes);
+
+    /// A string that is an integer.
+    pub(super) fn integer(&mut self, value: i64) {
+        if !self.short_integer(value) {
+            let text = IntText::new(value);
+            self.plain(text.as_bytes());
+        }
+    }
+
+    /// An integer of up to 32 bits; false if it is larger.
+    fn short_integer(&mut self, value: i64) -> bool {
+        if let Ok(value) = i8::try_from(value) {
+            self.byte(INTEGER_8);
+            self.bytes(&value.to_le_bytes());
+        } else if let Ok(value) = i16::try_from(value) {
+            self.byte(INTEGER_16);
+            self.bytes(&value.to_le_bytes());
+        } else if let Ok(value) = i32::try_from(value) {
+            self.byte(INTEGER_32);
+            self.bytes(&value.to_le_bytes());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// A string: as an integer if it is the text of one, compressed if that saves something.
+    pub(super) fn string(&mut self, text: &[u8]) {
+        if text.len() <= INTEGER_TEXT_MOST
+            && let Some(value) = parse_i64(text)
+            && self.short_integer(value)
+        {
+            return;
+        }
+        let long = text.len() > COMPRESS_FROM;
+        match if long { self.compressor.compress(text) } else { None } {
+            Some(compressed) => {
+                self.byte(COMPRESSED);
+                self.length(compressed.len());
+                self.length(text.len());
+                self.bytes(&compressed);
+            }
+            None => self.plain(text),
+        }
+    }
+
+    fn plain(&mut self, text: &[u8]) {
+        self.length(text.len());
+        self.bytes(text);
+    }
 }

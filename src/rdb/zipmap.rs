@@ -31,7 +31,7 @@ pub(super) fn read(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<(
         visit(field, value)?;
         count += 1;
     }
-    (told >= COUNT_UNKNOWN || usize::from(told) == count).then_some(())
+    (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
 }
 
 /// A length; one that is written longer than it need be is damage.

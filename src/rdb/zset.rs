@@ -1,7 +1,8 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
 use super::read::{Reader, Text};
-use super::{kind, listpack, write};
+use super::write::Writer;
+use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
 use crate::value::Value;
 use crate::value::zset::{PackedLimits, ZSet};
@@ -11,22 +12,22 @@ const INTEGER_SCORE_MOST: f64 = (i64::MAX / 2) as f64;
 
 /// Writes a sorted set: one listpack while it is small, members one by one from the highest score
 /// down otherwise, as that is how Redis best takes them.
-pub(super) fn write(out: &mut Vec<u8>, zset: &ZSet) {
+pub(super) fn write(out: &mut Writer, zset: &ZSet) {
     if zset.is_packed() {
         let mut packed = listpack::Builder::new();
         for (member, score) in zset.range(0, usize::MAX) {
             packed.push(member);
             push_score(&mut packed, score);
         }
-        out.push(kind::ZSET_LISTPACK);
-        write::string(out, &packed.finish());
+        out.byte(kind::ZSET_LISTPACK);
+        out.string(&packed.finish());
         return;
     }
-    out.push(kind::ZSET_2);
-    write::length(out, zset.len());
+    out.byte(kind::ZSET_2);
+    out.length(zset.len());
     for (member, score) in zset.range(0, usize::MAX).rev() {
-        write::string(out, member);
-        out.extend_from_slice(&score.to_le_bytes());
+        out.string(member);
+        out.bytes(&score.to_le_bytes());
     }
 }
 
