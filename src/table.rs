@@ -49,7 +49,7 @@ pub(crate) trait Keyed: Clone {
 }
 
 /// Where an element is; good until the table is next inserted into or removed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Location {
     segment: u32,
     bucket: u32,

@@ -57,6 +57,13 @@ impl<'a> Args<'a> {
         self.next()
     }
 
+    /// The next so many arguments, if there are as many.
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [&'a [u8]]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// The next argument, an integer of 64 bits.
     pub(crate) fn integer(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.next()?).ok_or(CommandError::NotInteger)

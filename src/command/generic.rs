@@ -9,6 +9,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
 use crate::value::hash::Hash;
+use crate::value::set::Set;
 use crate::value::zset::ZSet;
 
 const READ: Flags = Flags::READONLY;
@@ -161,6 +162,10 @@ fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
             "listpack"
         }
         "hash" => "hashtable",
+        "set" if keys.read::<Set>(key).is_ok_and(|set| set.is_some_and(|s| s.ints().is_some())) => {
+            "intset"
+        }
+        "set" => "hashtable",
         _ if keys.read::<ZSet>(key).is_ok_and(|zset| zset.is_some_and(ZSet::is_packed)) => {
             "listpack"
         }

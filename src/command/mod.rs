@@ -20,6 +20,8 @@ mod range;
 mod scan;
 mod scripting;
 mod server;
+mod set;
+mod set_algebra;
 mod spec;
 mod string;
 mod zset;
@@ -47,6 +49,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     memory::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    set::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];

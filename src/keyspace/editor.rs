@@ -4,9 +4,11 @@
 //! collection itself; its own methods are the primitive changes, each of which records its
 //! inverse first.
 
+use super::Random;
 use super::journal::{Change, End, Journal};
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::set::{Added, Place, Set};
 use crate::value::zset::ZSet;
 use crate::value::{Collection, Limits, Value};
 use std::ops::Deref;
@@ -17,6 +19,7 @@ pub(crate) struct Editor<'a, C> {
     key: &'a [u8],
     journal: &'a mut Journal,
     limits: &'a Limits,
+    random: &'a mut Random,
 }
 
 impl<C> Deref for Editor<'_, C> {
@@ -33,8 +36,9 @@ impl<'a, C: Collection> Editor<'a, C> {
         key: &'a [u8],
         journal: &'a mut Journal,
         limits: &'a Limits,
+        random: &'a mut Random,
     ) -> Self {
-        Editor { value, key, journal, limits }
+        Editor { value, key, journal, limits, random }
     }
 
     /// Whether nothing is left in the collection.
@@ -138,6 +142,57 @@ impl Editor<'_, List> {
         if !elements.is_empty() {
             self.journal.record(self.key, |_| Change::Removed { at, elements });
         }
+    }
+}
+
+impl Editor<'_, Set> {
+    /// Adds a member; tells whether it is new.
+    pub(crate) fn add(&mut self, member: &[u8]) -> bool {
+        match self.value.add(member, self.limits.set_intset_entries) {
+            Added::Present => return false,
+            Added::Placed => self.journal.record(self.key, |j| Change::Added(j.keep(member))),
+            Added::Converted(old) => {
+                self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
+            }
+        }
+        true
+    }
+
+    /// Removes a member; tells whether it was there.
+    pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
+        let found = self.value.find(member);
+        found.map(|place| self.take(place)).is_some()
+    }
+
+    /// Some member's place, each as likely as any other.
+    pub(crate) fn random_place(&mut self) -> Option<Place> {
+        self.value.random(|bound| self.random.below(bound))
+    }
+
+    /// A set of so many members of this one, chosen at random.
+    pub(crate) fn sample_set(&mut self, count: usize) -> Set {
+        let sample = self.value.sample(count, |bound| self.random.below(bound));
+        let mut set = Set::new();
+        for member in sample {
+            set.add_member(member, self.limits.set_intset_entries);
+        }
+        set
+    }
+
+    /// Takes out the member at a place.
+    pub(crate) fn take(&mut self, place: Place) {
+        let set = &self.value;
+        self.journal.record(self.key, |j| Change::MemberRemoved {
+            index: place.index(),
+            member: set.at(place).with_bytes(|member| j.keep(member)),
+        });
+        self.value.take(place);
+    }
+
+    /// Puts another set in the place of this one.
+    pub(crate) fn replace(&mut self, set: Set) {
+        let old = std::mem::replace(self.value, set);
+        self.journal.record(self.key, |_| Change::Value(Value::Set(old)));
     }
 }
 

@@ -229,6 +229,7 @@ impl Entry {
             None | Some(Value::Text(_)) => "string",
             Some(Value::List(_)) => "list",
             Some(Value::Hash(_)) => "hash",
+            Some(Value::Set(_)) => "set",
             Some(Value::ZSet(_)) => "zset",
         }
     }

@@ -60,6 +60,10 @@ pub(super) enum Change {
     Removed { at: usize, elements: List },
     /// The member had this score, or was absent.
     Score { member: Span, old: Option<f64> },
+    /// The member was not in the set.
+    Added(Span),
+    /// The set had this member, as its `index`th while small.
+    MemberRemoved { index: usize, member: Span },
     /// Every key was removed.
     Flushed(Box<Table<Entry>>),
 }

@@ -1,8 +1,10 @@
 //! The primitive changes of whole keys: removal, renaming, deadlines, and walks over all keys.
 
+use super::entry::Entry;
 use super::journal::Change;
 use super::{Keyspace, NEVER, Slot};
 use crate::table::{Keyed, Table};
+use crate::value::Value;
 
 impl Keyspace {
     /// Removes a key; tells whether it existed.
@@ -14,6 +16,12 @@ impl Keyspace {
     /// Removes the key at a slot; tells whether there was one.
     pub(crate) fn remove_slot(&mut self, slot: Slot) -> bool {
         slot.at.map(|at| self.remove_at(at)).is_some()
+    }
+
+    /// Gives a key a value, which must not be empty, and a deadline, whatever it held before.
+    pub(crate) fn put_value(&mut self, key: &[u8], value: Value, deadline: i64) {
+        let slot = self.slot(key);
+        self.put_entry(slot, Entry::object(key, deadline, value));
     }
 
     /// The name TYPE answers for what is at a slot.

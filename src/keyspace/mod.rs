@@ -30,6 +30,7 @@ use crate::value::{Collection, Limits, Value};
 use entry::Entry;
 use fastrand::Rng;
 use journal::{Change, Journal};
+use smallvec::SmallVec;
 
 /// All keys of one database.
 #[derive(Default)]
@@ -60,6 +61,18 @@ impl Random {
     /// Some number below a bound, which is not zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0.usize(..bound)
+    }
+}
+
+/// The collection an entry holds, if there is an entry.
+#[inline]
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+    match entry {
+        None => Ok(None),
+        Some(entry) => {
+            let value = entry.value().ok_or(CommandError::WrongType)?;
+            C::of(value).map(Some).ok_or(CommandError::WrongType)
+        }
     }
 }
 
@@ -132,6 +145,11 @@ impl Keyspace {
         deadline != NEVER && deadline < self.now.ms()
     }
 
+    /// Up to which sizes collections stay in their small forms.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Number of keys, those included that expired and were not yet noticed.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
@@ -186,13 +204,32 @@ impl Keyspace {
     #[inline]
     pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
         let slot = self.slot(key);
-        match self.entry(slot) {
-            None => Ok(None),
-            Some(entry) => {
-                let value = entry.value().ok_or(CommandError::WrongType)?;
-                C::of(value).map(Some).ok_or(CommandError::WrongType)
+        collection(self.entry(slot))
+    }
+
+    /// The collection a key holds, or none, and the generator of random commands.
+    pub(crate) fn read_random<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<(&C, &mut Random)>, CommandError> {
+        let slot = self.slot(key);
+        let entry = slot.at.map(|at| self.table.get(at));
+        Ok(collection(entry)?.map(|found| (found, &mut self.random)))
+    }
+
+    /// The collections that several keys hold, none where there is no key.
+    pub(crate) fn read_all<C: Collection>(
+        &mut self,
+        keys: &[&[u8]],
+    ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+        // Keys past their deadline go first: removing one may move what was found before.
+        if self.table.has_deadlines() {
+            for key in keys {
+                self.slot(key);
             }
         }
+        let found = keys.iter().map(|key| self.table.find(key));
+        found.map(|at| collection(at.map(|at| self.table.get(at)))).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -227,14 +264,14 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let Keyspace { table, journal, closed, limits, .. } = self;
+        let Keyspace { table, journal, closed, limits, random, .. } = self;
         let Some(value) = table.get_mut(at).collection_mut::<C>() else {
             return Err(CommandError::WrongType);
         };
         // What undoes the whole key undoes every change in it, so those need no records.
         let covered = journal.is_open() && journal.covers(key);
         let journal = if covered { closed } else { journal };
-        let mut editor = Editor::new(value, key, journal, limits);
+        let mut editor = Editor::new(value, key, journal, limits, random);
         let result = run(&mut editor);
         if editor.is_empty() {
             self.remove_at(at);
@@ -251,7 +288,8 @@ impl Keyspace {
         let mut value = C::empty();
         let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
         // Undoing the creation of the key undoes all there is, so its elements need no records.
-        let mut editor = Editor::new(collection, key, &mut self.closed, &self.limits);
+        let Keyspace { closed, limits, random, .. } = self;
+        let mut editor = Editor::new(collection, key, closed, limits, random);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));

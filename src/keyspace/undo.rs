@@ -102,6 +102,12 @@ impl Keyspace {
             (Change::Score { member, old: None }, Value::ZSet(zset)) => {
                 zset.remove(bytes(member));
             }
+            (Change::Added(member), Value::Set(set)) => {
+                set.remove(bytes(member));
+            }
+            (Change::MemberRemoved { index, member }, Value::Set(set)) => {
+                set.restore(index, bytes(member));
+            }
             (change, Value::List(list)) => undo_in_list(list, change, &bytes, limits.list),
             _ => debug_assert!(false, "a record of another type"),
         }

@@ -7,10 +7,12 @@
 pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod packed;
+pub(crate) mod set;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
+use set::Set;
 use zset::{PackedLimits, ZSet};
 
 /// The value of a key that holds more than a plain string.
@@ -22,6 +24,8 @@ pub(crate) enum Value {
     List(List),
     /// A hash.
     Hash(Hash),
+    /// A set.
+    Set(Set),
     /// A sorted set.
     ZSet(ZSet),
 }
@@ -44,6 +48,8 @@ impl Value {
 pub(crate) struct Limits {
     /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
     pub(crate) hash: PackedLimits,
+    /// `set-max-intset-entries`.
+    pub(crate) set_intset_entries: usize,
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
@@ -55,6 +61,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
+            set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
         }
@@ -101,4 +108,5 @@ macro_rules! collection {
 
 collection!(List, List);
 collection!(Hash, Hash);
+collection!(Set, Set);
 collection!(ZSet, ZSet);

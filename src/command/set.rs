@@ -1,0 +1,247 @@
+//! Set commands on one set, and SMOVE. What combines several sets is in `set_algebra.rs`.
+
+use super::args::Args;
+use super::context::Context;
+use super::range::count;
+use super::scan::{Scan, reply_scan};
+use super::set_algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Editor;
+use crate::reply::ReplyBuf;
+use crate::value::set::{Member, Set};
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = READ.and(Flags::FAST);
+const REMOVE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const ADD: Flags = STORE.and(Flags::FAST);
+
+/// What combining sets costs.
+const OF_ALL: &str = "O(N) in members of all sets";
+const OF_SMALLEST: &str = "O(N*M) for N members of the smallest of M sets";
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Set,
+    commands: &[
+        row("sadd", AtLeast(3), ADD, "1.0.0", "O(1) per member",
+            "Adds members.", sadd),
+        row("scard", Exactly(2), READ_FAST, "1.0.0", "O(1)",
+            "The number of members.", scard),
+        keyed("sdiff", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
+            "The members of the first set that are in none of the others.", sdiff),
+        keyed("sdiffstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
+            "Keeps what SDIFF would answer in a key.", sdiffstore),
+        keyed("sinter", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_SMALLEST,
+            "The members that are in all of the sets.", sinter),
+        keyless("sintercard", AtLeast(3), READ.and(Flags::MOVABLEKEYS), "7.0.0", OF_SMALLEST,
+            "The number of members that are in all of the sets.", sintercard),
+        keyed("sinterstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_SMALLEST,
+            "Keeps what SINTER would answer in a key.", sinterstore),
+        row("sismember", Exactly(3), READ_FAST, "1.0.0", "O(1)",
+            "Tells whether the set has a member.", sismember),
+        row("smembers", Exactly(2), READ, "1.0.0", "O(N) in members",
+            "All members.", smembers),
+        row("smismember", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
+            "Tells of several members whether the set has them.", smismember),
+        keyed("smove", Exactly(4), REMOVE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
+            "Moves a member from one set to another.", smove),
+        row("spop", AtLeast(2), REMOVE_FAST, "1.0.0", "O(1) per member",
+            "Takes out random members.", spop),
+        row("srandmember", AtLeast(2), READ, "1.0.0", "O(1) per member",
+            "Random members: distinct ones, or for a negative count any.", srandmember),
+        row("srem", AtLeast(3), REMOVE_FAST, "1.0.0", "O(1) per member",
+            "Removes members.", srem),
+        row("sscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
+            "Walks the members a step at a time.", sscan),
+        keyed("sunion", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
+            "The members that are in any of the sets.", sunion),
+        keyed("sunionstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
+            "Keeps what SUNION would answer in a key.", sunionstore),
+    ],
+};
+
+pub(super) fn reply_member(reply: &mut ReplyBuf, member: Member<'_>) {
+    match member {
+        Member::Integer(value) => reply.bulk_integer(value),
+        Member::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
+
+fn sadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let added = cx.keys.edit(key, |set: &mut Editor<'_, Set>| {
+        args.rest().iter().filter(|member| set.add(member)).count()
+    })?;
+    cx.reply.count(added);
+    Ok(())
+}
+
+fn srem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let removed = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| {
+        args.rest().iter().filter(|member| set.remove(member)).count()
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn scard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let set = cx.keys.read::<Set>(args.key()?)?;
+    cx.reply.count(set.map_or(0, Set::len));
+    Ok(())
+}
+
+fn sismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, member) = (args.key()?, args.next()?);
+    let set = cx.keys.read::<Set>(key)?;
+    cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+    Ok(())
+}
+
+fn smismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let set = cx.keys.read::<Set>(key)?;
+    cx.reply.array(args.len());
+    for member in args.rest() {
+        cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+    }
+    Ok(())
+}
+
+fn smembers(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let set = cx.keys.read::<Set>(args.key()?)?;
+    cx.reply.set(set.map_or(0, Set::len));
+    set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+    Ok(())
+}
+
+fn smove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to, member) = (args.key()?, args.key()?, args.next()?);
+    let source = cx.keys.read::<Set>(from)?;
+    // Where there is no source the type of the target is not asked.
+    let Some(found) = source.map(|set| set.contains(member)) else {
+        cx.reply.integer(0);
+        return Ok(());
+    };
+    cx.keys.read::<Set>(to)?;
+    if found && from != to {
+        cx.keys.edit_existing(from, |set: &mut Editor<'_, Set>| set.remove(member))?;
+        cx.keys.edit(to, |set: &mut Editor<'_, Set>| set.add(member))?;
+    }
+    cx.reply.integer(found.into());
+    Ok(())
+}
+
+fn spop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    if !args.is_empty() {
+        return spop_count(cx, key, args);
+    }
+    let popped = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| pop(set, cx.reply))?;
+    if popped.is_none() {
+        cx.reply.null();
+    }
+    Ok(())
+}
+
+/// Takes out a random member and answers with it.
+fn pop(set: &mut Editor<'_, Set>, reply: &mut ReplyBuf) {
+    if let Some(place) = set.random_place() {
+        reply_member(reply, set.at(place));
+        set.take(place);
+    }
+}
+
+/// Where so many times more are popped than stay, Redis makes a new set of those that stay. Its
+/// encoding tells: it may be an intset again.
+const NEW_SET_SHARE: usize = 5;
+
+fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandResult {
+    if args.len() > 1 {
+        return Err(CommandError::Syntax);
+    }
+    let count = count(&mut args, CommandError::NotPositive)?;
+    let len = cx.keys.read::<Set>(key)?.map_or(0, Set::len);
+    cx.reply.set(count.min(len));
+    if count >= len {
+        let set = cx.keys.read::<Set>(key)?;
+        set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+        cx.keys.remove(key);
+        return Ok(());
+    }
+    let left = len - count;
+    cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| {
+        if left * NEW_SET_SHARE > count {
+            (0..count).for_each(|_| pop(set, cx.reply));
+            return;
+        }
+        let kept = set.sample_set(left);
+        let popped = set.iter().filter(|member| !kept.has(*member));
+        popped.for_each(|member| reply_member(cx.reply, member));
+        set.replace(kept);
+    })?;
+    Ok(())
+}
+
+/// More repetitions than anybody wants; Redis would try to answer with any number.
+const REPEATS_MOST: u64 = 1 << 24;
+
+fn srandmember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    if args.is_empty() {
+        match cx.keys.read_random::<Set>(key)? {
+            Some((set, random)) => {
+                let place = set.random(|bound| random.below(bound));
+                place.into_iter().for_each(|place| reply_member(cx.reply, set.at(place)));
+            }
+            None => cx.reply.null(),
+        }
+        return Ok(());
+    }
+    if args.len() > 1 {
+        return Err(CommandError::Syntax);
+    }
+    let count = args.integer()?;
+    if count == i64::MIN {
+        return Err(CommandError::text(
+            "ERR value is out of range, value must between -9223372036854775807 and \
+             9223372036854775807",
+        ));
+    }
+    let Some((set, random)) = cx.keys.read_random::<Set>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let mut below = |bound| random.below(bound);
+    if let Ok(count) = usize::try_from(count) {
+        let sample = set.sample(count, below);
+        cx.reply.array(sample.len());
+        sample.into_iter().for_each(|member| reply_member(cx.reply, member));
+        return Ok(());
+    }
+    if count.unsigned_abs() > REPEATS_MOST {
+        return Err(CommandError::text("ERR value is out of range"));
+    }
+    let drawn = (count..0).filter_map(|_| set.random(&mut below));
+    cx.reply.array(count.unsigned_abs() as usize);
+    drawn.for_each(|place| reply_member(cx.reply, set.at(place)));
+    Ok(())
+}
+
+fn sscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let mut scan = Scan::parse_cursor(&mut args)?;
+    let set = cx.keys.read::<Set>(key)?;
+    // The options for a key that does not exist are never read.
+    if set.is_some() {
+        scan.parse_options(&mut args, false)?;
+    }
+    reply_scan(cx.reply, &scan, 1, |cursor, found| match set {
+        Some(set) => set.scan(cursor, &mut |member| member.with_bytes(|bytes| found(&[bytes]))),
+        None => 0,
+    });
+    Ok(())
+}
