@@ -338,6 +338,8 @@ impl Random {
 const SHAPES: &[&str] = &[
     "APPEND string value",
     "APPEND string value",
+    "COPY key key",
+    "COPY key key REPLACE",
     "DECR string",
     "DECRBY string integer",
     "DEL key key",
@@ -388,6 +390,8 @@ const SHAPES: &[&str] = &[
     "PSETEX string milliseconds value",
     "RENAME key key",
     "RENAMENX key key",
+    "RESTORE key 0 payload",
+    "RESTORE key milliseconds payload REPLACE",
     "RPOP list",
     "RPOP list count",
     "RPOPLPUSH list list",
@@ -449,6 +453,15 @@ fn score(random: &mut Random) -> Vec<u8> {
     random.pick(&["0", "-0", "1", "1.5", "-3", "7", "1e300", "inf", "-inf", "2", "5"]).into()
 }
 
+/// What DUMP answers for a value of each type.
+const PAYLOADS: [&[u8]; 5] = [
+    b"\0\xc0*\x0a\0\x81\xfb\x5c\xfa\x86cOP",
+    b"\x12\x01\x02\x13\x13\0\0\0\x03\0\x82e1\x03\x82e2\x03\x82e3\x03\xff\x0a\0\x14\x89\xc9K\x94\xa7Y\xb0",
+    b"\x0b\x0c\x02\0\0\0\x02\0\0\0\x01\0\x07\0\x0a\0\xa7\xb0\x8b\xbd\x7fn\xf6\xc7",
+    b"\x10\x15\x15\0\0\0\x04\0\x82f1\x03\x81v\x02\x82f2\x03\x817\x02\xff\x0a\0o\x0c\xc5\xd5l\xdb\xb8\xef",
+    b"\x05\x02\x02m1\0\0\0\0\0\0\xf0?\x02m2\0\0\0\0\0\0\x04@\x0a\0\xbd\xa0i\x1a\x80\xcf\xec\xf8",
+];
+
 /// Appends what a word of a shape stands for.
 fn word(random: &mut Random, word: &str, argv: &mut Argv) {
     let text = |text: &str| text.as_bytes().to_vec();
@@ -465,6 +478,7 @@ fn word(random: &mut Random, word: &str, argv: &mut Argv) {
         "milliseconds" => text(random.pick(&["-5", "0", "1", "800", "4000", "90000"])),
         "past" => text(random.pick(&["1", "1000", "1699999999"])),
         "future" => format!("{}", START_MS + random.below(4_000_000) as i64).into_bytes(),
+        "payload" => random.pick(&PAYLOADS).to_vec(),
         "offset" => text(random.pick(&["0", "1", "40", "500", "512", "600"])),
         "index" => text(random.pick(&["0", "1", "-1", "5", "-6", "40", "-100", "300"])),
         "count" => text(random.pick(&["0", "1", "2", "7", "200"])),

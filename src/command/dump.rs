@@ -107,7 +107,7 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             cx.keys.remove_slot(slot);
         }
         (Loaded::Text(text), deadline) => cx.keys.put(slot, key, content(&text), deadline),
-        (Loaded::Value(value), deadline) => cx.keys.put_value(slot, key, value, deadline),
+        (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
     }
     cx.reply.ok();
     Ok(())

@@ -1,8 +1,8 @@
-//! Whole values: what a key holds at all, putting a value in its place, copies, and sizes.
+//! Whole values: what a key holds at all, copies, and sizes.
 
 use super::entry::Entry;
 use super::{Keyspace, Slot, Text};
-use crate::value::{Limits, Value};
+use crate::value::Value;
 
 /// What a key holds, of whatever type.
 #[derive(Clone, Copy)]
@@ -14,11 +14,6 @@ pub(crate) enum Held<'a> {
 }
 
 impl Keyspace {
-    /// Up to which sizes collections stay in their small forms.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// What is at a slot.
     pub(crate) fn held_at(&self, slot: Slot) -> Option<Held<'_>> {
         let entry = self.entry(slot)?;
@@ -26,11 +21,6 @@ impl Keyspace {
             Some(text) => Some(Held::Text(text)),
             None => entry.value().map(Held::Value),
         }
-    }
-
-    /// Gives a key a collection and a deadline, whatever it held before.
-    pub(crate) fn put_value(&mut self, slot: Slot, key: &[u8], value: Value, deadline: i64) {
-        self.put_entry(slot, Entry::object(key, deadline, value));
     }
 
     /// Gives a key what another one holds, with its deadline, in place of what it held; does

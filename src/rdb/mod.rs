@@ -14,6 +14,7 @@ mod list;
 mod listpack;
 mod lzf;
 mod read;
+mod set;
 mod write;
 mod ziplist;
 mod zipmap;
@@ -37,6 +38,8 @@ mod kind {
     pub(super) const STRING: u8 = 0;
     /// Elements one by one.
     pub(super) const LIST: u8 = 1;
+    /// Members one by one.
+    pub(super) const SET: u8 = 2;
     /// Members with scores as text, one by one.
     pub(super) const ZSET: u8 = 3;
     /// Fields and values one by one.
@@ -45,6 +48,7 @@ mod kind {
     pub(super) const ZSET_2: u8 = 5;
     pub(super) const HASH_ZIPMAP: u8 = 9;
     pub(super) const LIST_ZIPLIST: u8 = 10;
+    pub(super) const SET_INTSET: u8 = 11;
     pub(super) const ZSET_ZIPLIST: u8 = 12;
     pub(super) const HASH_ZIPLIST: u8 = 13;
     /// Nodes that are ziplists.
@@ -101,6 +105,7 @@ pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
         }
         Source::Value(Value::List(list)) => list::write(&mut out, list, limits.list),
         Source::Value(Value::Hash(hash)) => hash::write(&mut out, hash),
+        Source::Value(Value::Set(set)) => set::write(&mut out, set),
         Source::Value(Value::ZSet(zset)) => zset::write(&mut out, zset),
     }
     seal(out.finish())
@@ -142,6 +147,8 @@ fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {
         kind::HASH_ZIPMAP => hash::read_zipmap(&mut reader, limits.hash),
         kind::HASH_ZIPLIST => hash::read_packed(&mut reader, limits.hash, ziplist::read),
         kind::HASH_LISTPACK => hash::read_packed(&mut reader, limits.hash, listpack::read),
+        kind::SET => set::read(&mut reader, limits.set_intset_entries),
+        kind::SET_INTSET => set::read_ints(&mut reader, limits.set_intset_entries),
         kind::ZSET => zset::read(&mut reader, limits.zset, Reader::score_text),
         kind::ZSET_2 => zset::read(&mut reader, limits.zset, Reader::score),
         kind::ZSET_ZIPLIST => zset::read_packed(&mut reader, limits.zset, ziplist::read),

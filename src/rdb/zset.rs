@@ -31,9 +31,11 @@ pub(super) fn write(out: &mut Writer, zset: &ZSet) {
     }
 }
 
+/// An integer, or text. Zero with a sign, which only older versions packed, stays as they wrote it.
 fn push_score(packed: &mut listpack::Builder, score: f64) {
     let integer = score as i64;
-    if score.abs() <= INTEGER_SCORE_MOST && integer as f64 == score {
+    let is_integer = (integer as f64).to_bits() == score.to_bits();
+    if score.abs() <= INTEGER_SCORE_MOST && is_integer {
         packed.push_integer(integer);
     } else {
         packed.push(F64Text::new(score).as_bytes());

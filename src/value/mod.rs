@@ -38,6 +38,7 @@ impl Value {
             Value::Text(text) => text.capacity(),
             Value::List(list) => list.heap_size(),
             Value::Hash(hash) => hash.heap_size(samples),
+            Value::Set(set) => set.heap_size(samples),
             Value::ZSet(zset) => zset.heap_size(),
         }
     }
