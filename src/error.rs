@@ -54,6 +54,16 @@ pub(crate) enum CommandError {
     PayloadFormat,
     /// A SCAN cursor that is no number.
     InvalidCursor,
+    /// A text that is no ID of a stream's entry.
+    InvalidStreamId,
+    /// The first of a range of IDs is to be left out and is the last there is.
+    InvalidStreamStart,
+    /// The last of a range of IDs is to be left out and is the first there is.
+    InvalidStreamEnd,
+    /// An entry would not come behind the others.
+    StreamIdTooSmall,
+    /// An entry that is too large, or a number within its millisecond that has no next.
+    StreamEntryTooLarge,
     /// Too few or too many arguments; the command's full name is part of it.
     Arity(&'static str),
     /// The same from a script.
@@ -93,6 +103,37 @@ impl CommandError {
             clipped(name, 128)
         );
         CommandError::Text(Cow::Owned(text))
+    }
+
+    /// The answer to options that a subcommand does not have; `name` is its full name.
+    pub(crate) fn subcommand_syntax(name: &str, word: &[u8]) -> Self {
+        let word = clipped(word, 128);
+        let help = name.split('|').next().unwrap_or(name).to_ascii_uppercase();
+        CommandError::Text(Cow::Owned(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {help} HELP."
+        )))
+    }
+
+    /// A stream has no such group.
+    pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
+        let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
+        CommandError::Text(Cow::Owned(format!(
+            "NOGROUP No such consumer group '{group}' for key name '{key}'"
+        )))
+    }
+
+    /// There is no such stream, or it has no such group; `where_` is what follows the names.
+    pub(crate) fn no_key_or_group(key: &[u8], group: &[u8], where_: &str) -> Self {
+        let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
+        CommandError::Text(Cow::Owned(format!(
+            "NOGROUP No such key '{key}' or consumer group '{group}'{where_}"
+        )))
+    }
+
+    /// XCLAIM knows no such option.
+    pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
+        let word = clipped(word, usize::MAX);
+        CommandError::Text(Cow::Owned(format!("ERR Unrecognized XCLAIM option '{word}'")))
     }
 
     /// The answer to a subcommand that does not exist.
@@ -136,6 +177,13 @@ impl fmt::Display for CommandError {
             Self::PayloadFooter => "ERR DUMP payload version or checksum are wrong",
             Self::PayloadFormat => "ERR Bad data format",
             Self::InvalidCursor => "ERR invalid cursor",
+            Self::InvalidStreamId => "ERR Invalid stream ID specified as stream command argument",
+            Self::InvalidStreamStart => "ERR invalid start ID for the interval",
+            Self::InvalidStreamEnd => "ERR invalid end ID for the interval",
+            Self::StreamIdTooSmall => {
+                "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+            }
+            Self::StreamEntryTooLarge => "ERR Elements are too large to be stored",
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }

@@ -41,6 +41,10 @@ enum Node {
     Set(usize),
     /// So many pairs of scalars: a flat array in RESP2, an array of arrays of two in RESP3.
     Pairs(usize),
+    /// So many keys with what belongs to each, a [`Node::Keyed`] before each: an array of arrays
+    /// of two in RESP2, a map in RESP3.
+    ByKey(usize),
+    Keyed,
 }
 
 /// A reply in one flat, reusable buffer.
@@ -212,10 +216,22 @@ impl ReplyBuf {
         self.nodes.push(Node::Pairs(len));
     }
 
+    /// Begins so many keys with what belongs to each, where RESP2 has an array for each of them;
+    /// [`ReplyBuf::keyed`] comes before each.
+    pub(crate) fn by_key(&mut self, len: usize) {
+        self.nodes.push(Node::ByKey(len));
+    }
+
+    /// Begins one of those: the key and what belongs to it follow.
+    pub(crate) fn keyed(&mut self) {
+        self.nodes.push(Node::Keyed);
+    }
+
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
-        if let Some(Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n)) =
-            self.nodes.get_mut(at.nodes)
+        if let Some(
+            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n) | Node::ByKey(n),
+        ) = self.nodes.get_mut(at.nodes)
         {
             *n = len;
         }
@@ -354,6 +370,11 @@ impl<'a> Walker<'a> {
             Node::Verbatim(len) if resp2 => Item::Bulk(self.take(len).get(4..).unwrap_or_default()),
             Node::Verbatim(len) => Item::Verbatim(self.take(len)),
             Node::Array(len) => Item::Array(len),
+            Node::ByKey(len) if resp2 => Item::Array(len),
+            Node::ByKey(len) => Item::Map(len),
+            Node::Keyed if resp2 => Item::Array(2),
+            // RESP3 has the key itself here.
+            Node::Keyed => self.next(),
             Node::Map(len) | Node::Pairs(len) if resp2 => Item::Array(len * 2),
             Node::Map(len) => Item::Map(len),
             Node::Set(len) if resp2 => Item::Array(len),

@@ -9,13 +9,21 @@ use crate::number::{parse_f64, parse_i64};
 #[derive(Clone, Copy)]
 pub(crate) struct Args<'a> {
     name: &'static str,
+    /// The last word of the name as the caller wrote it.
+    word: &'a [u8],
     rest: &'a [&'a [u8]],
 }
 
 impl<'a> Args<'a> {
     /// The arguments behind a command's name.
     pub(crate) fn new(name: &'static str, rest: &'a [&'a [u8]]) -> Self {
-        Args { name, rest }
+        Args { name, word: name.as_bytes(), rest }
+    }
+
+    /// The same, called by this word: a subcommand's own name in whatever case.
+    #[inline]
+    pub(crate) fn called(self, word: Option<&&'a [u8]>) -> Self {
+        Args { word: word.copied().unwrap_or_default(), ..self }
     }
 
     /// The full name of the command, which some errors show.
@@ -94,6 +102,11 @@ impl<'a> Args<'a> {
             return Err(self.arity_error());
         }
         Ok(pairs.iter().map(|[a, b]| (*a, *b)))
+    }
+
+    /// The error of a subcommand with options that it does not know or has too many of.
+    pub(crate) fn subcommand_error(&self) -> CommandError {
+        CommandError::subcommand_syntax(self.name, self.word)
     }
 
     /// The error of a wrong number of arguments.

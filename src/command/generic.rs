@@ -158,6 +158,7 @@ fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
     let name = match keys.type_name(slot)? {
         "string" => string_encoding(keys, slot),
         "list" => "quicklist",
+        "stream" => "stream",
         "hash" if keys.read::<Hash>(key).is_ok_and(|hash| hash.is_some_and(Hash::is_packed)) => {
             "listpack"
         }

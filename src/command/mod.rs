@@ -23,6 +23,12 @@ mod server;
 mod set;
 mod set_algebra;
 mod spec;
+mod stream;
+mod stream_claim;
+mod stream_group;
+mod stream_id;
+mod stream_info;
+mod stream_read;
 mod string;
 mod zset;
 
@@ -50,6 +56,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
+    stream::FAMILY,
+    stream_claim::FAMILY,
+    stream_group::FAMILY,
+    stream_info::FAMILY,
+    stream_read::FAMILY,
     string::FAMILY,
     zset::FAMILY,
 ];
@@ -127,6 +138,7 @@ pub(crate) fn run(
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
+    let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }

@@ -190,8 +190,12 @@ impl Flags {
     /// Allowed while a script runs past its time.
     pub(crate) const ALLOW_BUSY: Flags = Flags(1 << 10);
 
+    /// May wait for a key to get something.
+    pub(crate) const BLOCKING: Flags = Flags(1 << 11);
+
     /// Every flag with its name.
-    pub(crate) const NAMES: [(Flags, &'static str); 11] = [
+    pub(crate) const NAMES: [(Flags, &'static str); 12] = [
+        (Flags::BLOCKING, "blocking"),
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),

@@ -15,10 +15,10 @@ use std::ops::Deref;
 
 /// A collection open for change.
 pub(crate) struct Editor<'a, C> {
-    value: &'a mut C,
-    key: &'a [u8],
-    journal: &'a mut Journal,
-    limits: &'a Limits,
+    pub(super) value: &'a mut C,
+    pub(super) key: &'a [u8],
+    pub(super) journal: &'a mut Journal,
+    pub(super) limits: &'a Limits,
     random: &'a mut Random,
 }
 

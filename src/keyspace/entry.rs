@@ -231,6 +231,7 @@ impl Entry {
             Some(Value::Hash(_)) => "hash",
             Some(Value::Set(_)) => "set",
             Some(Value::ZSet(_)) => "zset",
+            Some(Value::Stream(_)) => "stream",
         }
     }
 

@@ -8,6 +8,7 @@
 //! This room knows entries and values, not commands. How a record is undone is in `undo.rs`.
 
 use super::entry::Entry;
+use super::streams::StreamChange;
 use crate::table::Table;
 use crate::value::Value;
 use crate::value::list::List;
@@ -64,6 +65,8 @@ pub(super) enum Change {
     Added(Span),
     /// The set had this member, as its `index`th while small.
     MemberRemoved { index: usize, member: Span },
+    /// Something in a stream.
+    Stream(StreamChange),
     /// Every key was removed.
     Flushed(Box<Table<Entry>>),
 }
@@ -187,6 +190,14 @@ impl Journal {
     pub(super) fn covers_member(&self, key: &[u8], wanted: &[u8]) -> bool {
         self.records.last().is_some_and(|last| {
             matches!(last.change, Change::Score { member, .. } if self.bytes(member) == wanted)
+                && self.bytes(last.key) == key
+        })
+    }
+
+    /// The same for appending to a stream: whatever else is appended goes with the first.
+    pub(super) fn covers_append(&self, key: &[u8]) -> bool {
+        self.records.last().is_some_and(|last| {
+            matches!(last.change, Change::Stream(StreamChange::Appended { .. }))
                 && self.bytes(last.key) == key
         })
     }

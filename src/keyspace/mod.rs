@@ -12,6 +12,7 @@ mod entry;
 mod expire;
 mod journal;
 mod keys;
+mod streams;
 mod strings;
 mod undo;
 mod whole;

@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::journal::{Change, End, Record, Savepoint};
+use super::streams::undo_in_stream;
 use super::strings::overwrite;
 use super::{Keyspace, Location, Value};
 use crate::cow::own;
@@ -107,6 +108,9 @@ impl Keyspace {
             }
             (Change::MemberRemoved { index, member }, Value::Set(set)) => {
                 set.restore(index, bytes(member));
+            }
+            (Change::Stream(change), Value::Stream(stream)) => {
+                undo_in_stream(stream, change, &bytes);
             }
             (change, Value::List(list)) => undo_in_list(list, change, &bytes, limits.list),
             _ => debug_assert!(false, "a record of another type"),

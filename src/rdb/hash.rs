@@ -1,6 +1,6 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
-use super::read::{Reader, Text};
+use super::read::{Elements, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
 use crate::value::Value;
@@ -83,22 +83,20 @@ pub(super) fn read(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Valu
     builder.finish()
 }
 
-/// How the elements of a packed form are visited.
-type Visit = fn(&[u8], &mut dyn FnMut(Text<'_>) -> Option<()>) -> Option<()>;
-
 /// A ziplist or a listpack. It may hold longer texts than would be packed today: Redis unpacks it
 /// for the number of its fields only.
 pub(super) fn read_packed(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
-    visit: Visit,
+    elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let mut field: Option<Vec<u8>> = None;
-    visit(reader.string()?.as_bytes(), &mut |text| match field.take() {
-        Some(field) => builder.add(&field, text.as_bytes()),
+    let mut field: Option<Text<'_>> = None;
+    let packed = reader.string()?;
+    elements(packed.as_bytes(), &mut |text| match field.take() {
+        Some(field) => builder.add(field.as_bytes(), text.as_bytes()),
         None => {
-            field = Some(text.into_vec());
+            field = Some(text);
             Some(())
         }
     })?;

@@ -24,7 +24,10 @@ const INTEGER_32: u8 = 0xf3;
 const INTEGER_64: u8 = 0xf4;
 
 /// Visits the elements of a listpack, which must be whole and well formed.
-pub(super) fn read(bytes: &[u8], visit: &mut dyn FnMut(Text<'_>) -> Option<()>) -> Option<()> {
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    visit: &mut dyn FnMut(Text<'a>) -> Option<()>,
+) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
     let told = u16::from_le_bytes(reader.array()?);

@@ -15,6 +15,7 @@ mod listpack;
 mod lzf;
 mod read;
 mod set;
+mod stream;
 mod write;
 mod ziplist;
 mod zipmap;
@@ -55,8 +56,12 @@ mod kind {
     pub(super) const LIST_QUICKLIST: u8 = 14;
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const ZSET_LISTPACK: u8 = 17;
+    /// Nodes that are listpacks, and groups.
+    pub(super) const STREAM_LISTPACKS: u8 = 15;
     /// Nodes that are listpacks or single elements.
     pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    /// The same as a stream of before, with what it remembers of entries that are gone.
+    pub(super) const STREAM_LISTPACKS_2: u8 = 19;
 }
 
 /// A value to be written.
@@ -107,6 +112,7 @@ pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
         Source::Value(Value::Hash(hash)) => hash::write(&mut out, hash),
         Source::Value(Value::Set(set)) => set::write(&mut out, set),
         Source::Value(Value::ZSet(zset)) => zset::write(&mut out, zset),
+        Source::Value(Value::Stream(stream)) => stream::write(&mut out, stream),
     }
     seal(out.finish())
 }
@@ -153,6 +159,8 @@ fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {
         kind::ZSET_2 => zset::read(&mut reader, limits.zset, Reader::score),
         kind::ZSET_ZIPLIST => zset::read_packed(&mut reader, limits.zset, ziplist::read),
         kind::ZSET_LISTPACK => zset::read_packed(&mut reader, limits.zset, listpack::read),
+        kind::STREAM_LISTPACKS => stream::read(&mut reader, false),
+        kind::STREAM_LISTPACKS_2 => stream::read(&mut reader, true),
         // Modules' values and what does not exist.
         _ => None,
     };

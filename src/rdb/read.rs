@@ -4,7 +4,7 @@
 //! `None` means damaged.
 
 use super::lzf;
-use crate::number::{IntText, parse_f64};
+use crate::number::{IntText, parse_f64, parse_i64};
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
@@ -27,6 +27,11 @@ impl Text<'_> {
         }
     }
 
+    /// The integer whose digits the text is.
+    pub(super) fn to_integer(&self) -> Option<i64> {
+        parse_i64(self.as_bytes())
+    }
+
     pub(super) fn into_vec(self) -> Vec<u8> {
         match self {
             Text::Integer(text) => text.as_bytes().to_vec(),
@@ -40,6 +45,10 @@ impl<'a> From<&'a [u8]> for Text<'a> {
         Text::Bytes(Cow::Borrowed(bytes))
     }
 }
+
+/// Visits the elements of a packed form, which must be whole and well formed.
+pub(super) type Elements =
+    for<'a> fn(&'a [u8], &mut dyn FnMut(Text<'a>) -> Option<()>) -> Option<()>;
 
 /// A length, or the way in which a string is written otherwise.
 enum Length {
@@ -123,6 +132,11 @@ impl<'a> Reader<'a> {
         let compressed_len = usize::try_from(self.count()?).ok()?;
         let len = usize::try_from(self.count()?).ok()?;
         lzf::decompress(self.take(compressed_len)?, len)
+    }
+
+    /// A string of just so many bytes.
+    pub(super) fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.string()?.as_bytes().try_into().ok()
     }
 
     /// A score as eight bytes.

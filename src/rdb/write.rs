@@ -43,6 +43,11 @@ impl Writer {
 
     /// A length in as few bytes as it takes.
     pub(super) fn length(&mut self, len: usize) {
+        self.number(len as u64);
+    }
+
+    /// A number that is written as lengths are.
+    pub(super) fn number(&mut self, len: u64) {
         if len < 1 << 6 {
             self.byte(len as u8);
         } else if len < 1 << 14 {
@@ -52,7 +57,7 @@ impl Writer {
             self.bytes(&len.to_be_bytes());
         } else {
             self.byte(LENGTH_64);
-            self.bytes(&(len as u64).to_be_bytes());
+            self.bytes(&len.to_be_bytes());
         }
     }
 

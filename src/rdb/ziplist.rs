@@ -16,7 +16,10 @@ const END: u8 = 0xff;
 const LONG: u8 = 0xfe;
 
 /// Visits the elements of a ziplist, which must be whole and well formed.
-pub(super) fn read(bytes: &[u8], visit: &mut dyn FnMut(Text<'_>) -> Option<()>) -> Option<()> {
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    visit: &mut dyn FnMut(Text<'a>) -> Option<()>,
+) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
     let last = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;

@@ -1,6 +1,6 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
-use super::read::{Reader, Text};
+use super::read::{Elements, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
@@ -73,27 +73,25 @@ fn without_signed_zeros(zset: ZSet) -> ZSet {
     plain
 }
 
-/// How the elements of a packed form are visited.
-type Visit = fn(&[u8], &mut dyn FnMut(Text<'_>) -> Option<()>) -> Option<()>;
-
 /// A ziplist or a listpack. It may hold longer members than would be packed today: Redis unpacks
 /// it for their number only.
 pub(super) fn read_packed(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
-    visit: Visit,
+    elements: Elements,
 ) -> Option<Value> {
     let mut zset = ZSet::new();
-    let mut member: Option<Vec<u8>> = None;
-    visit(reader.string()?.as_bytes(), &mut |text| match member.take() {
+    let mut member: Option<Text<'_>> = None;
+    let packed = reader.string()?;
+    elements(packed.as_bytes(), &mut |text| match member.take() {
         Some(member) => {
             if zset.must_unpack(0, limits) {
                 zset.unpack();
             }
-            add(&mut zset, &member, parse_f64(text.as_bytes())?)
+            add(&mut zset, member.as_bytes(), parse_f64(text.as_bytes())?)
         }
         None => {
-            member = Some(text.into_vec());
+            member = Some(text);
             Some(())
         }
     })?;

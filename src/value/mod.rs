@@ -8,11 +8,13 @@ pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod packed;
 pub(crate) mod set;
+pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::{ChunkLimit, List};
 use set::Set;
+use stream::{NodeLimits, Stream};
 use zset::{PackedLimits, ZSet};
 
 /// The value of a key that holds more than a plain string.
@@ -28,6 +30,8 @@ pub(crate) enum Value {
     Set(Set),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream, the largest of all in itself.
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -40,6 +44,7 @@ impl Value {
             Value::Hash(hash) => hash.heap_size(samples),
             Value::Set(set) => set.heap_size(samples),
             Value::ZSet(zset) => zset.heap_size(),
+            Value::Stream(stream) => stream.heap_size(),
         }
     }
 }
@@ -55,6 +60,8 @@ pub(crate) struct Limits {
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `stream-node-max-entries` and `stream-node-max-bytes`.
+    pub(crate) stream: NodeLimits,
 }
 
 impl Default for Limits {
@@ -65,6 +72,7 @@ impl Default for Limits {
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            stream: NodeLimits::default(),
         }
     }
 }

@@ -1,0 +1,347 @@
+//! Stream commands: entries. What has to do with groups is in the files beside this one.
+
+use super::args::Args;
+use super::context::Context;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::one_key as row;
+use super::spec::{Family, Flags, Group};
+use super::stream_id::{NewId, end_from, id_from, ids_from, new_id_from, start_from};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Editor;
+use crate::reply::ReplyBuf;
+use crate::value::stream::{Cut, Datum, Entry, Id, Marks, NODE_BYTES_MOST, Pair, Stream, Trim};
+
+const READ: Flags = Flags::READONLY;
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const ADD: Flags = WRITE_FAST.and(Flags::DENYOOM);
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Stream,
+    commands: &[
+        row("xadd", AtLeast(5), ADD, "5.0.0", "O(1), and O(N) in entries that are trimmed",
+            "Appends an entry.", xadd),
+        row("xdel", AtLeast(3), WRITE_FAST, "5.0.0", "O(log N) per entry",
+            "Deletes entries.", xdel),
+        row("xlen", Exactly(2), READ.and(Flags::FAST), "5.0.0", "O(1)",
+            "The number of entries.", xlen),
+        row("xrange", AtLeast(4), READ, "5.0.0", "O(log N + M) in entries M that are returned",
+            "The entries between two IDs.", xrange),
+        row("xrevrange", AtLeast(4), READ, "5.0.0", "O(log N + M) in entries M that are returned",
+            "The entries between two IDs from the last to the first.", xrevrange),
+        row("xsetid", AtLeast(3), ADD, "5.0.0", "O(1)",
+            "Sets what a stream remembers of entries that are gone.", xsetid),
+        row("xtrim", AtLeast(4), Flags::WRITE, "5.0.0", "O(N) in entries that are trimmed",
+            "Removes the oldest entries.", xtrim),
+    ],
+};
+
+/// Answers with an ID.
+pub(super) fn reply_id(reply: &mut ReplyBuf, id: Id) {
+    reply.bulk(id.text().as_bytes());
+}
+
+/// Answers with an entry: its ID, then its fields and their values.
+pub(super) fn reply_entry(reply: &mut ReplyBuf, entry: Entry<'_>) {
+    reply.array(2);
+    reply_id(reply, entry.id);
+    reply.array(entry.len() * 2);
+    for (field, value) in entry.pairs() {
+        reply_datum(reply, field);
+        reply_datum(reply, value);
+    }
+}
+
+fn reply_datum(reply: &mut ReplyBuf, datum: Datum<'_>) {
+    match datum {
+        Datum::Integer(value) => reply.bulk_integer(value),
+        Datum::Bytes(text) => reply.bulk(text),
+    }
+}
+
+/// Answers with an array of what is written for each element of a sequence.
+pub(super) fn reply_each<T>(
+    reply: &mut ReplyBuf,
+    elements: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut ReplyBuf, T),
+) {
+    let start = reply.mark();
+    let mut len = 0;
+    reply.array(len);
+    for element in elements {
+        write(reply, element);
+        len += 1;
+    }
+    reply.set_len(start, len);
+}
+
+/// The options that say how to trim.
+#[derive(Default)]
+struct TrimOptions {
+    cut: Option<Cut>,
+    approximate: bool,
+    limit: Option<u64>,
+}
+
+impl TrimOptions {
+    /// Reads one of the options, if one comes next with what belongs to it.
+    fn take(&mut self, args: &mut Args<'_>) -> Result<bool, CommandError> {
+        if args.len() < 2 {
+            return Ok(false);
+        }
+        if args.take_word("maxlen") {
+            self.begin_cut(args)?;
+            let most = args.integer()?;
+            let most = u64::try_from(most)
+                .map_err(|_| CommandError::text("ERR The MAXLEN argument must be >= 0."))?;
+            self.cut = Some(Cut::Len(most));
+        } else if args.take_word("minid") {
+            self.begin_cut(args)?;
+            self.cut = Some(Cut::Id(id_from(args.next()?, 0)?));
+        } else if args.take_word("limit") {
+            let limit = u64::try_from(args.integer()?)
+                .map_err(|_| CommandError::text("ERR The LIMIT argument must be >= 0."))?;
+            self.limit = Some(limit);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Reads how exact the cut is to be.
+    fn begin_cut(&mut self, args: &mut Args<'_>) -> Result<(), CommandError> {
+        if self.cut.is_some() {
+            return Err(CommandError::text(
+                "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
+            ));
+        }
+        self.approximate = args.len() >= 2 && args.take_word("~");
+        if !self.approximate && args.len() >= 2 {
+            args.take_word("=");
+        }
+        Ok(())
+    }
+
+    /// The trim; none where there need not be one.
+    fn finish(self, needed: bool) -> Result<Option<Trim>, CommandError> {
+        if self.cut.is_none() && self.limit.is_some_and(|limit| limit > 0) {
+            return Err(CommandError::text(
+                "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
+            ));
+        }
+        if needed && self.cut.is_none() {
+            return Err(CommandError::text(
+                "ERR syntax error, XTRIM must be called with a trimming strategy",
+            ));
+        }
+        if self.limit.is_some() && !self.approximate {
+            return Err(CommandError::text(
+                "ERR syntax error, LIMIT cannot be used without the special ~ option",
+            ));
+        }
+        let TrimOptions { cut, approximate, limit } = self;
+        Ok(cut.map(|cut| Trim { cut, approximate, limit }))
+    }
+}
+
+fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let (mut options, mut if_present) = (TrimOptions::default(), false);
+    let id = loop {
+        if args.take_word("*") {
+            break NewId::Auto;
+        } else if args.take_word("nomkstream") {
+            if_present = true;
+        } else if !options.take(&mut args)? {
+            // Without an ID there are no fields either, and that is what Redis complains of.
+            break args.maybe_next().map_or(Ok(NewId::Auto), new_id_from)?;
+        }
+    };
+    let trim = options.finish(false)?;
+    let (pairs, odd) = args.rest().as_chunks::<2>();
+    if pairs.is_empty() || !odd.is_empty() {
+        return Err(args.arity_error());
+    }
+    if id == NewId::Exact(Id::MIN) {
+        return Err(CommandError::text("ERR The ID specified in XADD must be greater than 0-0"));
+    }
+    let now = if id == NewId::Auto { cx.keys.now() } else { 0 };
+    let run = |stream: &mut Editor<'_, Stream>| add(stream, id, now, pairs, trim);
+    let added = match if_present {
+        true => cx.keys.edit_existing(key, run)?.transpose()?,
+        false => Some(cx.keys.edit(key, run)??),
+    };
+    match added {
+        Some(id) => reply_id(cx.reply, id),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+/// Appends an entry and trims; returns the ID it got.
+fn add(
+    stream: &mut Editor<'_, Stream>,
+    id: NewId,
+    now: i64,
+    pairs: &[Pair<'_>],
+    trim: Option<Trim>,
+) -> Result<Id, CommandError> {
+    let id = next_id(stream.marks().last_id, id, now)?;
+    let bytes = pairs.iter().map(|[field, value]| field.len() + value.len());
+    if bytes.sum::<usize>() > NODE_BYTES_MOST {
+        return Err(CommandError::StreamEntryTooLarge);
+    }
+    stream.append(id, pairs);
+    if let Some(trim) = trim {
+        stream.trim(trim);
+    }
+    Ok(id)
+}
+
+/// The ID of the next entry behind the last one.
+fn next_id(last: Id, new: NewId, now: i64) -> Result<Id, CommandError> {
+    let next = last.next().ok_or(CommandError::text(
+        "ERR The stream has exhausted the last possible ID, unable to add more items",
+    ))?;
+    let id = match new {
+        NewId::Auto => next.max(Id { ms: now as u64, seq: 0 }),
+        // Redis has no text of its own for a millisecond without numbers left.
+        NewId::Within(ms) if ms == last.ms => {
+            let seq = last.seq.checked_add(1).ok_or(CommandError::StreamEntryTooLarge)?;
+            Id { ms, seq }
+        }
+        NewId::Within(ms) => Id { ms, seq: 0 },
+        NewId::Exact(id) => id,
+    };
+    if id > last { Ok(id) } else { Err(CommandError::StreamIdTooSmall) }
+}
+
+fn xtrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let mut options = TrimOptions::default();
+    while !args.is_empty() {
+        if !options.take(&mut args)? {
+            return Err(CommandError::Syntax);
+        }
+    }
+    let trim = options.finish(true)?;
+    let removed = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
+        trim.map_or(0, |trim| stream.trim(trim))
+    })?;
+    cx.reply.count(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn xdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    // Where there is no stream Redis never reads the IDs.
+    let deleted = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
+        let ids = ids_from(args)?;
+        let mut marks = stream.marks();
+        let mut deleted = 0;
+        for id in ids.into_iter().filter(|id| stream.delete(*id)) {
+            marks.max_deleted = marks.max_deleted.max(id);
+            deleted += 1;
+        }
+        stream.set_marks(marks);
+        Ok(deleted)
+    })?;
+    cx.reply.count(deleted.transpose()?.unwrap_or(0));
+    Ok(())
+}
+
+fn xlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let stream = cx.keys.read::<Stream>(args.key()?)?;
+    cx.reply.count(stream.map_or(0, Stream::len));
+    Ok(())
+}
+
+fn xrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, start, end) = (args.key()?, start_from(args.next()?)?, end_from(args.next()?)?);
+    let count = count_option(&mut args)?;
+    range(cx, key, count, |reply, stream, most| {
+        reply_each(reply, stream.ascending(start, end).take(most), reply_entry);
+    })
+}
+
+fn xrevrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, end, start) = (args.key()?, args.next()?, args.next()?);
+    let (start, end) = (start_from(start)?, end_from(end)?);
+    let count = count_option(&mut args)?;
+    range(cx, key, count, |reply, stream, most| {
+        reply_each(reply, stream.descending(start, end).take(most), reply_entry);
+    })
+}
+
+/// Reads how many entries are asked for: all, unless it is said; none where that is negative.
+fn count_option(args: &mut Args<'_>) -> Result<usize, CommandError> {
+    let mut count = usize::MAX;
+    while !args.is_empty() {
+        if args.len() < 2 || !args.take_word("count") {
+            return Err(CommandError::Syntax);
+        }
+        count = usize::try_from(args.integer()?).unwrap_or(0);
+    }
+    Ok(count)
+}
+
+fn range(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    count: usize,
+    write: impl FnOnce(&mut ReplyBuf, &Stream, usize),
+) -> CommandResult {
+    match cx.keys.read::<Stream>(key)? {
+        None => cx.reply.array(0),
+        Some(_) if count == 0 => cx.reply.null_array(),
+        Some(stream) => write(cx.reply, stream, count),
+    }
+    Ok(())
+}
+
+fn xsetid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, last_id) = (args.key()?, id_from(args.next()?, 0)?);
+    let (mut added, mut max_deleted) = (None, Id::MIN);
+    while !args.is_empty() {
+        if args.len() >= 2 && args.take_word("entriesadded") {
+            let count = u64::try_from(args.integer()?)
+                .map_err(|_| CommandError::text("ERR entries_added must be positive"))?;
+            added = Some(count);
+        } else if args.len() >= 2 && args.take_word("maxdeletedid") {
+            max_deleted = id_from(args.next()?, 0)?;
+            if last_id < max_deleted {
+                return Err(CommandError::text(
+                    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
+            }
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    let set = |stream: &mut Editor<'_, Stream>| set_marks(stream, last_id, added, max_deleted);
+    cx.keys.edit_existing(key, set)?.ok_or(CommandError::NoSuchKey)??;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn set_marks(
+    stream: &mut Editor<'_, Stream>,
+    last_id: Id,
+    added: Option<u64>,
+    max_deleted: Id,
+) -> CommandResult {
+    if stream.descending(Id::MIN, Id::MAX).next().is_some_and(|last| last_id < last.id) {
+        return Err(CommandError::text(
+            "ERR The ID specified in XSETID is smaller than the target stream top item",
+        ));
+    }
+    if added.is_some_and(|added| added < stream.len() as u64) {
+        return Err(CommandError::text(
+            "ERR The entries_added specified in XSETID is smaller than the target stream length",
+        ));
+    }
+    let old = stream.marks();
+    let max_deleted = if max_deleted == Id::MIN { old.max_deleted } else { max_deleted };
+    stream.set_marks(Marks { last_id, max_deleted, added: added.unwrap_or(old.added) });
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The stream against a simple model: every change and what undoes it.
