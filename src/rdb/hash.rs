@@ -93,6 +93,7 @@ pub(super) fn read_packed(
     let mut builder = Builder::new(limits);
     let mut field: Option<Text<'_>> = None;
     let packed = reader.string()?;
+    builder.hash.reserve(packed.as_bytes().len());
     elements(packed.as_bytes(), &mut |text| match field.take() {
         Some(field) => builder.add(field.as_bytes(), text.as_bytes()),
         None => {

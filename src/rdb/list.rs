@@ -1,6 +1,6 @@
 //! Lists: elements one by one, or in nodes of several, as their history was.
 
-use super::read::{Reader, Text};
+use super::read::{Elements, Reader};
 use super::write::Writer;
 use super::{kind, listpack, ziplist};
 use crate::value::Value;
@@ -49,10 +49,21 @@ pub(super) fn read(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> 
     not_empty(list)
 }
 
+/// Appends the elements of a node.
+fn append(list: &mut List, node: &[u8], limit: ChunkLimit, elements: Elements) -> Option<()> {
+    if list.is_empty() {
+        list.reserve(node.len(), limit);
+    }
+    elements(node, &mut |element| {
+        list.push_back(element.as_bytes(), limit);
+        Some(())
+    })
+}
+
 /// One ziplist.
 pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
     let mut list = List::new();
-    ziplist::read(reader.string()?.as_bytes(), &mut pusher(&mut list, limit))?;
+    append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
     not_empty(list)
 }
 
@@ -60,7 +71,7 @@ pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option
 pub(super) fn read_quicklist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
     let mut list = List::new();
     for _ in 0..reader.count()? {
-        ziplist::read(reader.string()?.as_bytes(), &mut pusher(&mut list, limit))?;
+        append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
     }
     not_empty(list)
 }
@@ -73,17 +84,9 @@ pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Op
         let node = reader.string()?;
         match form {
             PLAIN if !node.as_bytes().is_empty() => list.push_back(node.as_bytes(), limit),
-            PACKED => listpack::read(node.as_bytes(), &mut pusher(&mut list, limit))?,
+            PACKED => append(&mut list, node.as_bytes(), limit, listpack::read)?,
             _ => return None,
         }
     }
     not_empty(list)
-}
-
-/// What appends each element to a list.
-fn pusher(list: &mut List, limit: ChunkLimit) -> impl FnMut(Text<'_>) -> Option<()> {
-    move |element| {
-        list.push_back(element.as_bytes(), limit);
-        Some(())
-    }
 }

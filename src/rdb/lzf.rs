@@ -18,8 +18,8 @@ const DISTANCE_MOST: usize = 8192;
 const REPEAT_LEAST: usize = 3;
 /// Compressed bytes must be fewer by so many to be worth it.
 const SAVED_LEAST: usize = 4;
-/// Slots of the table that tells where three bytes were last seen.
-const SLOTS: usize = 1 << 16;
+/// Hashes there are of three bytes.
+const HASHES: usize = 1 << 16;
 /// No repetition can compress to less than a byte in so many.
 const RATIO_MOST: usize = 88;
 /// More bytes than a string or a packed form of Redis has.
@@ -75,68 +75,80 @@ fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -
     Some(rest)
 }
 
-/// Compresses one string after the other, with one table for all of them.
-#[derive(Default)]
-pub(super) struct Compressor {
-    /// Where three bytes were last seen, by their hash; allocated when there is something to note.
-    /// Places count on from one string to the next, so the table need not be cleared between them.
-    slots: Vec<u32>,
-    /// The place of the first byte of the present string, which itself is never noted.
-    base: u32,
-}
-
-impl Compressor {
-    /// The compressed bytes, unless they would not be fewer by enough.
-    pub(super) fn compress(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let room = bytes.len().checked_sub(SAVED_LEAST)?;
-        let end = u32::try_from(bytes.len()).ok()?;
-        if self.slots.is_empty() || self.base.checked_add(end).is_none() {
-            *self = Compressor { slots: vec![0; SLOTS], base: 0 };
-        }
-        let compressed = self.runs(bytes, Runs::new(room));
-        self.base += end;
-        compressed
-    }
-
-    fn runs(&mut self, bytes: &[u8], mut runs: Runs) -> Option<Vec<u8>> {
-        let mut at = 0;
-        while at + 2 < bytes.len() {
-            match self.repetition(bytes, at) {
-                Some((distance, len)) => {
-                    runs.repeat(distance, len)?;
-                    at += len;
-                    if at + 2 >= bytes.len() {
-                        break;
-                    }
-                    self.note(bytes, at - 2);
-                    self.note(bytes, at - 1);
+/// The compressed bytes, unless they would not be fewer by enough.
+pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut runs = Runs::new(bytes.len().checked_sub(SAVED_LEAST)?);
+    let mut seen = Seen::new(bytes);
+    let mut at = 0;
+    while at + 2 < bytes.len() {
+        match seen.repetition(at) {
+            Some((distance, len)) => {
+                runs.repeat(distance, len)?;
+                at += len;
+                if at + 2 >= bytes.len() {
+                    break;
                 }
-                None => {
-                    runs.literal(*bytes.get(at)?)?;
-                    at += 1;
-                }
+                seen.note(at - 2);
+                seen.note(at - 1);
+            }
+            None => {
+                runs.literal(*bytes.get(at)?)?;
+                at += 1;
             }
         }
-        runs.finish(bytes.get(at..)?)
+    }
+    runs.finish(bytes.get(at..)?)
+}
+
+/// Where three bytes were last seen, by a hash of sixteen bits, as Redis has it.
+///
+/// Redis has a slot for each hash. To make and clear so many costs more than to compress a short
+/// string, so for such a one there are fewer, which hold the hash above the place. Place 0, which
+/// Redis never looks at, stands for none.
+struct Seen<'a> {
+    bytes: &'a [u8],
+    slots: Vec<u32>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let slots = (bytes.len() * 2).next_power_of_two().min(HASHES);
+        Seen { bytes, slots: vec![0; slots] }
     }
 
     /// Notes where three bytes are; returns where the last ones with their hash were, 0 for none.
-    fn note(&mut self, bytes: &[u8], at: usize) -> usize {
-        let Some([a, b, c]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { return 0 };
-        let hash = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
-        let slot = (hash >> 8).wrapping_sub(hash.wrapping_mul(5)) as usize % SLOTS;
-        let Some(place) = self.slots.get_mut(slot) else { return 0 };
-        let old = std::mem::replace(place, self.base + at as u32);
-        old.saturating_sub(self.base) as usize
+    fn note(&mut self, at: usize) -> usize {
+        let Some([a, b, c]) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) else { return 0 };
+        let three = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
+        let hash = (three >> 8).wrapping_sub(three.wrapping_mul(5)) & (HASHES - 1) as u32;
+        match self.slots.get_mut(hash as usize) {
+            Some(place) if self.bytes.len() > HASHES / 2 => {
+                std::mem::replace(place, at as u32) as usize
+            }
+            _ => self.note_sparsely(hash, at as u32),
+        }
+    }
+
+    /// The same where there are at least twice as many slots as places.
+    fn note_sparsely(&mut self, hash: u32, at: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while let Some(held) = self.slots.get_mut(slot) {
+            if *held == 0 || *held >> 16 == hash {
+                return (std::mem::replace(held, hash << 16 | at) & 0xffff) as usize;
+            }
+            slot = (slot + 1) & mask;
+        }
+        0
     }
 
     /// How far back and how long the bytes from here on were there before. Where a repetition could
     /// go on to the very end Redis leaves the last two bytes out, but for the shortest ones and for
     /// those of nineteen.
-    fn repetition(&mut self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-        let from = self.note(bytes, at);
+    fn repetition(&mut self, at: usize) -> Option<(usize, usize)> {
+        let from = self.note(at);
         let distance = at.checked_sub(from).filter(|&far| (1..=DISTANCE_MOST).contains(&far))?;
-        let (old, new) = (bytes.get(from..)?, bytes.get(at..)?);
+        let (old, new) = (self.bytes.get(from..)?, self.bytes.get(at..)?);
         if from == 0 || old.get(..REPEAT_LEAST)? != new.get(..REPEAT_LEAST)? {
             return None;
         }
@@ -229,10 +241,6 @@ impl Runs {
 mod tests {
     use super::*;
 
-    fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-        Compressor::default().compress(bytes)
-    }
-
     fn check(bytes: &[u8]) -> Option<usize> {
         let compressed = compress(bytes)?;
         assert!(compressed.len() + SAVED_LEAST <= bytes.len());
@@ -248,20 +256,6 @@ mod tests {
         let numbers: Vec<u8> = (0..20_000_u32).flat_map(|n| (n % 977).to_le_bytes()).collect();
         assert!(check(&numbers).is_some_and(|len| len < numbers.len() / 2));
         assert!(check(&vec![0; 1 << 20]).is_some());
-    }
-
-    #[test]
-    fn a_string_is_compressed_alike_whatever_came_before() {
-        let strings: Vec<Vec<u8>> = (0..100)
-            .map(|n: usize| format!("{n} and {n} and {n}").repeat(n).into_bytes())
-            .collect();
-        let mut all = Compressor::default();
-        let mut last = Compressor { slots: vec![0; SLOTS], base: u32::MAX - 20_000 };
-        for string in &strings {
-            assert_eq!(all.compress(string), compress(string));
-            assert_eq!(last.compress(string), compress(string));
-        }
-        assert!(last.base < 1 << 20, "the table was begun anew");
     }
 
     #[test]

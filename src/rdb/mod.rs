@@ -94,7 +94,7 @@ pub(crate) enum Damage {
 
 /// The payload of a value; lists are cut into nodes by the limits.
 pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
-    let mut out = Writer::default();
+    let mut out = Writer::new();
     match source {
         Source::Integer(value) => {
             out.byte(kind::STRING);

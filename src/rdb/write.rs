@@ -1,6 +1,6 @@
 //! Writing the parts every kind is made of: lengths, strings, integers.
 
-use super::lzf::Compressor;
+use super::lzf;
 use crate::number::{IntText, parse_i64};
 
 /// Texts longer than this are never tried as integers: none of 32 bits has more digits.
@@ -8,6 +8,9 @@ const INTEGER_TEXT_MOST: usize = 11;
 
 /// Texts of up to this many bytes are not worth compressing.
 const COMPRESS_FROM: usize = 20;
+
+/// Room for the payload of a short value.
+const ROOM_BYTES: usize = 64;
 
 /// In front of a length of 32 bits.
 const LENGTH_32: u8 = 0x80;
@@ -21,13 +24,15 @@ const INTEGER_32: u8 = 0xc2;
 const COMPRESSED: u8 = 0xc3;
 
 /// A payload that is being written.
-#[derive(Default)]
 pub(super) struct Writer {
     out: Vec<u8>,
-    compressor: Compressor,
 }
 
 impl Writer {
+    pub(super) fn new() -> Writer {
+        Writer { out: Vec::with_capacity(ROOM_BYTES) }
+    }
+
     pub(super) fn byte(&mut self, byte: u8) {
         self.out.push(byte);
     }
@@ -95,7 +100,7 @@ impl Writer {
             return;
         }
         let long = text.len() > COMPRESS_FROM;
-        match if long { self.compressor.compress(text) } else { None } {
+        match if long { lzf::compress(text) } else { None } {
             Some(compressed) => {
                 self.byte(COMPRESSED);
                 self.length(compressed.len());

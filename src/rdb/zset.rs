@@ -42,35 +42,70 @@ fn push_score(packed: &mut listpack::Builder, score: f64) {
     }
 }
 
+/// A sorted set that is being read.
+struct Builder {
+    zset: ZSet,
+    limits: PackedLimits,
+}
+
+impl Builder {
+    fn new(limits: PackedLimits) -> Builder {
+        Builder { zset: ZSet::new(), limits }
+    }
+
+    /// Adds a member, which must not be there yet. That is only seen in the large form; the small
+    /// one is looked through once it is complete.
+    fn add(&mut self, member: &[u8], score: f64) -> Option<()> {
+        self.zset.append(member, score).then_some(())
+    }
+
+    /// Goes over to the large form if another member of this length asks for it.
+    fn make_room(&mut self, member_len: usize) -> Option<()> {
+        if self.zset.must_unpack(member_len, self.limits) {
+            self.check_members()?;
+            self.zset.unpack();
+        }
+        Some(())
+    }
+
+    fn check_members(&self) -> Option<()> {
+        let mut members: Vec<&[u8]> = self.all().map(|(member, _)| member).collect();
+        members.sort_unstable();
+        members.is_sorted_by(|a, b| a < b).then_some(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&[u8], f64)> {
+        self.zset.range(0, usize::MAX)
+    }
+
+    /// The sorted set, unless it is empty, which none may be, or a member is there twice.
+    fn finish(self) -> Option<Value> {
+        if self.zset.is_packed() {
+            self.check_members()?;
+        }
+        (self.zset.len() > 0).then_some(Value::ZSet(self.zset))
+    }
+}
+
 /// Members one by one, each with what `score` reads.
 pub(super) fn read<'a>(
     reader: &mut Reader<'a>,
     limits: PackedLimits,
     score: fn(&mut Reader<'a>) -> Option<f64>,
 ) -> Option<Value> {
-    let mut zset = ZSet::new();
+    let mut builder = Builder::new(limits);
     for _ in 0..reader.count()? {
         let (member, score) = (reader.string()?, score(reader)?);
-        let member = member.as_bytes();
-        if zset.must_unpack(member.len(), limits) {
-            zset.unpack();
-        }
-        add(&mut zset, member, score)?;
+        builder.make_room(member.as_bytes().len())?;
+        builder.add(member.as_bytes(), score)?;
     }
     // In the small form zero has no sign, and it is known only now which form it is.
-    not_empty(if zset.is_packed() { without_signed_zeros(zset) } else { zset })
-}
-
-fn without_signed_zeros(zset: ZSet) -> ZSet {
-    let is_signed = |(_, score): (&[u8], f64)| score == 0.0 && score.is_sign_negative();
-    if !zset.range(0, usize::MAX).any(is_signed) {
-        return zset;
+    if builder.zset.is_packed() && builder.all().any(|(_, score)| score == 0.0) {
+        let mut unsigned = Builder::new(limits);
+        builder.all().try_for_each(|(member, score)| unsigned.add(member, score + 0.0))?;
+        builder = unsigned;
     }
-    let mut plain = ZSet::new();
-    for (member, score) in zset.range(0, usize::MAX) {
-        plain.set(member, score + 0.0);
-    }
-    plain
+    builder.finish()
 }
 
 /// A ziplist or a listpack. It may hold longer members than would be packed today: Redis unpacks
@@ -80,15 +115,13 @@ pub(super) fn read_packed(
     limits: PackedLimits,
     elements: Elements,
 ) -> Option<Value> {
-    let mut zset = ZSet::new();
+    let mut builder = Builder::new(limits);
     let mut member: Option<Text<'_>> = None;
     let packed = reader.string()?;
     elements(packed.as_bytes(), &mut |text| match member.take() {
         Some(member) => {
-            if zset.must_unpack(0, limits) {
-                zset.unpack();
-            }
-            add(&mut zset, member.as_bytes(), parse_f64(text.as_bytes())?)
+            builder.make_room(0)?;
+            builder.add(member.as_bytes(), parse_f64(text.as_bytes())?)
         }
         None => {
             member = Some(text);
@@ -98,15 +131,5 @@ pub(super) fn read_packed(
     if member.is_some() {
         return None;
     }
-    not_empty(zset)
-}
-
-/// Adds a member, which must not be there yet.
-fn add(zset: &mut ZSet, member: &[u8], score: f64) -> Option<()> {
-    zset.set(member, score).is_none().then_some(())
-}
-
-/// The sorted set, unless it is empty, which none may be.
-fn not_empty(zset: ZSet) -> Option<Value> {
-    (zset.len() > 0).then_some(Value::ZSet(zset))
+    builder.finish()
 }

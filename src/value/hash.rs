@@ -147,6 +147,13 @@ impl Hash {
         }
     }
 
+    /// Makes room for about so many bytes of fields and values while the hash is small.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        if let Hash::Packed(packed) = self {
+            packed.reserve(bytes);
+        }
+    }
+
     /// Sets a field that the caller knows to be new while the hash is small; nothing is looked up
     /// there. In a large one an old value is replaced; the result tells whether the field is new.
     pub(crate) fn append(&mut self, field: &[u8], value: &[u8]) -> bool {

@@ -128,6 +128,20 @@ impl ZSet {
         }
     }
 
+    /// Adds `member`, which the caller knows to be absent while the set is packed: there it is not
+    /// looked for. Otherwise it may be there; the result tells whether it was not.
+    pub(crate) fn append(&mut self, member: &[u8], score: f64) -> bool {
+        debug_assert!(!score.is_nan());
+        let place = Place { score, member };
+        match &mut self.form {
+            Form::Packed(packed) => {
+                packed.append(place);
+                true
+            }
+            Form::Indexed(indexed) => indexed.set(place).is_none(),
+        }
+    }
+
     /// Takes `member` out; returns its score. Keeps the representation.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         match &mut self.form {

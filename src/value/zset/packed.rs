@@ -78,6 +78,17 @@ impl Packed {
         }
     }
 
+    /// Adds an entry whose member is absent; in no time if it comes after all others.
+    pub(crate) fn append(&mut self, place: Place<'_>) {
+        if self.iter().next_back().is_some_and(|last| !last.is_before(place)) {
+            self.insert(place);
+            return;
+        }
+        self.reserve(entry_size(place.member.len()));
+        write_entry(&mut self.bytes, place);
+        self.len += 1;
+    }
+
     /// Takes `member` out; gives its score.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let found = self.find(member)?;
