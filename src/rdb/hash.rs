@@ -3,9 +3,9 @@
 use super::read::{Elements, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
-use crate::value::Value;
 use crate::value::hash::Hash;
 use crate::value::zset::PackedLimits;
+use crate::value::{Collection, Value};
 
 /// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
 pub(super) fn write(out: &mut Writer, hash: &Hash) {
@@ -65,7 +65,7 @@ impl Builder {
         if self.hash.is_packed() {
             self.check_fields()?;
         }
-        (self.hash.len() > 0).then_some(Value::Hash(self.hash))
+        (!self.hash.is_empty()).then_some(Value::Hash(self.hash))
     }
 }
 

@@ -4,7 +4,7 @@
 //! it. An element is its encoding, its bytes, and the length of both, written so that it is read
 //! backwards: seven bits a byte, the highest first, a bit set in all but that one.
 
-use super::read::{Reader, Text};
+use super::read::{Reader, Text, Visit};
 use crate::number::parse_i64;
 
 /// Bytes in front of the elements.
@@ -24,10 +24,7 @@ const INTEGER_32: u8 = 0xf3;
 const INTEGER_64: u8 = 0xf4;
 
 /// Visits the elements of a listpack, which must be whole and well formed.
-pub(super) fn read<'a>(
-    bytes: &'a [u8],
-    visit: &mut dyn FnMut(Text<'a>) -> Option<()>,
-) -> Option<()> {
+pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
     let told = u16::from_le_bytes(reader.array()?);

@@ -46,9 +46,11 @@ impl<'a> From<&'a [u8]> for Text<'a> {
     }
 }
 
+/// What takes the elements of a packed form one by one, and may find damage in them.
+pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(Text<'a>) -> Option<()>;
+
 /// Visits the elements of a packed form, which must be whole and well formed.
-pub(super) type Elements =
-    for<'a> fn(&'a [u8], &mut dyn FnMut(Text<'a>) -> Option<()>) -> Option<()>;
+pub(super) type Elements = for<'a> fn(&'a [u8], Visit<'_, 'a>) -> Option<()>;
 
 /// A length, or the way in which a string is written otherwise.
 enum Length {

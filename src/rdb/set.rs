@@ -4,8 +4,8 @@ use super::kind;
 use super::read::Reader;
 use super::write::Writer;
 use crate::number::IntText;
-use crate::value::Value;
 use crate::value::set::{Added, Ints, Set};
+use crate::value::{Collection, Value};
 
 /// Writes a set: integers in one string while they are kept as such, members one by one otherwise.
 pub(super) fn write(out: &mut Writer, set: &Set) {
@@ -61,5 +61,5 @@ fn add(set: &mut Set, member: &[u8], ints_most: usize) -> Option<()> {
 
 /// The set, unless it is empty, which none may be.
 fn not_empty(set: Set) -> Option<Value> {
-    (set.len() > 0).then_some(Value::Set(set))
+    (!set.is_empty()).then_some(Value::Set(set))
 }

@@ -4,7 +4,7 @@
 //! byte of ones ends it. An element is the length of the one before it, its encoding and its bytes.
 
 use super::listpack::read_i24;
-use super::read::{Reader, Text};
+use super::read::{Reader, Text, Visit};
 
 /// Bytes in front of the elements.
 const HEADER_BYTES: usize = 10;
@@ -16,10 +16,7 @@ const END: u8 = 0xff;
 const LONG: u8 = 0xfe;
 
 /// Visits the elements of a ziplist, which must be whole and well formed.
-pub(super) fn read<'a>(
-    bytes: &'a [u8],
-    visit: &mut dyn FnMut(Text<'a>) -> Option<()>,
-) -> Option<()> {
+pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
     let last = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;

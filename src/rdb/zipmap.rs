@@ -12,8 +12,11 @@ const LONG: u8 = 254;
 /// The byte behind the last value.
 const END: u8 = 255;
 
+/// What takes fields and values one by one, and may find damage in them.
+type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+
 /// Visits the fields of a zipmap, which must be whole and well formed, with their values.
-pub(super) fn read(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>) -> Option<()> {
+pub(super) fn read(bytes: &[u8], visit: Visit<'_>) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let told = reader.byte()?;
     let mut reader = Reader::new(reader.take(bytes.len().checked_sub(2)?)?);
