@@ -8,7 +8,7 @@ LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python lint bench header docs install clean
+.PHONY: all demo test test-rust test-python soak lint bench header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -39,6 +39,10 @@ test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentat
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
 	$(VENV)/bin/python -m pytest -q bindings/python
+
+soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
+	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \
+	  cargo test --release --test differential -- --nocapture random_commands
 
 $(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python -name '*.rs' -o -name '*.py*') Cargo.lock
 	$(PYTHON) -m venv $(VENV)

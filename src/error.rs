@@ -16,6 +16,8 @@ pub(crate) enum CommandError {
     Syntax,
     /// A text that is not an integer of 64 bits.
     NotInteger,
+    /// An integer that does not fit 32 bits.
+    NotInteger32,
     /// A text that is not a floating-point number.
     NotFloat,
     /// One end of a range of scores is no number.
@@ -24,6 +26,14 @@ pub(crate) enum CommandError {
     MinMaxNotLex,
     /// A count that must not be negative is, or is no number.
     NotPositive,
+    /// A count that no reply could have room for.
+    OutOfRange,
+    /// A number of keys that is not positive, or is no number.
+    NumkeysNotPositive,
+    /// The same where keys are combined; the command's name is part of it.
+    NoInputKey(&'static str),
+    /// A count that must be positive is not, or is no number.
+    CountNotPositive,
     /// An increment would leave 64 bits.
     Overflow,
     /// A decrement by the one number that has no opposite.
@@ -52,8 +62,16 @@ pub(crate) enum CommandError {
     PayloadFooter,
     /// A payload for `RESTORE` that is no value.
     PayloadFormat,
+    /// A bit's offset that is no number, or beyond what a string may hold.
+    BitOffset,
+    /// A string that is no HyperLogLog.
+    NotHyperLogLog,
+    /// A HyperLogLog whose registers do not add up.
+    CorruptHyperLogLog,
     /// A SCAN cursor that is no number.
     InvalidCursor,
+    /// There is no database of this number.
+    DbIndex,
     /// A text that is no ID of a stream's entry.
     InvalidStreamId,
     /// The first of a range of IDs is to be left out and is the last there is.
@@ -78,76 +96,89 @@ pub(crate) enum CommandError {
     NoScript,
     /// Any other text.
     Text(Cow<'static, str>),
+    /// Any other text that quotes what was given, whose bytes may be any.
+    Quoting(Box<[u8]>),
 }
 
 impl CommandError {
+    /// A call that waited was ended by the host.
+    pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// An error that quotes bytes from outside, made of these parts.
+    pub(crate) fn quoting(parts: &[&[u8]]) -> Self {
+        CommandError::Quoting(parts.concat().into())
     }
 
     /// The answer to a command that does not exist: the name and the beginning of its arguments
     /// are shown, 128 bytes of each.
     pub(crate) fn unknown_command(argv: &[&[u8]]) -> Self {
         let (name, rest) = argv.split_first().map_or((&b""[..], argv), |(n, r)| (*n, r));
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for argument in rest {
             if shown.len() >= 128 {
                 break;
             }
             let room = 128 - shown.len();
-            shown.push_str(&format!("'{}' ", clipped(argument, room)));
+            shown.extend_from_slice(&[b"'", clipped(argument, room), b"' "].concat());
         }
-        let text = format!(
-            "ERR unknown command '{}', with args beginning with: {shown}",
-            clipped(name, 128)
-        );
-        CommandError::Text(Cow::Owned(text))
+        let name = clipped(name, 128);
+        let between = b"', with args beginning with: ";
+        CommandError::quoting(&[b"ERR unknown command '", name, between, &shown])
     }
 
     /// The answer to options that a subcommand does not have; `name` is its full name.
     pub(crate) fn subcommand_syntax(name: &str, word: &[u8]) -> Self {
-        let word = clipped(word, 128);
         let help = name.split('|').next().unwrap_or(name).to_ascii_uppercase();
-        CommandError::Text(Cow::Owned(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {help} HELP."
-        )))
+        let begin = b"ERR unknown subcommand or wrong number of arguments for '";
+        let parts = [begin, clipped(word, 128), b"'. Try ", help.as_bytes(), b" HELP."];
+        CommandError::quoting(&parts)
     }
 
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
-        CommandError::Text(Cow::Owned(format!(
-            "NOGROUP No such consumer group '{group}' for key name '{key}'"
-        )))
+        let begin = b"NOGROUP No such consumer group '";
+        CommandError::quoting(&[begin, group, b"' for key name '", key, b"'"])
     }
 
     /// There is no such stream, or it has no such group; `where_` is what follows the names.
     pub(crate) fn no_key_or_group(key: &[u8], group: &[u8], where_: &str) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
-        CommandError::Text(Cow::Owned(format!(
-            "NOGROUP No such key '{key}' or consumer group '{group}'{where_}"
-        )))
+        let middle = b"' or consumer group '";
+        let parts = [b"NOGROUP No such key '", key, middle, group, b"'", where_.as_bytes()];
+        CommandError::quoting(&parts)
     }
 
     /// XCLAIM knows no such option.
     pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
         let word = clipped(word, usize::MAX);
-        CommandError::Text(Cow::Owned(format!("ERR Unrecognized XCLAIM option '{word}'")))
+        CommandError::quoting(&[b"ERR Unrecognized XCLAIM option '", word, b"'"])
     }
 
     /// The answer to a subcommand that does not exist.
     pub(crate) fn unknown_subcommand(command: &str, name: &[u8]) -> Self {
-        let name = clipped(name, 128);
         let help = command.to_ascii_uppercase();
-        CommandError::Text(Cow::Owned(format!("ERR unknown subcommand '{name}'. Try {help} HELP.")))
+        let name = clipped(name, 128);
+        let parts = [b"ERR unknown subcommand '", name, b"'. Try ", help.as_bytes(), b" HELP."];
+        CommandError::quoting(&parts)
+    }
+
+    /// The answer to a PFDEBUG of something it does not know.
+    pub(crate) fn unknown_debug(name: &[u8]) -> Self {
+        let name = clipped(name, usize::MAX);
+        CommandError::quoting(&[b"ERR Unknown PFDEBUG subcommand '", name, b"'"])
     }
 }
 
 /// At most so many bytes of a text from outside, up to a NUL as C prints it.
-fn clipped(bytes: &[u8], room: usize) -> Cow<'_, str> {
+pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end.min(room)])
+    bytes.get(..end.min(room)).unwrap_or(bytes)
 }
 
 impl fmt::Display for CommandError {
@@ -156,10 +187,19 @@ impl fmt::Display for CommandError {
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",
+            Self::NotInteger32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             Self::NotFloat => "ERR value is not a valid float",
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
             Self::NotPositive => "ERR value is out of range, must be positive",
+            Self::OutOfRange => "ERR value is out of range",
+            Self::NumkeysNotPositive => "ERR numkeys should be greater than 0",
+            Self::CountNotPositive => "ERR count should be greater than 0",
+            Self::NoInputKey(name) => {
+                return write!(f, "ERR at least 1 input key is needed for '{name}' command");
+            }
             Self::Overflow => "ERR increment or decrement would overflow",
             Self::DecrementOverflow => "ERR decrement would overflow",
             Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",
@@ -176,6 +216,10 @@ impl fmt::Display for CommandError {
             Self::BusyKey => "BUSYKEY Target key name already exists.",
             Self::PayloadFooter => "ERR DUMP payload version or checksum are wrong",
             Self::PayloadFormat => "ERR Bad data format",
+            Self::DbIndex => "ERR DB index is out of range",
+            Self::BitOffset => "ERR bit offset is not an integer or out of range",
+            Self::NotHyperLogLog => "WRONGTYPE Key is not a valid HyperLogLog string value.",
+            Self::CorruptHyperLogLog => "INVALIDOBJ Corrupted HLL object detected",
             Self::InvalidCursor => "ERR invalid cursor",
             Self::InvalidStreamId => "ERR Invalid stream ID specified as stream command argument",
             Self::InvalidStreamStart => "ERR invalid start ID for the interval",
@@ -184,6 +228,10 @@ impl fmt::Display for CommandError {
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item"
             }
             Self::StreamEntryTooLarge => "ERR Elements are too large to be stored",
+            Self::Arity("exec") => {
+                "EXECABORT Transaction discarded because of: \
+                 wrong number of arguments for 'exec' command"
+            }
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }
@@ -193,6 +241,7 @@ impl fmt::Display for CommandError {
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::Text(text) => text,
+            Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
         f.write_str(text)
     }
@@ -223,6 +272,14 @@ pub enum Error {
     Closed,
     /// The engine was called from inside one of its own callbacks on the same thread.
     Reentrant,
+    /// Another session's transaction is open, and did not end in time, or cannot end because
+    /// this very thread holds it.
+    Busy,
+    /// A transaction was begun, ended or rolled back to where that has no meaning.
+    Transaction {
+        /// Why not.
+        message: String,
+    },
     /// A panic inside the engine was caught earlier; its data can no longer be trusted.
     Poisoned,
     /// The options an engine was to be opened with make no sense.
@@ -245,6 +302,8 @@ impl fmt::Display for Error {
             Error::Reentrant => {
                 f.write_str("ERR the engine was called from inside one of its own callbacks")
             }
+            Error::Busy => f.write_str("ERR another session's transaction is open"),
+            Error::Transaction { message } => write!(f, "ERR {message}"),
             Error::Poisoned => {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }

@@ -29,6 +29,7 @@
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
+mod bytes;
 mod clock;
 mod command;
 mod cow;
@@ -44,11 +45,12 @@ mod rdb;
 mod reply;
 mod resp;
 mod script;
+mod session;
 mod table;
 mod value;
 
 pub use command::{CommandInfo, commands};
-pub use engine::{Call, Engine, Script, Tick};
+pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
 pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};

@@ -4,6 +4,9 @@ use crate::error::Error;
 use crate::reply::Protocol;
 use std::time::Duration;
 
+/// More databases than anybody uses; each takes some bytes even while it is empty.
+const DATABASES_MOST: usize = 1 << 16;
+
 /// What becomes of a script's writes when it ends in an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
@@ -82,6 +85,11 @@ pub struct Options {
     pub script_instructions: Option<u64>,
     /// Where the time comes from; default [`Clock::System`].
     pub clock: Clock,
+    /// How many databases there are, for SELECT; default 16.
+    pub databases: usize,
+    /// How long a call waits for the end of another session's transaction before it is
+    /// [`Error::Busy`]; default 5 seconds, `None` for as long as it takes.
+    pub busy_timeout: Option<Duration>,
     /// The shape of replies; default [`Protocol::Resp2`], what a Redis client gets unless it asks
     /// for more.
     pub protocol: Protocol,
@@ -97,6 +105,8 @@ impl Default for Options {
             script_memory: Some(256 << 20),
             script_instructions: None,
             clock: Clock::System,
+            databases: 16,
+            busy_timeout: Some(Duration::from_millis(5000)),
             protocol: Protocol::Resp2,
         }
     }
@@ -119,6 +129,9 @@ impl Options {
         }
         if self.script_instructions == Some(0) {
             return refuse("script_instructions must be at least 1, or none");
+        }
+        if !(1..=DATABASES_MOST).contains(&self.databases) {
+            return refuse("databases must be 1 to 65536");
         }
         Ok(())
     }

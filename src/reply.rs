@@ -153,8 +153,11 @@ impl ReplyBuf {
 
     pub(crate) fn error(&mut self, error: &CommandError) {
         let start = self.bytes.len();
-        // Writing to a Vec through this adapter cannot fail.
-        let _ = write!(BytesOf(&mut self.bytes), "{error}");
+        match error {
+            CommandError::Quoting(text) => self.bytes.extend_from_slice(text),
+            // Writing to a Vec through this adapter cannot fail.
+            error => drop(write!(BytesOf(&mut self.bytes), "{error}")),
+        }
         self.finish_error(start);
     }
 

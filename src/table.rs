@@ -9,6 +9,7 @@
 //! This room knows nothing of values, commands or time; a deadline is a number it keeps the
 //! minimum of, so that elements which are due can be found without looking at those which are not.
 
+use crate::bytes::same;
 use crate::cow::own;
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
@@ -83,20 +84,6 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
     let mut hasher = STATE.build_hasher();
     hasher.write(key);
     hasher.finish()
-}
-
-/// Whether two keys are equal; those of up to 16 bytes are compared in two loads, which may
-/// overlap, rather than by a call.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let words = |key: &[u8]| {
-        let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
-        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
-    };
-    if a.len() == b.len() && a.len() <= 16 && a.len() >= 8 {
-        return words(a) == words(b);
-    }
-    a == b
 }
 
 /// The bits of a hash that choose the segment. hashbrown uses the lowest bits for the bucket and

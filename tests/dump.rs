@@ -276,13 +276,26 @@ fn copy_says_what_it_did() {
         ("PTTL b", "-1"),
         ("COPY a a", "ERR source and destination objects are the same"),
         ("COPY none none", "ERR source and destination objects are the same"),
+        ("COPY a a DB 1", "1"),
+        ("COPY a a DB 1", "0"),
+        ("COPY c a REPLACE DB 1", "1"),
         ("COPY a d DB 99", "ERR DB index is out of range"),
+        ("COPY a d DB -1", "ERR DB index is out of range"),
+        (
+            "COPY a d DB 4294967296",
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ),
         ("COPY a d DB x", "ERR value is not an integer or out of range"),
         ("COPY a d DB", "ERR syntax error"),
         ("COPY a d REPLACED", "ERR syntax error"),
+        ("DBSIZE", "3"),
     ] {
         assert_eq!(says(&engine, command), reply, "{command}");
     }
+    let other = engine.session().expect("a session");
+    let reply = |words: &[&str]| show(&other.command(words).expect("it succeeds"));
+    assert_eq!(reply(&["SELECT", "1"]), "OK");
+    assert_eq!((reply(&["DBSIZE"]), reply(&["GET", "a"])), ("1".to_owned(), "1".to_owned()));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
-use moonkv::{Engine, Options, Protocol};
+use moonkv::{Engine, Options, Protocol, Session};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -172,7 +172,8 @@ impl Known {
     fn is_missing(&self, name: &str) -> bool {
         let ask = || {
             let words: Argv = name.split('|').map(|word| word.as_bytes().to_vec()).collect();
-            let answer = run(&self.probe, Protocol::Resp2, &words);
+            let session = self.probe.session().expect("a session opens");
+            let answer = run(&session, Protocol::Resp2, &words);
             let error = answer["v"].as_str().filter(|_| answer["t"] == "error").unwrap_or("");
             !error.starts_with("ERR unknown command")
                 && !error.starts_with("ERR unknown subcommand")
@@ -208,34 +209,19 @@ enum Outcome {
     Differs { expected: Value, got: Value },
 }
 
-/// What a case runs: commands whose replies do not matter, then those whose replies do. Those of
-/// a transaction are played one by one and their replies are what EXEC answered.
-struct Plan<'a> {
-    before: Vec<&'a Argv>,
-    shown: Vec<&'a Argv>,
-    expected: Vec<Value>,
-}
-
-/// None if the case has to wait.
-fn plan<'a>(case: &'a Case, known: &Known) -> Option<Plan<'a>> {
+/// The commands of a case that have to run before the one whose reply counts; none if the case
+/// has to wait.
+fn setup<'a>(case: &'a Case, known: &Known) -> Option<Vec<&'a Argv>> {
     if LIBRARIES.iter().any(|library| case.text.contains(library)) {
         return None;
     }
     let is_needless = |argv: &Argv| known.writes_one_key(argv) && is_needless(argv, case);
     let needed = |argv: &&Argv| !(known.is_later(argv) && is_needless(argv));
-    let mut before: Vec<&Argv> = case.setup.iter().filter(needed).collect();
-    let (mut shown, mut expected) = (vec![&case.cmd], vec![case.reply.clone()]);
-    let multi = before.iter().position(|argv| is_named(argv, "MULTI") && argv.len() == 1);
-    if let Some(multi) = multi.filter(|_| is_named(&case.cmd, "EXEC") && known.is_missing("multi"))
-    {
-        shown = before.split_off(multi).split_off(1);
-        expected = list(&case.reply["v"]).to_vec();
-    }
-    // A transaction that was refused as a whole takes a real MULTI.
-    let waits = shown.len() != expected.len()
-        || before.iter().chain(&shown).any(|argv| known.is_later(argv))
-        || before.iter().chain(&shown).any(|argv| argv.iter().any(|a| known.calls_later(a)));
-    (!waits).then_some(Plan { before, shown, expected })
+    let before: Vec<&Argv> = case.setup.iter().filter(needed).collect();
+    let all = || before.iter().copied().chain([&case.cmd]);
+    let waits = all().any(|argv| known.is_later(argv))
+        || all().any(|argv| argv.iter().any(|argument| known.calls_later(argument)));
+    (!waits).then_some(before)
 }
 
 /// Whether a setup command that writes its key writes one that nothing else in the case looks at,
@@ -253,35 +239,44 @@ fn is_needless(setup: &Argv, case: &Case) -> bool {
 }
 
 fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
-    let Some(plan) = plan(case, known) else { return Outcome::Waits };
+    let Some(before) = setup(case, known) else { return Outcome::Waits };
+    let session = engine.session().expect("a session opens");
     for words in [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"]] {
-        run(engine, case.protocol, &words.map(|word| word.as_bytes().to_vec()));
+        run(&session, case.protocol, &words.map(|word| word.as_bytes().to_vec()));
     }
-    for argv in plan.before {
-        run(engine, case.protocol, argv);
+    for argv in &before {
+        run(&session, case.protocol, argv);
     }
-    for (argv, mut expected) in plan.shown.into_iter().zip(plan.expected) {
-        let mut got = run(engine, case.protocol, argv);
-        if got == expected {
-            continue;
-        }
-        if got.to_string().contains(SCRIPT_UNKNOWN) {
-            return Outcome::Waits;
-        }
-        let order = Order::of(engine, argv);
-        order.forget(&mut expected);
-        order.forget(&mut got);
-        if got != expected {
-            return Outcome::Differs { expected, got };
-        }
+    let mut expected = case.reply.clone();
+    let mut got = run(&session, case.protocol, &case.cmd);
+    if got == expected {
+        return Outcome::Agrees;
     }
-    Outcome::Agrees
+    if got.to_string().contains(SCRIPT_UNKNOWN) {
+        return Outcome::Waits;
+    }
+    for reply in [&mut got, &mut expected] {
+        forget_order(&session, case, &before, reply);
+    }
+    if got == expected { Outcome::Agrees } else { Outcome::Differs { expected, got } }
+}
+
+/// Brings the parts of a reply whose order means nothing into one order.
+fn forget_order(session: &Session, case: &Case, before: &[&Argv], reply: &mut Value) {
+    if !is_named(&case.cmd, "EXEC") {
+        return Order::of(session, &case.cmd).forget(reply);
+    }
+    let queued = before.iter().skip_while(|argv| !is_named(argv, "MULTI")).skip(1);
+    let replies = reply["v"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+    for (argv, reply) in queued.zip(replies) {
+        Order::of(session, argv).forget(reply);
+    }
 }
 
 /// Runs a command; its reply in the form of the records.
-fn run(engine: &Engine, protocol: Protocol, argv: &[Vec<u8>]) -> Value {
+fn run(session: &Session, protocol: Protocol, argv: &[Vec<u8>]) -> Value {
     let words: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
-    let bytes = engine.command_resp(&words, protocol).expect("every command gets a reply");
+    let bytes = session.command_resp(&words, protocol).expect("every command gets a reply");
     let mut reader = Reader { rest: &bytes };
     let value = reader.value();
     assert!(reader.rest.is_empty(), "bytes behind the reply to {argv:?}");
@@ -299,12 +294,12 @@ enum Order {
 
 impl Order {
     /// Small collections keep their order, so there it is compared.
-    fn of(engine: &Engine, argv: &Argv) -> Order {
+    fn of(session: &Session, argv: &Argv) -> Order {
         let name = argv.first().map(|name| lower(name)).unwrap_or_default();
         let is_large = || {
             let key = argv.get(1).cloned().unwrap_or_default();
             let ask = [b"OBJECT".to_vec(), b"ENCODING".to_vec(), key];
-            let encoding = run(engine, Protocol::Resp2, &ask);
+            let encoding = run(session, Protocol::Resp2, &ask);
             encoding["v"] == "hashtable" || encoding["v"] == "skiplist"
         };
         match name.as_str() {

@@ -56,9 +56,14 @@ impl Peer {
         text.into_owned()
     }
 
+    /// The connection itself, for those who do the talking themselves.
+    pub fn connection(&self) -> UnixStream {
+        self.stream.try_clone().expect("a socket can be cloned")
+    }
+
     /// Sends many commands at once and reads their one-line replies.
     pub fn pipeline(&mut self, requests: &[u8], mut replies: usize) {
-        let mut reader = self.stream.try_clone().expect("a socket can be cloned");
+        let mut reader = self.connection();
         let counting = std::thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             while replies > 0 {

@@ -72,6 +72,13 @@ impl<'a> Args<'a> {
         Some(taken)
     }
 
+    /// The number of keys, which may not be zero, and the keys.
+    pub(crate) fn counted_keys(&mut self) -> Result<&'a [&'a [u8]], CommandError> {
+        let count = parse_i64(self.next()?).and_then(|count| usize::try_from(count).ok());
+        let count = count.filter(|&count| count > 0).ok_or(CommandError::NumkeysNotPositive)?;
+        self.take(count).ok_or(CommandError::Syntax)
+    }
+
     /// The next argument, an integer of 64 bits.
     pub(crate) fn integer(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.next()?).ok_or(CommandError::NotInteger)

@@ -1,10 +1,11 @@
-//! PING and ECHO.
+//! PING, ECHO and SELECT.
 
 use super::args::Args;
 use super::context::Context;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
-use crate::error::CommandResult;
+use crate::error::{CommandError, CommandResult};
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
@@ -31,6 +32,17 @@ pub(super) const FAMILY: Family = Family {
             subcommands: &[],
             run: ping,
         },
+        Command {
+            name: "select",
+            arity: Exactly(2),
+            flags: Flags::FAST.and(Flags::LOADING).and(Flags::STALE),
+            keys: Keys::NONE,
+            since: "1.0.0",
+            complexity: "O(1)",
+            summary: "Selects the database that the session's commands work on.",
+            subcommands: &[],
+            run: select,
+        },
     ],
 };
 
@@ -47,5 +59,13 @@ fn ping(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some(text) => cx.reply.bulk(text),
         None => cx.reply.status(b"PONG"),
     }
+    Ok(())
+}
+
+/// Within a script it holds until the script ends.
+fn select(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let database = next_database(cx.keys, &mut args)?;
+    cx.keys.select(database);
+    cx.reply.ok();
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! What a handler works with.
 
+use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
+use crate::session::{Blocking, Queue, Session, Wait};
 
 /// Who calls a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +18,48 @@ pub(crate) enum Caller {
     },
 }
 
-/// What a handler works with: the keys, the reply, and for the host's commands the scripts.
+/// What a handler works with: the keys, the reply, and for the host's commands who calls.
 pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
-    /// None inside a script, which cannot run or load another.
-    pub(crate) scripts: Option<&'a mut Scripts>,
     pub(crate) caller: Caller,
+    /// None inside a script, which cannot run or load another, queue or wait.
+    pub(crate) host: Option<Host<'a>>,
+}
+
+/// What only the host's commands have to do with.
+pub(crate) struct Host<'a> {
+    pub(crate) scripts: &'a mut Scripts,
+    pub(crate) session: &'a mut Session,
+    pub(crate) blocking: Blocking<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// What only the host has; an error inside a script.
+    pub(crate) fn host(&mut self) -> Result<&mut Host<'a>, CommandError> {
+        self.host.as_mut().ok_or(CommandError::ScriptForbidden)
+    }
+
+    /// The transaction that is being queued, if one is.
+    pub(crate) fn queue(&mut self) -> Option<&mut Queue> {
+        self.host.as_mut()?.session.queue.as_mut()
+    }
+
+    /// Whether a command that may wait is to look at a key: once it has waited, only at the one
+    /// that was touched.
+    pub(crate) fn looks_at(&self, key: &[u8]) -> bool {
+        match &self.host {
+            Some(Host { blocking: Blocking::Serving(only, _), .. }) => *only == key,
+            _ => true,
+        }
+    }
+
+    /// There is nothing to answer with: waits where that may be, and answers with a null where not.
+    pub(crate) fn wait(&mut self, wait: Wait) {
+        match self.host.as_mut().map(|host| &mut host.blocking) {
+            Some(Blocking::Allowed(place)) => **place = Some(wait),
+            Some(Blocking::Serving(_, waits_on)) => **waits_on = true,
+            Some(Blocking::Refused) | None => wait.refused.write(self.reply),
+        }
+    }
 }

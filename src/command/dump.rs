@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -113,36 +114,28 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Whether a database is the one at hand, which is the only one there is.
-fn is_own_database(index: i64) -> CommandResult {
-    match index {
-        0 => Ok(()),
-        _ => Err(CommandError::text("ERR DB index is out of range")),
-    }
-}
-
 fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
-    let mut replaces = false;
+    let (mut replaces, mut target) = (false, cx.keys.database());
     while !args.is_empty() {
         if args.take_word("replace") {
             replaces = true;
         } else if args.len() > 1 && args.take_word("db") {
-            is_own_database(args.integer()?)?;
+            target = next_database(cx.keys, &mut args)?;
         } else {
             return Err(CommandError::Syntax);
         }
     }
-    if from == to {
+    if from == to && target == cx.keys.database() {
         let text = "ERR source and destination objects are the same";
         return Err(CommandError::text(text));
     }
     // The target first: if it has expired it is removed here, which may move what else there is.
-    let is_free = !cx.keys.slot(to).exists();
+    let is_free = cx.keys.in_database(target, |keys| !keys.slot(to).exists());
     let source = cx.keys.slot(from);
     let copies = source.exists() && (is_free || replaces);
     if copies {
-        cx.keys.copy(source, to);
+        cx.keys.copy(source, to, target);
     }
     cx.reply.integer(copies.into());
     Ok(())

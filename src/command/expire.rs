@@ -6,10 +6,9 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Family, Flags, Group, Keys};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
-use std::borrow::Cow;
 
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
@@ -157,9 +156,7 @@ impl Conditions {
 
 /// C prints the word, so it ends at a NUL.
 fn unsupported_option(word: &[u8]) -> CommandError {
-    let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
-    let word = String::from_utf8_lossy(word.get(..end).unwrap_or(word));
-    CommandError::Text(Cow::Owned(format!("ERR Unsupported option {word}")))
+    CommandError::quoting(&[b"ERR Unsupported option ", clipped(word, usize::MAX)])
 }
 
 fn expire(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Command, Family, Flags, Group, Keys};
@@ -29,6 +30,8 @@ pub(super) const FAMILY: Family = Family {
             "Counts which of some keys exist; one that is named twice counts twice.", exists),
         row("keys", Exactly(2), READ, Keys::NONE, "1.0.0", "O(N) in keys of the database",
             "All keys that match a pattern.", keys),
+        row("move", Exactly(3), WRITE_FAST, Keys::FIRST, "1.0.0", "O(1)",
+            "Moves a key to another database.", move_),
         Command {
             name: "object",
             arity: AtLeast(2),
@@ -72,6 +75,22 @@ const OBJECT: &[Command] = &[
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
     cx.reply.count(removed);
+    Ok(())
+}
+
+fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, database) = (args.key()?, next_database(cx.keys, &mut args)?);
+    if database == cx.keys.database() {
+        return Err(CommandError::text("ERR source and destination objects are the same"));
+    }
+    let slot = cx.keys.slot(key);
+    let mut taken = || cx.keys.in_database(database, |keys| keys.slot(key).exists());
+    if !slot.exists() || taken() {
+        cx.reply.integer(0);
+        return Ok(());
+    }
+    cx.keys.move_key(slot, key, database);
+    cx.reply.integer(1);
     Ok(())
 }
 

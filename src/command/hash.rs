@@ -2,12 +2,13 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::random::{Draw, Members};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::Editor;
+use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64};
 use crate::value::hash::Hash;
 
@@ -39,6 +40,8 @@ pub(super) const FAMILY: Family = Family {
             "The values of several fields.", hmget),
         row("hmset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
             "Sets fields; HSET with another reply.", hmset),
+        row("hrandfield", AtLeast(2), READ, "6.2.0", "O(N) in fields returned",
+            "Fields at random.", hrandfield),
         row("hscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
             "Walks the fields a step at a time.", hscan),
         row("hset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
@@ -187,6 +190,49 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok(text)
     })??;
     cx.reply.bulk(&text);
+    Ok(())
+}
+
+impl<'a> Members<'a> for &'a Hash {
+    type Worth = &'a [u8];
+
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    fn is_small(self) -> bool {
+        self.is_packed()
+    }
+
+    fn all(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.iter()
+    }
+
+    fn draw(self, random: &mut Random) -> Option<(&'a [u8], &'a [u8])> {
+        self.some(|bound| random.below(bound))
+    }
+}
+
+fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withvalues")?) };
+    let found = cx.keys.read_random::<Hash>(key)?;
+    let Some(draw) = draw else {
+        let drawn = found.and_then(|(hash, random)| hash.draw(random));
+        cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
+        return Ok(());
+    };
+    let Some((hash, random)) = found else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    draw.begin(cx.reply, hash.len())?;
+    draw.run(hash, random, |field, value| {
+        cx.reply.bulk(field);
+        if draw.with_worth {
+            cx.reply.bulk(value);
+        }
+    });
     Ok(())
 }
 

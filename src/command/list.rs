@@ -2,10 +2,10 @@
 
 use super::args::{Args, clamp_range, from_end};
 use super::context::Context;
-use super::range::count;
+use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::one_key as row;
 use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{keyless, one_key as row};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
@@ -34,6 +34,9 @@ pub(super) const FAMILY: Family = Family {
             "The number of elements.", llen),
         with_two_keys(row("lmove", Exactly(5), ADD, "6.2.0", "O(1)",
             "Moves an element from an end of one list to an end of another.", lmove)),
+        keyless("lmpop", AtLeast(4), Flags::WRITE.and(Flags::MOVABLEKEYS), "7.0.0",
+            "O(N + M) for N keys and M elements taken",
+            "Takes elements off the first of some lists that exists.", lmpop),
         row("lpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
             "Takes elements off the head.", lpop),
         row("lpos", AtLeast(3), READ, "6.0.6", "O(N) in elements looked at",
@@ -138,6 +141,20 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     if popped.is_none() {
         cx.reply.null_array();
     }
+    Ok(())
+}
+
+fn lmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
+    let most = pop_count(args)?;
+    for key in keys {
+        if cx.keys.read::<List>(key)?.is_some() {
+            cx.reply.array(2);
+            cx.reply.bulk(key);
+            return pop_many(cx, key, most, end);
+        }
+    }
+    cx.reply.null_array();
     Ok(())
 }
 
@@ -346,15 +363,22 @@ fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn lmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
     let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
-    move_element(cx, (from, from_end), (to, to_end))
+    move_or_null(cx, (from, from_end), (to, to_end))
 }
 
 fn rpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
-    move_element(cx, (from, End::Right), (to, End::Left))
+    move_or_null(cx, (from, End::Right), (to, End::Left))
 }
 
-fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
+fn move_or_null(cx: &mut Context<'_>, from: (&[u8], End), to: (&[u8], End)) -> CommandResult {
+    if !move_element(cx, from, to)? {
+        cx.reply.null();
+    }
+    Ok(())
+}
+
+pub(super) fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
     if args.take_word("left") {
         Ok(End::Left)
     } else if args.take_word("right") {
@@ -364,14 +388,14 @@ fn list_end(args: &mut Args<'_>) -> Result<End, CommandError> {
     }
 }
 
-fn move_element(
+/// Moves an element and answers with it; false if there is none, and then no answer.
+pub(super) fn move_element(
     cx: &mut Context<'_>,
     (from, from_end): (&[u8], End),
     (to, to_end): (&[u8], End),
-) -> CommandResult {
+) -> Result<bool, CommandError> {
     if cx.keys.read::<List>(from)?.is_none() {
-        cx.reply.null();
-        return Ok(());
+        return Ok(false);
     }
     // A target of another type is an error before anything is popped.
     cx.keys.read::<List>(to)?;
@@ -387,5 +411,5 @@ fn move_element(
         cx.keys.edit(to, |list: &mut Editor<'_, List>| list.push(to_end, &moved))?;
     }
     cx.reply.bulk(&moved);
-    Ok(())
+    Ok(true)
 }

@@ -7,21 +7,28 @@
 //! A new command is one row and one function in its family's file.
 
 mod args;
+mod bitfield;
+mod bitmap;
+mod blocking;
 mod connection;
 mod context;
 mod dump;
 mod expire;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod introspect;
+mod lcs;
 mod list;
 mod memory;
+mod random;
 mod range;
 mod scan;
 mod scripting;
 mod server;
 mod set;
 mod set_algebra;
+mod sort;
 mod spec;
 mod stream;
 mod stream_claim;
@@ -30,14 +37,17 @@ mod stream_id;
 mod stream_info;
 mod stream_read;
 mod string;
+mod transaction;
 mod zset;
+mod zset_algebra;
 
 pub(crate) use args::Args;
-pub(crate) use context::{Caller, Context};
+pub(crate) use context::{Caller, Context, Host};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;
+use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::Family;
@@ -45,7 +55,13 @@ use std::sync::OnceLock;
 
 /// All commands, by family.
 pub(crate) const FAMILIES: &[Family] = &[
+    blocking::LISTS,
+    blocking::SORTED_SETS,
     connection::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    lcs::FAMILY,
+    sort::FAMILY,
     generic::FAMILY,
     dump::FAMILY,
     expire::FAMILY,
@@ -56,13 +72,16 @@ pub(crate) const FAMILIES: &[Family] = &[
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
+    set_algebra::FAMILY,
     stream::FAMILY,
     stream_claim::FAMILY,
     stream_group::FAMILY,
     stream_info::FAMILY,
     stream_read::FAMILY,
     string::FAMILY,
+    transaction::FAMILY,
     zset::FAMILY,
+    zset_algebra::FAMILY,
 ];
 
 /// The most bytes an argument may have, `proto-max-bulk-len`.
@@ -119,11 +138,46 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
         Some(_) if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) => {
             Err(CommandError::StringTooLong)
         }
-        Some(command) => run(cx, command, argv),
+        Some(command) => queue_or_run(cx, command, argv),
         None if cx.caller == Caller::Host => Err(CommandError::unknown_command(argv)),
         None => Err(CommandError::ScriptUnknown),
     };
     if let Err(error) = outcome {
+        if error == CommandError::Arity("exec") {
+            transaction::abandon(cx);
+        }
+        // EXEC answers with an error where a command could not be queued.
+        if found.is_none_or(|command| !command.flags.has(Flags::UNQUEUED))
+            && let Some(queue) = cx.queue()
+        {
+            queue.refused = true;
+        }
+        cx.reply.error(&error);
+    }
+}
+
+/// Runs a command, or keeps it for EXEC where the session queues.
+fn queue_or_run(
+    cx: &mut Context<'_>,
+    command: &'static Command,
+    argv: &[&[u8]],
+) -> Result<(), CommandError> {
+    if command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
+        return run(cx, command, argv);
+    }
+    let (command, _) = resolve(command, argv, cx.caller)?;
+    admit(command, argv.len(), cx.caller)?;
+    if let Some(queue) = cx.queue() {
+        queue.commands.push(Argv::new(argv));
+    }
+    cx.reply.status(b"QUEUED");
+    Ok(())
+}
+
+/// Runs a command that has waited; it is neither queued nor looked at again for its form.
+pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
+    let Some(command) = argv.first().and_then(|name| find(name)) else { return };
+    if let Err(error) = run(cx, command, argv) {
         cx.reply.error(&error);
     }
 }

@@ -15,6 +15,22 @@ pub(super) fn count(args: &mut Args<'_>, error: CommandError) -> Result<usize, C
     count.ok_or(error)
 }
 
+/// How many elements LMPOP and its like take: COUNT and a positive number, or nothing, are all
+/// that is left.
+pub(super) fn pop_count(mut args: Args<'_>) -> Result<usize, CommandError> {
+    if args.is_empty() {
+        return Ok(1);
+    }
+    if args.len() < 2 || !args.take_word("count") {
+        return Err(CommandError::Syntax);
+    }
+    match count(&mut args, CommandError::CountNotPositive)? {
+        0 => Err(CommandError::CountNotPositive),
+        count if args.is_empty() => Ok(count),
+        _ => Err(CommandError::Syntax),
+    }
+}
+
 /// Some neighbouring ranks of a sorted set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {

@@ -6,7 +6,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
-use crate::script::{Input, ScriptId, Scripts};
+use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
 const RUN: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -71,11 +71,19 @@ fn eval_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn evalsha(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, false, cached)
+    run_cached(cx, args, false)
 }
 
 fn evalsha_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    run(cx, args, true, cached)
+    run_cached(cx, args, true)
+}
+
+/// What has not the length of a SHA-1 is no script, whatever follows it.
+fn run_cached(cx: &mut Context<'_>, args: Args<'_>, read_only: bool) -> CommandResult {
+    if args.rest().first().is_some_and(|sha| sha.len() != size_of::<Sha1Hex>()) {
+        return Err(CommandError::NoScript);
+    }
+    run(cx, args, read_only, cached)
 }
 
 fn cached(scripts: &mut Scripts, sha: &[u8]) -> Result<ScriptId, CommandError> {
@@ -95,13 +103,13 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let scripts = cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)?;
-    let id = find(scripts, script)?;
-    scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
+    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let id = find(host.scripts, script)?;
+    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.scripts.as_deref_mut().ok_or(CommandError::ScriptForbidden)
+    cx.host().map(|host| &mut *host.scripts)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

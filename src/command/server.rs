@@ -3,10 +3,12 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyless};
 use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Keyspace;
+use crate::number::parse_i64;
 
-/// A row of this family: all of them came with Redis 1.0 and name no key.
+/// A row of this family: most of them came with Redis 1.0 and name no key.
 const fn row(
     name: &'static str,
     arity: Arity,
@@ -26,9 +28,11 @@ pub(super) const FAMILY: Family = Family {
         row("dbsize", Exactly(1), Flags::READONLY.and(Flags::FAST), "O(1)",
             "The number of keys.", dbsize),
         row("flushall", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys.", flush),
+            "Removes all keys of all databases.", flushall),
         row("flushdb", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys of the database, the only one there is.", flush),
+            "Removes all keys of the selected database.", flushdb),
+        keyless("swapdb", Exactly(3), Flags::WRITE.and(Flags::FAST), "4.0.0",
+            "O(N) in keys watched or waited for", "Exchanges two databases.", swapdb),
     ],
 };
 
@@ -37,13 +41,46 @@ fn dbsize(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+fn flushall(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    flush(cx, args, Keyspace::flush_all)
+}
+
+fn flushdb(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    flush(cx, args, Keyspace::flush)
+}
+
 /// SYNC and ASYNC ask who frees the memory; there is nobody else here, so both mean the same.
-fn flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn flush(cx: &mut Context<'_>, mut args: Args<'_>, what: fn(&mut Keyspace)) -> CommandResult {
     let _ = args.take_word("sync") || args.take_word("async");
     if !args.is_empty() {
         return Err(CommandError::Syntax);
     }
-    cx.keys.flush();
+    what(cx.keys);
     cx.reply.ok();
     Ok(())
+}
+
+fn swapdb(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let mut number = |which: &'static str| {
+        let number = parse_i64(args.next()?).and_then(|number| i32::try_from(number).ok());
+        number.ok_or(CommandError::text(which))
+    };
+    let first = number("ERR invalid first DB index")?;
+    let second = number("ERR invalid second DB index")?;
+    let [first, second] =
+        [first, second].map(|number| database(cx.keys, number.into()).ok_or(CommandError::DbIndex));
+    cx.keys.swap_databases(first?, second?);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// The next argument, the number of a database that exists.
+pub(super) fn next_database(keys: &Keyspace, args: &mut Args<'_>) -> Result<usize, CommandError> {
+    let number = i32::try_from(args.integer()?).map_err(|_| CommandError::NotInteger32)?;
+    database(keys, number.into()).ok_or(CommandError::DbIndex)
+}
+
+/// A database by its number, if there is one.
+pub(super) fn database(keys: &Keyspace, number: i64) -> Option<usize> {
+    usize::try_from(number).ok().filter(|&number| number < keys.database_count())
 }

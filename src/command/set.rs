@@ -4,9 +4,8 @@ use super::args::Args;
 use super::context::Context;
 use super::range::count;
 use super::scan::{Scan, reply_scan};
-use super::set_algebra::{sdiff, sdiffstore, sinter, sintercard, sinterstore, sunion, sunionstore};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
+use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -15,12 +14,7 @@ use crate::value::set::{Member, Set};
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = READ.and(Flags::FAST);
 const REMOVE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
-const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
-const ADD: Flags = STORE.and(Flags::FAST);
-
-/// What combining sets costs.
-const OF_ALL: &str = "O(N) in members of all sets";
-const OF_SMALLEST: &str = "O(N*M) for N members of the smallest of M sets";
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
@@ -30,16 +24,6 @@ pub(super) const FAMILY: Family = Family {
             "Adds members.", sadd),
         row("scard", Exactly(2), READ_FAST, "1.0.0", "O(1)",
             "The number of members.", scard),
-        keyed("sdiff", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members of the first set that are in none of the others.", sdiff),
-        keyed("sdiffstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SDIFF would answer in a key.", sdiffstore),
-        keyed("sinter", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "The members that are in all of the sets.", sinter),
-        keyless("sintercard", AtLeast(3), READ.and(Flags::MOVABLEKEYS), "7.0.0", OF_SMALLEST,
-            "The number of members that are in all of the sets.", sintercard),
-        keyed("sinterstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "Keeps what SINTER would answer in a key.", sinterstore),
         row("sismember", Exactly(3), READ_FAST, "1.0.0", "O(1)",
             "Tells whether the set has a member.", sismember),
         row("smembers", Exactly(2), READ, "1.0.0", "O(N) in members",
@@ -56,10 +40,6 @@ pub(super) const FAMILY: Family = Family {
             "Removes members.", srem),
         row("sscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
             "Walks the members a step at a time.", sscan),
-        keyed("sunion", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members that are in any of the sets.", sunion),
-        keyed("sunionstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SUNION would answer in a key.", sunionstore),
     ],
 };
 

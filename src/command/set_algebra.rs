@@ -3,6 +3,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::set::reply_member;
+use super::spec::Arity::AtLeast;
+use super::spec::{Family, Flags, Group, Keys, keyed as row, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
@@ -10,11 +12,38 @@ use crate::value::Value;
 use crate::value::set::{Member, Set};
 use smallvec::SmallVec;
 
+const READ: Flags = Flags::READONLY;
+const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+
+const OF_ALL: &str = "O(N) in members of all sets";
+const OF_SMALLEST: &str = "O(N*M) for N members of the smallest of M sets";
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Set,
+    commands: &[
+        row("sdiff", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
+            "The members of the first set that are in none of the others.", sdiff),
+        row("sdiffstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
+            "Keeps what SDIFF would answer in a key.", sdiffstore),
+        row("sinter", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_SMALLEST,
+            "The members that are in all of the sets.", sinter),
+        keyless("sintercard", AtLeast(3), READ.and(Flags::MOVABLEKEYS), "7.0.0", OF_SMALLEST,
+            "The number of members that are in all of the sets.", sintercard),
+        row("sinterstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_SMALLEST,
+            "Keeps what SINTER would answer in a key.", sinterstore),
+        row("sunion", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
+            "The members that are in any of the sets.", sunion),
+        row("sunionstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
+            "Keeps what SUNION would answer in a key.", sunionstore),
+    ],
+};
+
 /// What a command makes of the sets that its keys hold, none where there is no key; the last
 /// argument is the number of integers a set of integers may have.
 type Combine = fn(&[Option<&Set>], usize) -> Set;
 
-pub(super) fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let sets = cx.keys.read_all::<Set>(args.rest())?;
     let start = cx.reply.mark();
     let mut found = 0;
@@ -28,15 +57,15 @@ pub(super) fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-pub(super) fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     combine(cx, args, union)
 }
 
-pub(super) fn sdiff(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sdiff(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     combine(cx, args, difference)
 }
 
-pub(super) fn sinterstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sinterstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     store(cx, args, |sets, ints_most| {
         let mut result = Set::new();
         intersect(sets, |member| {
@@ -47,15 +76,15 @@ pub(super) fn sinterstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult
     })
 }
 
-pub(super) fn sunionstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sunionstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     store(cx, args, union)
 }
 
-pub(super) fn sdiffstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn sdiffstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     store(cx, args, difference)
 }
 
-pub(super) fn sintercard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn sintercard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let keys = counted_keys(&mut args)?;
     let limit = limit(&mut args)?;
     let sets = cx.keys.read_all::<Set>(keys)?;

@@ -189,13 +189,23 @@ impl Flags {
     pub(crate) const NO_MANDATORY_KEYS: Flags = Flags(1 << 9);
     /// Allowed while a script runs past its time.
     pub(crate) const ALLOW_BUSY: Flags = Flags(1 << 10);
-
     /// May wait for a key to get something.
     pub(crate) const BLOCKING: Flags = Flags(1 << 11);
+    /// Allowed before a client has said who it is.
+    pub(crate) const NO_AUTH: Flags = Flags(1 << 12);
+    /// Not noted as slow: what it runs is.
+    pub(crate) const SKIP_SLOWLOG: Flags = Flags(1 << 13);
+    /// For who runs the engine.
+    pub(crate) const ADMIN: Flags = Flags(1 << 14);
+    /// Is run after MULTI rather than queued. Redis has no name for this one.
+    pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
 
-    /// Every flag with its name.
-    pub(crate) const NAMES: [(Flags, &'static str); 12] = [
+    /// Every flag of Redis's with its name.
+    pub(crate) const NAMES: [(Flags, &'static str); 15] = [
         (Flags::BLOCKING, "blocking"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ADMIN, "admin"),
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),

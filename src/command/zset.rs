@@ -2,13 +2,14 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::range::{By, Order, Range, Span, count};
+use super::random::{Draw, Members};
+use super::range::{By, Order, Range, Span, count, pop_count};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::one_key as row;
-use super::spec::{Family, Flags, Group};
+use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
+use super::zset_algebra::put;
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::Editor;
+use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
 use crate::reply::ReplyBuf;
 use crate::value::zset::ZSet;
@@ -34,18 +35,27 @@ pub(super) const FAMILY: Family = Family {
             "Adds to the score of a member.", zincrby),
         row("zlexcount", Exactly(4), READ_FAST, "2.8.9", "O(log N)",
             "The number of members in a range of members.", zlexcount),
+        keyless("zmpop", AtLeast(4), REMOVE.and(Flags::MOVABLEKEYS), "7.0.0",
+            "O(K + M log N) for K keys and M members taken",
+            "Takes members with the lowest or highest scores out of the first of some sets that \
+             exists.", zmpop),
         row("zmscore", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
             "The scores of several members.", zmscore),
         row("zpopmax", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
             "Takes out the members with the highest scores.", zpopmax),
         row("zpopmin", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
             "Takes out the members with the lowest scores.", zpopmin),
+        row("zrandmember", AtLeast(2), READ, "6.2.0", "O(M log N) for M members returned",
+            "Members at random.", zrandmember),
         row("zrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
             "The members in a range of ranks, scores or members.", zrange),
         row("zrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
             "The members in a range of members.", zrangebylex),
         row("zrangebyscore", AtLeast(4), READ, "1.0.5", "O(log N + M) for M members returned",
             "The members with scores in a range.", zrangebyscore),
+        keyed("zrangestore", AtLeast(5), Flags::WRITE.and(Flags::DENYOOM), Keys::FIRST_TWO, "6.2.0",
+            "O(log N + M) for M members stored",
+            "Stores the members in a range of ranks, scores or members.", zrangestore),
         row("zrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
             "The rank of a member, the lowest score first.", zrank),
         row("zrem", AtLeast(3), REMOVE_FAST, "1.2.0", "O(log N) per member",
@@ -132,16 +142,39 @@ impl AddOptions {
         Ok(())
     }
 
+    /// What is to become of a member with this score, or none, that is given another.
+    fn judge(&self, old: Option<f64>, score: f64) -> Placed {
+        let Some(old) = old else {
+            return if self.if_present { Placed::Skipped } else { Placed::Added(score) };
+        };
+        if self.if_absent {
+            return Placed::Skipped;
+        }
+        let new = if self.increment { old + score } else { score };
+        if new.is_nan() {
+            Placed::Nan
+        } else if !self.allow(old, new) {
+            Placed::Skipped
+        } else if new == old {
+            Placed::Same(new)
+        } else {
+            Placed::Changed(new)
+        }
+    }
+
     /// Whether a score may become another.
     fn allow(&self, old: f64, new: f64) -> bool {
-        !(self.if_absent || (self.if_greater && new <= old) || (self.if_less && new >= old))
+        !((self.if_greater && new <= old) || (self.if_less && new >= old))
     }
 }
 
 /// What giving a member a score came to.
+#[derive(Clone, Copy)]
 enum Placed {
     /// The options forbade it.
     Skipped,
+    /// The sum is not a number.
+    Nan,
     /// The member is new and has this score.
     Added(f64),
     /// The member has this score instead of another.
@@ -157,25 +190,15 @@ fn place(
     score: f64,
     options: &AddOptions,
 ) -> Result<Placed, CommandError> {
-    let Some(old) = zset.score(member) else {
-        if options.if_present {
-            return Ok(Placed::Skipped);
+    let mut placed = Placed::Skipped;
+    zset.update(member, |old| {
+        placed = options.judge(old, score);
+        match placed {
+            Placed::Added(score) | Placed::Changed(score) => Some(score),
+            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
         }
-        zset.set(member, score);
-        return Ok(Placed::Added(score));
-    };
-    let score = if options.increment { old + score } else { score };
-    if score.is_nan() {
-        return Err(CommandError::ScoreNan);
-    }
-    if !options.allow(old, score) {
-        return Ok(Placed::Skipped);
-    }
-    if score == old {
-        return Ok(Placed::Same(score));
-    }
-    zset.set(member, score);
-    Ok(Placed::Changed(score))
+    });
+    if let Placed::Nan = placed { Err(CommandError::ScoreNan) } else { Ok(placed) }
 }
 
 fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -197,7 +220,7 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             changed += match place(zset, member, score, &options)? {
                 Placed::Added(_) => 1,
                 Placed::Changed(_) => usize::from(options.count_changed),
-                Placed::Same(_) | Placed::Skipped => 0,
+                Placed::Same(_) | Placed::Skipped | Placed::Nan => 0,
             };
         }
         Ok(changed)
@@ -222,7 +245,7 @@ fn increment(
 ) -> CommandResult {
     let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
     match placed {
-        Placed::Skipped => cx.reply.null(),
+        Placed::Skipped | Placed::Nan => cx.reply.null(),
         Placed::Added(score) | Placed::Changed(score) | Placed::Same(score) => {
             cx.reply.double(score);
         }
@@ -334,7 +357,7 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
 }
 
 /// Removes the member of a rank, after it was shown.
-fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
+pub(super) fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
     let Some((member, score)) = zset.range(rank, 1).next() else { return };
     show(member, score);
     let member = SmallVec::<[u8; 64]>::from_slice(member);
@@ -363,17 +386,105 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult 
             Some(_) => cx.reply.pairs(count),
             None => cx.reply.array(2 * count),
         }
-        for _ in 0..count {
-            let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
-            take(zset, rank, |member, score| {
-                cx.reply.bulk(member);
-                cx.reply.double(score);
-            });
-        }
+        take_from(zset, order, count, |member, score| {
+            cx.reply.bulk(member);
+            cx.reply.double(score);
+        });
     })?;
     if popped.is_none() {
         cx.reply.array(0);
     }
+    Ok(())
+}
+
+/// Removes so many members from an end, each after it was shown.
+fn take_from(
+    zset: &mut Editor<'_, ZSet>,
+    order: Order,
+    count: usize,
+    mut show: impl FnMut(&[u8], f64),
+) {
+    for _ in 0..count {
+        let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
+        take(zset, rank, &mut show);
+    }
+}
+
+fn zmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let keys = args.counted_keys()?;
+    let order = if args.take_word("min") {
+        Order::Ascending
+    } else if args.take_word("max") {
+        Order::Descending
+    } else {
+        return Err(CommandError::Syntax);
+    };
+    let most = pop_count(args)?;
+    for key in keys {
+        let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+            let count = most.min(zset.len());
+            cx.reply.array(2);
+            cx.reply.bulk(key);
+            cx.reply.array(count);
+            // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
+            take_from(zset, order, count, |member, score| {
+                cx.reply.array(2);
+                cx.reply.bulk(member);
+                cx.reply.double(score);
+            });
+        })?;
+        if popped.is_some() {
+            return Ok(());
+        }
+    }
+    cx.reply.null_array();
+    Ok(())
+}
+
+impl<'a> Members<'a> for &'a ZSet {
+    type Worth = f64;
+
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    fn is_small(self) -> bool {
+        self.is_packed()
+    }
+
+    /// As in Redis, all members at once come in descending order.
+    fn all(self) -> impl Iterator<Item = (&'a [u8], f64)> {
+        self.range(0, usize::MAX).rev()
+    }
+
+    fn draw(self, random: &mut Random) -> Option<(&'a [u8], f64)> {
+        match self.len() {
+            0 => None,
+            len => self.range(random.below(len), 1).next(),
+        }
+    }
+}
+
+fn zrandmember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let key = args.key()?;
+    let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withscores")?) };
+    let found = cx.keys.read_random::<ZSet>(key)?;
+    let Some(draw) = draw else {
+        let drawn = found.and_then(|(zset, random)| zset.draw(random));
+        cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
+        return Ok(());
+    };
+    let Some((zset, random)) = found else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    draw.begin(cx.reply, zset.len())?;
+    draw.run(zset, random, |member, score| {
+        cx.reply.bulk(member);
+        if draw.with_worth {
+            cx.reply.double(score);
+        }
+    });
     Ok(())
 }
 
@@ -405,7 +516,7 @@ fn zrevrangebylex(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 struct RangeOptions {
     by: Option<By>,
     order: Option<Order>,
-    with_scores: bool,
+    with_scores: Option<bool>,
     offset: i64,
     limit: i64,
 }
@@ -414,8 +525,8 @@ impl RangeOptions {
     /// Reads all that is left. What a command's name decides, no option may.
     fn parse(mut self, mut args: Args<'_>) -> Result<Self, CommandError> {
         while !args.is_empty() {
-            if args.take_word("withscores") {
-                self.with_scores = true;
+            if self.with_scores != Some(false) && args.take_word("withscores") {
+                self.with_scores = Some(true);
             } else if args.len() > 2 && args.take_word("limit") {
                 (self.offset, self.limit) = (args.integer()?, args.integer()?);
             } else if self.order.is_none() && args.take_word("rev") {
@@ -438,10 +549,45 @@ impl RangeOptions {
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or \
                  BYLEX",
             )),
-            By::Lex if self.with_scores => Err(CommandError::text(
+            By::Lex if self.with_scores == Some(true) => Err(CommandError::text(
                 "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
             )),
             by => Ok(by),
+        }
+    }
+}
+
+/// A range whose options were read.
+struct Walk<'a> {
+    range: Range<'a>,
+    order: Order,
+    with_scores: bool,
+    /// Offset and limit, which count for nothing in a range by ranks.
+    limits: Option<(i64, i64)>,
+}
+
+impl<'a> Walk<'a> {
+    /// Reads the ends of the range and what is behind them, beginning with what the command's name
+    /// decides.
+    fn parse(mut args: Args<'a>, unsaid: RangeOptions) -> Result<Self, CommandError> {
+        let (first, last) = (args.next()?, args.next()?);
+        let options = unsaid.parse(args)?;
+        let by = options.checked_by()?;
+        let order = options.order.unwrap_or(Order::Ascending);
+        Ok(Walk {
+            range: Range::parse(by, order, first, last)?,
+            order,
+            with_scores: options.with_scores.unwrap_or(false),
+            limits: (by != By::Rank).then_some((options.offset, options.limit)),
+        })
+    }
+
+    /// The ranks that are walked.
+    fn span(&self, zset: &ZSet) -> Span {
+        let span = self.range.span(zset, self.order);
+        match self.limits {
+            Some((offset, limit)) => span.limited(offset, limit, self.order),
+            None => span,
         }
     }
 }
@@ -452,22 +598,29 @@ fn range(
     by: Option<By>,
     order: Option<Order>,
 ) -> CommandResult {
-    let (key, first, last) = (args.key()?, args.next()?, args.next()?);
-    let unsaid = RangeOptions { by, order, with_scores: false, offset: 0, limit: -1 };
-    let options = unsaid.parse(args)?;
-    let by = options.checked_by()?;
-    let order = options.order.unwrap_or(Order::Ascending);
-    let range = Range::parse(by, order, first, last)?;
+    let key = args.key()?;
+    let unsaid = RangeOptions { by, order, with_scores: None, offset: 0, limit: -1 };
+    let walk = Walk::parse(args, unsaid)?;
     let Some(zset) = cx.keys.read::<ZSet>(key)? else {
         cx.reply.array(0);
         return Ok(());
     };
-    let mut span = range.span(zset, order);
-    // Redis takes the offset of a range by ranks for none, too.
-    if by != By::Rank {
-        span = span.limited(options.offset, options.limit, order);
-    }
-    reply_span(cx.reply, zset, span, order, options.with_scores);
+    reply_span(cx.reply, zset, walk.span(zset), walk.order, walk.with_scores);
+    Ok(())
+}
+
+fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (target, source) = (args.key()?, args.key()?);
+    let by_default =
+        RangeOptions { by: None, order: None, with_scores: Some(false), offset: 0, limit: -1 };
+    let walk = Walk::parse(args, by_default)?;
+    let limits = cx.keys.limits().zset;
+    let stored = cx.keys.read::<ZSet>(source)?.map_or_else(ZSet::new, |zset| {
+        let span = walk.span(zset);
+        ZSet::from_sorted(zset.range(span.start, span.count), limits)
+    });
+    cx.reply.count(stored.len());
+    put(cx.keys, target, stored);
     Ok(())
 }
 

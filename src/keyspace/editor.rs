@@ -198,18 +198,51 @@ impl Editor<'_, Set> {
 
 impl Editor<'_, ZSet> {
     /// Gives a member a score; returns the one it had.
+    #[allow(dead_code, reason = "for families that only set scores")]
     pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        if self.value.must_unpack(member.len(), self.limits.zset)
-            && self.value.score(member).is_none()
-        {
+        let mut former = None;
+        self.update(member, |old| {
+            former = old;
+            (old != Some(score)).then_some(score)
+        });
+        former
+    }
+
+    /// Gives a member the score that `decide` makes of the one it has, if any, by one look-up;
+    /// where it gives none, nothing changes.
+    pub(crate) fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) {
+        let Editor { value: zset, key, journal, limits, .. } = self;
+        let (is_packed, is_full) = (zset.is_packed(), zset.must_unpack(member.len(), limits.zset));
+        let mut left_out = None;
+        let updated = zset.update(member, |old| {
+            let score = decide(old)?;
+            if is_full && old.is_none() {
+                left_out = Some(score);
+                return None;
+            }
+            // Redis keeps the scores of a small set as texts, in which zero has no sign.
+            Some(if is_packed { score + 0.0 } else { score })
+        });
+        if let Some(score) = left_out {
+            let old = zset.unpack();
+            journal.record(key, |_| Change::Value(Value::ZSet(old)));
+            zset.set(member, score);
+        }
+        if let Some(old) = updated.or(left_out.map(|_| None)) {
+            self.record_score(member, old);
+        }
+    }
+
+    /// Converts the set to its large form, whatever its size.
+    pub(crate) fn unpack(&mut self) {
+        if self.value.is_packed() {
             let old = self.value.unpack();
             self.journal.record(self.key, |_| Change::Value(Value::ZSet(old)));
         }
-        // Redis keeps the scores of a small set as texts, in which zero has no sign.
-        let score = if self.value.is_packed() { score + 0.0 } else { score };
-        let old = self.value.set(member, score);
-        self.record_score(member, old);
-        old
     }
 
     /// Removes a member; returns the score it had.

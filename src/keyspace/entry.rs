@@ -123,6 +123,16 @@ impl Block {
         }
     }
 
+    /// The bytes of a string that was written in place before, to be written again; none of any
+    /// other, which would have to change its form.
+    pub(crate) fn raw_mut(&mut self) -> Option<&mut [u8]> {
+        if self.flags() & RAW == 0 {
+            return None;
+        }
+        let (start, len) = self.key_span();
+        self.0.get_mut(start + len..)
+    }
+
     /// Overwrites an integer by another in place; false if the value is not kept as one.
     pub(crate) fn overwrite_integer(&mut self, value: i64) -> bool {
         if self.flags() & INTEGER == 0 {

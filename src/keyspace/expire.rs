@@ -7,9 +7,26 @@ use super::Keyspace;
 use crate::table::Keyed;
 
 impl Keyspace {
-    /// Removes due keys until none is left or `out_of_time` says so, which is asked after every
-    /// segment. Returns how many were removed and whether all segments were seen.
+    /// Removes due keys from all databases until none is left or `out_of_time` says so, which is
+    /// asked after every segment. Returns how many were removed and whether all were seen.
     pub(crate) fn expire_due(&mut self, mut out_of_time: impl FnMut() -> bool) -> (usize, bool) {
+        // The selected database comes first, where the last call may have stopped.
+        let (selected, count) = (self.database(), self.database_count());
+        let mut removed = 0;
+        for step in 0..count {
+            self.select((selected + step) % count);
+            let (here, complete) = self.expire_selected(&mut out_of_time);
+            removed += here;
+            if !complete {
+                return (removed, false);
+            }
+        }
+        self.select(selected);
+        (removed, true)
+    }
+
+    /// The same for the selected database.
+    fn expire_selected(&mut self, out_of_time: &mut impl FnMut() -> bool) -> (usize, bool) {
         let mut removed = 0;
         // A key is gone once its deadline lies in the past, not at the deadline itself.
         let due = self.now() - 1;

@@ -8,8 +8,9 @@
 //! This room knows entries and values, not commands. How a record is undone is in `undo.rs`.
 
 use super::entry::Entry;
+use super::interest::Interest;
 use super::streams::StreamChange;
-use crate::table::Table;
+use crate::table::{Keyed, Table};
 use crate::value::Value;
 use crate::value::list::List;
 
@@ -41,6 +42,8 @@ pub(super) enum Change {
     Length(usize),
     /// These bytes of the string were overwritten, from `at` on, and it was `len` long.
     Overwritten { at: usize, old: Span, len: usize },
+    /// These bytes of the string stood at `at`, where so many others stand now.
+    Spliced { at: usize, old: Span, now: usize },
     /// The key came from another name.
     Renamed { from: Span },
     /// The value was this, before it was converted to another form.
@@ -67,8 +70,12 @@ pub(super) enum Change {
     MemberRemoved { index: usize, member: Span },
     /// Something in a stream.
     Stream(StreamChange),
-    /// Every key was removed.
+    /// Every key of the selected database was removed.
     Flushed(Box<Table<Entry>>),
+    /// Another database was selected, this one.
+    Selected(usize),
+    /// These databases changed places.
+    Swapped(usize, usize),
 }
 
 /// A change and the key it was made to.
@@ -82,11 +89,7 @@ pub(super) struct Record {
 pub(crate) struct Savepoint {
     records: usize,
     arena: usize,
-}
-
-impl Savepoint {
-    /// Where the section was opened.
-    pub(super) const START: Savepoint = Savepoint { records: 0, arena: 0 };
+    touched: usize,
 }
 
 /// The arena is given back after use when it has grown past this.
@@ -95,33 +98,95 @@ const KEPT_BYTES: usize = 1 << 20;
 /// The inverse changes of an open atomic section, oldest first.
 #[derive(Default)]
 pub(super) struct Journal {
+    /// Whether changes are to be told at all: a section is open, or somebody is interested in keys.
+    active: bool,
     open: bool,
     records: Vec<Record>,
     arena: Vec<u8>,
     /// The latest key: consecutive changes are mostly to the same one.
     latest: Span,
+    /// Records before this one are behind a savepoint: they do not cover what comes after it.
+    floor: usize,
+    /// Who is told of changes.
+    interest: Interest,
+    /// The database that is being changed.
+    pub(super) database: usize,
 }
 
 impl Journal {
+    /// Whether changes are to be recorded.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
+        self.active
+    }
+
+    /// Whether an atomic section is open.
+    pub(super) fn in_section(&self) -> bool {
         self.open
     }
 
     /// Begins an atomic section.
     pub(super) fn open(&mut self) {
         self.open = true;
+        self.active = true;
     }
 
     /// Ends the section and forgets all records.
     pub(super) fn close(&mut self) {
         self.open = false;
+        self.active = !self.interest.is_empty();
+        self.floor = 0;
         if self.arena.capacity() + self.records.capacity() * size_of::<Record>() > KEPT_BYTES {
-            *self = Journal::default();
+            (self.records, self.arena) = Default::default();
         }
         self.records.clear();
+        self.forget();
+    }
+
+    /// Empties the arena.
+    fn forget(&mut self) {
         self.arena.clear();
         self.latest = Span::default();
+    }
+
+    /// Now, as a moment to come back to. What comes after is recorded anew.
+    pub(super) fn savepoint(&mut self) -> Savepoint {
+        self.floor = self.records.len();
+        Savepoint {
+            records: self.records.len(),
+            arena: self.arena.len(),
+            touched: self.interest.touched(),
+        }
+    }
+
+    /// The records before which a savepoint lies.
+    pub(super) fn floor(&self) -> usize {
+        self.floor
+    }
+
+    /// Forgets the savepoints after an earlier floor.
+    pub(super) fn lower_floor(&mut self, floor: usize) {
+        self.floor = floor;
+    }
+
+    /// Whether keys that somebody is interested in were touched.
+    #[inline]
+    pub(super) fn has_touched(&self) -> bool {
+        self.interest.touched() != 0
+    }
+
+    /// Who is told of changes; `active` follows.
+    pub(super) fn interest<R>(&mut self, change: impl FnOnce(&mut Interest) -> R) -> R {
+        let result = change(&mut self.interest);
+        self.active = self.open || !self.interest.is_empty();
+        result
+    }
+
+    /// Tells those interested that a key of the selected database changed.
+    pub(super) fn touch(&mut self, key: &[u8]) {
+        if self.active {
+            self.interest.touch(self.database, key);
+        }
     }
 
     /// The latest record made after a savepoint, taken out.
@@ -133,6 +198,7 @@ impl Journal {
     pub(super) fn rewind(&mut self, savepoint: Savepoint) {
         self.arena.truncate(savepoint.arena);
         self.latest = Span::default();
+        self.interest.rewind(savepoint.touched);
     }
 
     /// Keeps a copy of some bytes.
@@ -155,32 +221,61 @@ impl Journal {
         self.arena.get(span.start..span.start + span.len).unwrap_or_default()
     }
 
-    /// Records the inverse of a change to a key, if a section is open.
+    /// Records the inverse of a change to a key, if anybody asks for it.
     #[inline]
     pub(super) fn record(&mut self, key: &[u8], change: impl FnOnce(&mut Journal) -> Change) {
-        if self.open {
-            let key = self.keep_key(key);
+        if self.active {
+            let span = self.keep_key(key);
             let change = change(self);
-            self.records.push(Record { key, change });
+            self.interest.touch(self.database, key);
+            self.push(span, change);
         }
     }
 
-    /// Records the inverse of a change to a key that was kept. The section must be open.
-    pub(super) fn push(&mut self, key: Span, change: Change) {
-        self.records.push(Record { key, change });
+    /// Records what a key was before it was removed or replaced.
+    #[inline]
+    pub(super) fn record_entry(&mut self, old: Entry) {
+        if self.active {
+            self.interest.touch(self.database, old.key());
+            if !self.covers(old.key()) {
+                let key = self.keep_key(old.key());
+                self.push(key, Change::Entry(Some(old)));
+            }
+        }
+    }
+
+    /// Records a change that is to no key.
+    pub(super) fn record_other(&mut self, change: Change) {
+        if self.open {
+            self.push(Span::default(), change);
+        }
+    }
+
+    fn push(&mut self, key: Span, change: Change) {
+        if self.open {
+            self.records.push(Record { key, change });
+        } else {
+            self.forget();
+        }
+    }
+
+    /// The latest record, if no savepoint lies behind it.
+    #[inline]
+    fn last(&self) -> Option<&Record> {
+        if self.records.len() > self.floor { self.records.last() } else { None }
     }
 
     /// Whether the latest record holds the whole of what this key was before: a further change
     /// to the same key needs no record of its own then.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
-        self.records.last().is_some_and(|last| {
+        self.last().is_some_and(|last| {
             matches!(last.change, Change::Entry(_)) && self.bytes(last.key) == key
         })
     }
 
     /// The same for setting a hash field that the latest record is of.
     pub(super) fn covers_field(&self, key: &[u8], wanted: &[u8]) -> bool {
-        self.records.last().is_some_and(|last| {
+        self.last().is_some_and(|last| {
             matches!(last.change, Change::Field { field, .. } if self.bytes(field) == wanted)
                 && self.bytes(last.key) == key
         })
@@ -188,7 +283,7 @@ impl Journal {
 
     /// The same for a member of a sorted set.
     pub(super) fn covers_member(&self, key: &[u8], wanted: &[u8]) -> bool {
-        self.records.last().is_some_and(|last| {
+        self.last().is_some_and(|last| {
             matches!(last.change, Change::Score { member, .. } if self.bytes(member) == wanted)
                 && self.bytes(last.key) == key
         })
@@ -196,7 +291,7 @@ impl Journal {
 
     /// The same for appending to a stream: whatever else is appended goes with the first.
     pub(super) fn covers_append(&self, key: &[u8]) -> bool {
-        self.records.last().is_some_and(|last| {
+        self.last().is_some_and(|last| {
             matches!(last.change, Change::Stream(StreamChange::Appended { .. }))
                 && self.bytes(last.key) == key
         })
@@ -204,7 +299,7 @@ impl Journal {
 
     /// The same for a change of one integer into another.
     pub(super) fn covers_integer(&self, key: &[u8]) -> bool {
-        self.records.last().is_some_and(|last| {
+        self.last().is_some_and(|last| {
             matches!(last.change, Change::Entry(_) | Change::Integer(_))
                 && self.bytes(last.key) == key
         })

@@ -63,13 +63,15 @@ impl Keyspace {
         let mut entry = self.table.remove(at);
         entry.set_key(to);
         self.table.insert_hashed(old.hash, entry);
+        self.journal.touch(from);
         self.journal.record(to, |j| Change::Renamed { from: j.keep(from) });
     }
 
-    /// Removes every key.
+    /// Removes every key of the selected database.
     pub(crate) fn flush(&mut self) {
+        self.touch_all();
         let old = std::mem::replace(&mut self.table, Table::new());
-        self.journal.record(b"", |_| Change::Flushed(Box::new(old)));
+        self.journal.record_other(Change::Flushed(Box::new(old)));
     }
 
     /// Some live key, each as likely as any other.
@@ -102,6 +104,7 @@ impl Keyspace {
     pub(crate) fn snapshot(&self) -> Keyspace {
         Keyspace {
             table: self.table.clone(),
+            databases: self.databases.clone(),
             limits: self.limits,
             now: self.now.clone(),
             random: self.random.clone(),

@@ -7,9 +7,11 @@
 //!
 //! This room knows no commands and no replies.
 
+mod databases;
 mod editor;
 mod entry;
 mod expire;
+mod interest;
 mod journal;
 mod keys;
 mod streams;
@@ -19,7 +21,9 @@ mod whole;
 
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
+pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
+pub(crate) use undo::Section;
 pub(crate) use whole::Held;
 
 use crate::clock::Now;
@@ -28,15 +32,18 @@ use crate::number::IntText;
 pub(crate) use crate::table::NEVER;
 use crate::table::{Keyed, Location, Table, hash};
 use crate::value::{Collection, Limits, Value};
+use databases::Databases;
 use entry::Entry;
 use fastrand::Rng;
 use journal::{Change, Journal};
 use smallvec::SmallVec;
 
-/// All keys of one database.
+/// All keys, in several databases of which one is selected.
 #[derive(Default)]
 pub(crate) struct Keyspace {
+    /// The selected database.
     table: Table<Entry>,
+    databases: Databases,
     journal: Journal,
     /// Never open: takes the records of changes that need none.
     closed: Journal,
@@ -95,6 +102,11 @@ impl Text<'_> {
         }
     }
 
+    /// The byte at an index.
+    pub(crate) fn byte(self, at: usize) -> Option<u8> {
+        self.with_bytes(|bytes| bytes.get(at).copied())
+    }
+
     /// Length in bytes.
     pub(crate) fn len(self) -> usize {
         self.with_bytes(<[u8]>::len)
@@ -117,8 +129,8 @@ impl Slot {
 
 impl Keyspace {
     /// No keys, and the clock by which they will expire.
-    pub(crate) fn new(now: Now) -> Keyspace {
-        Keyspace { now, ..Keyspace::default() }
+    pub(crate) fn new(now: Now, databases: usize) -> Keyspace {
+        Keyspace { now, databases: Databases::new(databases), ..Keyspace::default() }
     }
 
     /// The clock by which keys expire.
@@ -129,6 +141,11 @@ impl Keyspace {
     /// The time of this call, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.now.ms()
+    }
+
+    /// The most bytes of a HyperLogLog in its sparse form.
+    pub(crate) fn sketch_bytes(&self) -> usize {
+        self.limits.sketch_bytes
     }
 
     /// Begins a script: time stands still from here on. Where no key has a deadline it may as well
@@ -208,6 +225,23 @@ impl Keyspace {
         collection(self.entry(slot))
     }
 
+    /// Removes those of some keys that have expired, so that all can be read side by side, by
+    /// [`Keyspace::peek`].
+    pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
+        // Removing one may move what was found before.
+        if self.table.has_deadlines() {
+            for key in keys {
+                self.slot(key);
+            }
+        }
+        self
+    }
+
+    /// The collection a key holds, or none. Expired ones are seen too.
+    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        collection(self.table.find(key).map(|at| self.table.get(at)))
+    }
+
     /// The collection a key holds, or none, and the generator of random commands.
     pub(crate) fn read_random<C: Collection>(
         &mut self,
@@ -223,14 +257,8 @@ impl Keyspace {
         &mut self,
         keys: &[&[u8]],
     ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
-        // Keys past their deadline go first: removing one may move what was found before.
-        if self.table.has_deadlines() {
-            for key in keys {
-                self.slot(key);
-            }
-        }
-        let found = keys.iter().map(|key| self.table.find(key));
-        found.map(|at| collection(at.map(|at| self.table.get(at)))).collect()
+        let settled = self.settle(keys);
+        keys.iter().map(|key| settled.peek(key)).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -302,12 +330,6 @@ impl Keyspace {
     /// Removes the key at a location; whatever it holds moves to the journal.
     fn remove_at(&mut self, at: Location) {
         let entry = self.table.remove(at);
-        if self.journal.is_open() {
-            let covered = self.journal.covers(entry.key());
-            if !covered {
-                let key = self.journal.keep_key(entry.key());
-                self.journal.push(key, Change::Entry(Some(entry)));
-            }
-        }
+        self.journal.record_entry(entry);
     }
 }

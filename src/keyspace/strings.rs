@@ -1,7 +1,7 @@
 //! The primitive changes of strings.
 
 use super::entry::{Content, Entry};
-use super::journal::Change;
+use super::journal::{Change, Journal};
 use super::{Keyspace, NEVER, Slot, Text};
 use crate::cow::own;
 use crate::table::Keyed;
@@ -25,10 +25,10 @@ impl Keyspace {
         self.put_entry(slot, Entry::string(key, deadline, content));
     }
 
+    /// Puts an entry at a slot, whatever was there before.
     pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
-        let covered = self.journal.is_open() && self.journal.covers(entry.key());
         let Some(at) = slot.at else {
-            if !covered {
+            if !self.journal.covers(entry.key()) {
                 self.journal.record(entry.key(), |_| Change::Entry(None));
             }
             self.table.insert_hashed(slot.hash, entry);
@@ -38,10 +38,7 @@ impl Keyspace {
             self.table.note_deadline(at, entry.deadline());
         }
         let old = std::mem::replace(self.table.get_mut(at), entry);
-        if self.journal.is_open() && !covered {
-            let key = self.journal.keep_key(old.key());
-            self.journal.push(key, Change::Entry(Some(old)));
-        }
+        self.journal.record_entry(old);
     }
 
     /// Changes an integer in place, by one look-up; none if the key holds anything else, or
@@ -77,42 +74,91 @@ impl Keyspace {
             return;
         }
         let end = offset + bytes.len();
-        let mut text = Vec::with_capacity(end.max(self.text_len(slot)));
-        if let Ok(Some(old)) = self.string_at(slot) {
-            old.with_bytes(|old| text.extend_from_slice(old));
-        }
+        let mut text = self.text_copy(slot, end);
         overwrite(&mut text, offset, bytes);
-        let deadline = self.deadline_at(slot);
-        let entry = if text.len() <= PACKED_MOST {
-            Entry::string(key, deadline, Content::Raw(&text))
-        } else {
-            Entry::object(key, deadline, Value::Text(text))
-        };
-        self.put_entry(slot, entry);
+        self.put_raw(slot, key, text, self.deadline_at(slot));
     }
 
-    /// Writes into a string that is kept with room to grow; false if it is not.
+    /// Puts other bytes in place of some of the string at a slot.
+    pub(crate) fn splice(
+        &mut self,
+        slot: Slot,
+        key: &[u8],
+        at: usize,
+        removed: usize,
+        bytes: &[u8],
+    ) {
+        let Keyspace { table, journal, .. } = self;
+        if let Some(Entry::Object(object)) = slot.at.map(|at| table.get_mut(at))
+            && matches!(object.value, Value::Text(_))
+            && let Value::Text(text) = &mut own(object).value
+        {
+            if !journal.covers(key) {
+                let old = text.get(at..at + removed).unwrap_or_default();
+                let now = bytes.len();
+                journal.record(key, |j| Change::Spliced { at, old: j.keep(old), now });
+            }
+            splice(text, at, removed, bytes);
+            return;
+        }
+        let mut text = self.text_copy(slot, self.text_len(slot) + bytes.len());
+        splice(&mut text, at, removed, bytes);
+        self.put_raw(slot, key, text, self.deadline_at(slot));
+    }
+
+    /// Gives a key a string as if it had been written in place, whatever it held before.
+    pub(crate) fn put_raw(&mut self, slot: Slot, key: &[u8], text: Vec<u8>, deadline: i64) {
+        if text.len() <= PACKED_MOST {
+            self.put(slot, key, Content::Raw(&text), deadline);
+        } else {
+            self.put_entry(slot, Entry::object(key, deadline, Value::Text(text)));
+        }
+    }
+
+    /// Makes the string at a slot one that was written in place, with the bytes it has.
+    pub(crate) fn make_raw(&mut self, slot: Slot, key: &[u8]) {
+        if slot.exists() && !self.is_raw(slot) {
+            self.write_at(slot, key, 0, b"");
+        }
+    }
+
+    /// The bytes of the string at a slot, with room for so many.
+    fn text_copy(&self, slot: Slot, room: usize) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(room.max(self.text_len(slot)));
+        if let Ok(Some(text)) = self.string_at(slot) {
+            text.with_bytes(|bytes| copy.extend_from_slice(bytes));
+        }
+        copy
+    }
+
+    /// Writes into a string that was written in place before, if it has the room; false if not.
     fn write_in_place(&mut self, slot: Slot, key: &[u8], offset: usize, bytes: &[u8]) -> bool {
         let Some(at) = slot.at else { return false };
-        if !matches!(self.table.get(at).value(), Some(Value::Text(_))) {
+        let Keyspace { table, journal, .. } = self;
+        if !table.get(at).is_raw() {
             return false;
         }
-        let Entry::Object(object) = self.table.get_mut(at) else { return false };
-        let Value::Text(text) = &mut own(object).value else { return false };
-        let len = text.len();
-        if self.journal.covers(key) {
-            // What undoes the whole key undoes this too.
-        } else if offset >= len {
-            self.journal.record(key, |_| Change::Length(len));
-        } else {
-            let covered = text.get(offset..len.min(offset + bytes.len())).unwrap_or_default();
-            self.journal.record(key, |j| Change::Overwritten {
-                at: offset,
-                old: j.keep(covered),
-                len,
-            });
+        if bytes.is_empty() {
+            return true;
         }
-        overwrite(text, offset, bytes);
+        let end = offset + bytes.len();
+        match table.get_mut(at) {
+            Entry::Packed(block) => {
+                let Some(place) = block.raw_mut().and_then(|text| text.get_mut(offset..end)) else {
+                    return false;
+                };
+                // Undone, the string has as many bytes as ever.
+                record_overwritten(journal, key, offset, place, end);
+                place.copy_from_slice(bytes);
+            }
+            Entry::Object(object) => {
+                let Value::Text(text) = &mut own(object).value else { return false };
+                let len = text.len();
+                let covered = text.get(offset..len.min(end)).unwrap_or_default();
+                record_overwritten(journal, key, offset, covered, len);
+                overwrite(text, offset, bytes);
+            }
+        }
         true
     }
 
@@ -127,6 +173,25 @@ impl Keyspace {
     pub(crate) fn is_raw(&self, slot: Slot) -> bool {
         slot.at.is_some_and(|at| self.table.get(at).is_raw())
     }
+}
+
+/// Records what stood in a string of `len` bytes where others are about to be written.
+fn record_overwritten(journal: &mut Journal, key: &[u8], at: usize, old: &[u8], len: usize) {
+    // What undoes the whole key undoes this too.
+    if journal.covers(key) {
+        return;
+    }
+    journal.record(key, |j| match old {
+        [] => Change::Length(len),
+        old => Change::Overwritten { at, old: j.keep(old), len },
+    });
+}
+
+/// Puts other bytes in place of some.
+pub(super) fn splice(text: &mut Vec<u8>, at: usize, removed: usize, bytes: &[u8]) {
+    let at = at.min(text.len());
+    let end = (at + removed).min(text.len());
+    text.splice(at..end, bytes.iter().copied());
 }
 
 /// Writes bytes from an offset on, growing the text as needed.

@@ -1,45 +1,71 @@
 //! Atomic sections: begin, commit, and the undoing of each record.
 
-use super::entry::Entry;
-use super::journal::{Change, End, Record, Savepoint};
+use super::entry::{Block, Entry};
+use super::journal::{Change, End, Record, Savepoint, Span};
 use super::streams::undo_in_stream;
-use super::strings::overwrite;
+use super::strings::{overwrite, splice};
 use super::{Keyspace, Location, Value};
 use crate::cow::own;
 use crate::table::{Keyed, hash};
 use crate::value::list::List;
 
+/// An open atomic section: what it takes to close it.
+#[derive(Debug)]
+pub(crate) struct Section {
+    start: Savepoint,
+    /// Where the savepoint of the section around it lies.
+    outer_floor: usize,
+    outermost: bool,
+}
+
 impl Keyspace {
-    /// Opens an atomic section: from here on all changes can be undone.
-    pub(crate) fn begin(&mut self) {
+    /// Opens an atomic section: from here on all changes can be undone. Within a section it is one
+    /// of its own, which can be undone alone.
+    pub(crate) fn begin(&mut self) -> Section {
+        let (outermost, outer_floor) = (!self.journal.in_section(), self.journal.floor());
         self.journal.open();
+        Section { start: self.journal.savepoint(), outer_floor, outermost }
     }
 
-    /// Closes the section; its changes stay.
-    pub(crate) fn commit(&mut self) {
-        self.journal.close();
+    /// Closes a section; its changes stay, as far as those of the one around it do.
+    pub(crate) fn commit(&mut self, section: Section) {
+        match section.outermost {
+            true => self.journal.close(),
+            false => self.journal.lower_floor(section.outer_floor),
+        }
     }
 
-    /// Closes the section; the keyspace is as it was when it was opened.
-    pub(crate) fn rollback(&mut self) {
-        self.undo_to(Savepoint::START);
-        self.journal.close();
-    }
-
-    fn undo_to(&mut self, savepoint: Savepoint) {
-        while let Some(record) = self.journal.pop_after(savepoint) {
+    /// Undoes what was done in a section, which stays open.
+    pub(crate) fn undo_section(&mut self, section: &Section) {
+        while let Some(record) = self.journal.pop_after(section.start) {
             self.undo(record);
         }
-        self.journal.rewind(savepoint);
+        self.journal.rewind(section.start);
+    }
+
+    /// Closes a section; the keyspace is as it was when it was opened.
+    pub(crate) fn rollback(&mut self, section: Section) {
+        self.undo_section(&section);
+        self.commit(section);
+    }
+
+    /// Whether an atomic section is open.
+    pub(crate) fn in_section(&self) -> bool {
+        self.journal.in_section()
     }
 
     fn undo(&mut self, record: Record) {
+        match record.change {
+            Change::Selected(database) => return self.switch_to(database),
+            Change::Swapped(a, b) => return self.exchange(a, b),
+            Change::Flushed(table) => return self.table = *table,
+            _ => (),
+        }
         let key = self.journal.bytes(record.key);
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match (record.change, at) {
             (Change::Entry(old), at) => self.undo_entry(hash, at, old),
-            (Change::Flushed(table), _) => self.table = *table,
             (Change::Renamed { from }, Some(at)) => {
                 let mut entry = self.table.remove(at);
                 entry.set_key(self.journal.bytes(from));
@@ -78,15 +104,21 @@ impl Keyspace {
 
     fn undo_in_value(&mut self, at: Location, change: Change) {
         let Keyspace { table, journal, limits, .. } = self;
-        let Entry::Object(object) = table.get_mut(at) else { return };
-        let value = &mut own(object).value;
         let bytes = |span| journal.bytes(span);
+        let object = match table.get_mut(at) {
+            Entry::Object(object) => object,
+            Entry::Packed(block) => return undo_in_block(block, change, &bytes),
+        };
+        let value = &mut own(object).value;
         match (change, value) {
             (Change::Value(old), value) => *value = old,
             (Change::Length(len), Value::Text(text)) => text.truncate(len),
             (Change::Overwritten { at, old, len }, Value::Text(text)) => {
                 overwrite(text, at, bytes(old));
                 text.truncate(len);
+            }
+            (Change::Spliced { at, old, now }, Value::Text(text)) => {
+                splice(text, at, now, bytes(old));
             }
             (Change::Field { field, old: Some(old) }, Value::Hash(hash)) => {
                 hash.set(bytes(field), bytes(old), |_| ());
@@ -118,10 +150,23 @@ impl Keyspace {
     }
 }
 
+/// A packed string that is written in place keeps its length.
+fn undo_in_block<'a>(block: &mut Block, change: Change, bytes: &dyn Fn(Span) -> &'a [u8]) {
+    match (change, block.raw_mut()) {
+        (Change::Overwritten { at, old, .. }, Some(text)) => {
+            let old = bytes(old);
+            if let Some(place) = text.get_mut(at..at + old.len()) {
+                place.copy_from_slice(old);
+            }
+        }
+        _ => debug_assert!(false, "a record of another type"),
+    }
+}
+
 fn undo_in_list<'a>(
     list: &mut List,
     change: Change,
-    bytes: &dyn Fn(super::journal::Span) -> &'a [u8],
+    bytes: &dyn Fn(Span) -> &'a [u8],
     limit: crate::value::list::ChunkLimit,
 ) {
     match change {

@@ -23,12 +23,14 @@ impl Keyspace {
         }
     }
 
-    /// Gives a key what another one holds, with its deadline, in place of what it held; does
-    /// nothing where the other does not exist. The two share what they can until one is changed.
-    pub(crate) fn copy(&mut self, from: Slot, to: &[u8]) {
+    /// Gives a key of some database what is at a slot, with its deadline, in place of what it held;
+    /// does nothing where there is nothing. The two share what they can until one is changed.
+    pub(crate) fn copy(&mut self, from: Slot, to: &[u8], database: usize) {
         let Some(copy) = self.entry(from).map(|entry| entry.copy_to(to)) else { return };
-        let slot = self.slot(to);
-        self.put_entry(slot, copy);
+        self.in_database(database, |keys| {
+            let slot = keys.slot(to);
+            keys.put_entry(slot, copy);
+        });
     }
 
     /// Bytes that the key at a slot takes with its value. Of a large collection so many elements

@@ -1,7 +1,6 @@
 //! The first line of a script that starts with `#!`: its engine and flags, as in Redis 7.0.
 
 use crate::error::CommandError;
-use std::borrow::Cow;
 
 /// What a script says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,5 +47,5 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
 }
 
 fn refuse(text: &str, what: &[u8]) -> CommandError {
-    CommandError::Text(Cow::Owned(format!("{text}{}", String::from_utf8_lossy(what))))
+    CommandError::quoting(&[text.as_bytes(), what])
 }

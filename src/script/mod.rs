@@ -126,18 +126,21 @@ impl Scripts {
         let (function, sha) = (script.function, script.sha);
         let mark = reply.mark();
         keys.hold_time();
-        if self.on_error == OnError::Rollback {
-            keys.begin();
-        }
+        let database = keys.database();
+        let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
         let read_only = input.read_only || declared.no_writes;
         let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
-        match outcome {
-            Ok(()) => keys.commit(),
-            Err(failure) => {
-                keys.rollback();
-                reply.truncate(mark);
-                reply.error_text(&failure_text(&failure, &sha));
+        // A script's SELECT ends with it.
+        keys.select(database);
+        if let Some(section) = section {
+            match outcome {
+                Ok(()) => keys.commit(section),
+                Err(_) => keys.rollback(section),
             }
+        }
+        if let Err(failure) = outcome {
+            reply.truncate(mark);
+            reply.error_text(&failure_text(&failure, &sha));
         }
         Ok(())
     }

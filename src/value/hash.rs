@@ -6,7 +6,7 @@
 //!
 //! This room knows no commands, replies or journals.
 
-use super::packed::{Packed, Position};
+use super::packed::Packed;
 use super::zset::PackedLimits;
 use crate::table::{Keyed, Table};
 
@@ -56,14 +56,6 @@ impl Keyed for Pair {
     fn key(&self) -> &[u8] {
         self.split().0
     }
-}
-
-/// Where a packed hash has a field.
-struct Found {
-    field: Position,
-    value: Position,
-    /// Which pair it is, counted from 0.
-    index: usize,
 }
 
 impl Hash {
@@ -117,7 +109,7 @@ impl Hash {
     /// The value of a field.
     pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
         match self {
-            Hash::Packed(packed) => find_packed(packed, field).map(|found| packed.at(found.value)),
+            Hash::Packed(packed) => packed.find_pair(field).map(|found| packed.at(found.second)),
             Hash::Table(table) => table.find(field).map(|at| table.get(at).split().1),
         }
     }
@@ -131,10 +123,10 @@ impl Hash {
         overwritten: impl FnOnce(&[u8]),
     ) -> bool {
         match self {
-            Hash::Packed(packed) => match find_packed(packed, field) {
+            Hash::Packed(packed) => match packed.find_pair(field) {
                 Some(found) => {
-                    overwritten(packed.at(found.value));
-                    packed.replace(found.value, value);
+                    overwritten(packed.at(found.second));
+                    packed.replace(found.second, value);
                     false
                 }
                 None => {
@@ -171,10 +163,10 @@ impl Hash {
     pub(crate) fn remove(&mut self, field: &[u8], removed: impl FnOnce(usize, &[u8])) -> bool {
         match self {
             Hash::Packed(packed) => {
-                let Some(found) = find_packed(packed, field) else { return false };
-                removed(found.index, packed.at(found.value));
+                let Some(found) = packed.find_pair(field) else { return false };
+                removed(found.index, packed.at(found.second));
                 // The first removal may move what is left; it tells where the value is now.
-                if let Some(value) = packed.remove(found.field) {
+                if let Some(value) = packed.remove(found.first) {
                     packed.remove(value);
                 }
                 true
@@ -212,6 +204,18 @@ impl Hash {
         }
     }
 
+    /// A field at random with its value; `below` gives numbers below a bound.
+    pub(crate) fn some(&self, mut below: impl FnMut(usize) -> usize) -> Option<(&[u8], &[u8])> {
+        match self {
+            Hash::Packed(packed) if self.len() > 0 => {
+                let mut pair = packed.iter_from(2 * below(self.len()));
+                Some((pair.next()?, pair.next()?))
+            }
+            Hash::Packed(_) => None,
+            Hash::Table(table) => table.random(below).map(|at| table.get(at).split()),
+        }
+    }
+
     /// One step of HSCAN: the small form is visited whole.
     pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &[u8])) -> u64 {
         match self {
@@ -246,20 +250,6 @@ fn set_in_table(
             table.insert(Pair::new(field, value));
             true
         }
-    }
-}
-
-/// Walks a packed hash to a field.
-fn find_packed(packed: &Packed, wanted: &[u8]) -> Option<Found> {
-    let mut entries = packed.entries();
-    let mut index = 0;
-    loop {
-        let (field, name) = entries.next()?;
-        let (value, _) = entries.next()?;
-        if name == wanted {
-            return Some(Found { field, value, index });
-        }
-        index += 1;
     }
 }
 

@@ -5,6 +5,7 @@
 //! overwrites so that the caller can undo.
 
 pub(crate) mod hash;
+pub(crate) mod hyperloglog;
 pub(crate) mod list;
 pub(crate) mod packed;
 pub(crate) mod set;
@@ -60,6 +61,8 @@ pub(crate) struct Limits {
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
     pub(crate) list: ChunkLimit,
+    /// `hll-sparse-max-bytes`.
+    pub(crate) sketch_bytes: usize,
     /// `stream-node-max-entries` and `stream-node-max-bytes`.
     pub(crate) stream: NodeLimits,
 }
@@ -72,6 +75,7 @@ impl Default for Limits {
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
             list: ChunkLimit::default(),
+            sketch_bytes: 3000,
             stream: NodeLimits::default(),
         }
     }

@@ -14,6 +14,8 @@
 //! A length is a little-endian varint of seven bits a byte; both copies take one byte up to 127.
 //! The gap at the front makes popping there a matter of moving an offset.
 
+use crate::bytes::same;
+
 /// Marks a byte of a length that is followed by another.
 const CONTINUES: u8 = 0x80;
 
@@ -40,6 +42,14 @@ pub(crate) struct Packed {
 /// Where an element starts. Valid until the next mutation of its sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(usize);
+
+/// Where a pair of elements is.
+pub(crate) struct Pair {
+    pub(crate) first: Position,
+    pub(crate) second: Position,
+    /// Which pair it is, counted from 0.
+    pub(crate) index: usize,
+}
 
 /// Making and measuring.
 impl Packed {
@@ -135,11 +145,6 @@ impl Packed {
         Iter { rest: self.bytes.get(bytes).unwrap_or_default(), left: count }
     }
 
-    /// All elements in order, each with its position.
-    pub(crate) fn entries(&self) -> Entries<'_> {
-        Entries { elements: self.iter(), start: self.head() }
-    }
-
     /// The element with this index. Walks from the nearer end.
     pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
         self.position(index).map(|position| self.at(position))
@@ -202,6 +207,25 @@ impl Packed {
             rest = rest.get(..before).unwrap_or_default();
         }
         rest.len()
+    }
+}
+
+/// Elements in pairs.
+impl Packed {
+    /// Walks to the pair whose first element is this one.
+    pub(crate) fn find_pair(&self, wanted: &[u8]) -> Option<Pair> {
+        let end = self.bytes.len();
+        let mut rest = self.live();
+        let mut index = 0;
+        loop {
+            let (first, behind) = split_front(rest)?;
+            if same(first, wanted) {
+                let [first, second] = [rest, behind].map(|from| Position(end - from.len()));
+                return Some(Pair { first, second, index });
+            }
+            rest = behind.get(front_frame(behind)?..)?;
+            index += 1;
+        }
     }
 }
 
@@ -536,42 +560,6 @@ impl DoubleEndedIterator for Iter<'_> {
 
 impl ExactSizeIterator for Iter<'_> {}
 
-/// Elements with their positions, from both ends.
-#[derive(Clone)]
-pub(crate) struct Entries<'a> {
-    /// The elements not yet seen.
-    elements: Iter<'a>,
-    /// Where the first of them starts.
-    start: usize,
-}
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = (Position, &'a [u8]);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let position = Position(self.start);
-        let element = self.elements.next()?;
-        self.start += Packed::framed_len(element.len());
-        Some((position, element))
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.elements.size_hint()
-    }
-}
-
-impl DoubleEndedIterator for Entries<'_> {
-    #[inline]
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let element = self.elements.next_back()?;
-        Some((Position(self.start + self.elements.rest.len()), element))
-    }
-}
-
-impl ExactSizeIterator for Entries<'_> {}
-
 /// A number of elements in the width it is stored in; it came from there, so nothing is lost.
 fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
@@ -656,6 +644,12 @@ fn split_back(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Writes the frame of an element over all the given bytes.
 #[inline]
 fn write_frame(frame: &mut [u8], element: &[u8]) {
+    if let [first, body @ .., last] = frame
+        && body.len() == element.len()
+    {
+        (*first, *last) = (body.len() as u8, body.len() as u8);
+        return body.copy_from_slice(element);
+    }
     let width = width_of(element.len());
     let Some((header, rest)) = frame.split_at_mut_checked(width) else {
         return;
@@ -826,19 +820,19 @@ mod tests {
     }
 
     #[test]
-    fn entries_carry_positions_from_both_ends() {
+    fn a_pair_is_found_by_its_first_element_only() {
         let mut packed = Packed::new();
-        for length in [0, 1, 127, 128, 20_000, 3] {
-            packed.push_front(&vec![b'x'; length]);
+        let long = vec![b'x'; 20_000];
+        let texts: [&[u8]; 6] = [b"a", b"b", b"", &long, &long, b""];
+        texts.iter().for_each(|text| packed.push_back(text));
+        for (index, [first, second]) in texts.as_chunks::<2>().0.iter().enumerate() {
+            let found = packed.find_pair(first).unwrap();
+            assert_eq!(found.index, index);
+            assert_eq!((packed.at(found.first), packed.at(found.second)), (*first, *second));
+            assert_eq!(packed.position(2 * index), Some(found.first));
         }
-        let mut forward: Vec<_> = packed.entries().collect();
-        let backward: Vec<_> = packed.entries().rev().collect();
-        for (index, &(position, element)) in forward.iter().enumerate() {
-            assert_eq!(packed.position(index), Some(position));
-            assert_eq!(packed.at(position), element);
-        }
-        forward.reverse();
-        assert_eq!(forward, backward);
+        assert!(packed.find_pair(b"b").is_none());
+        assert!(Packed::new().find_pair(b"").is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `redis.call` and `redis.pcall`, and the frame of a run.
 
 use super::bridge::{Bridge, Current};
+use super::peek::{self, Argument, Value};
 use super::{api, pull, push};
 use crate::command::{self, Caller, Context};
 use crate::error::CommandError;
@@ -87,15 +88,15 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let Some(current) = bridge.current else {
         return Err(CommandError::text("ERR redis.call/pcall can only be called inside a script"));
     };
-    // SAFETY: the caller's promise.
-    let argc = unsafe { ffi::lua_gettop(l) };
+    // SAFETY: the caller's promise; the stack stays as it is until the C function returns.
+    let arguments = unsafe { peek::arguments(l) };
     let mut numbers = SmallVec::<[F64Text; USUAL_NUMBERS]>::new();
     let mut argv = SmallVec::<[&[u8]; USUAL_ARGS]>::new();
     // SAFETY: the caller's promise; the texts outlive argv.
     unsafe {
-        collect_strings(l, argc, &mut argv, &mut numbers)?;
+        collect_strings(arguments, &mut argv, &mut numbers)?;
         if !numbers.is_empty() {
-            place_numbers(l, argc, &mut argv, &numbers);
+            place_numbers(arguments, &mut argv, &numbers);
         }
     }
     let name = argv.first().ok_or(CommandError::text(
@@ -105,7 +106,7 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
     let keys = unsafe { &mut *current.keys };
     let caller = Caller::Script { read_only: current.read_only };
-    let mut cx = Context { keys, reply: &mut bridge.answer, scripts: None, caller };
+    let mut cx = Context { keys, reply: &mut bridge.answer, caller, host: None };
     let run = AssertUnwindSafe(|| command::run(&mut cx, command, &argv));
     match catch_unwind(run) {
         Ok(done) => done.map(|()| Outcome::Reply),
@@ -122,28 +123,25 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
 /// does, with 17 digits, and leave their places in `argv` empty.
 ///
 /// # Safety
-/// The stack has `argc` values and stays as it is while `argv` is in use.
+/// The arguments stay on the stack while `argv` is in use.
 #[inline]
 unsafe fn collect_strings(
-    l: *mut lua_State,
-    argc: c_int,
+    arguments: &[Value],
     argv: &mut SmallVec<[&[u8]; USUAL_ARGS]>,
     numbers: &mut SmallVec<[F64Text; USUAL_NUMBERS]>,
 ) -> Result<(), CommandError> {
-    for index in 1..=argc {
-        // SAFETY: the index is on the stack; neither reading converts the value.
-        unsafe {
-            match ffi::lua_type(l, index) {
-                ffi::LUA_TSTRING => argv.push(pull::string(l, index)),
-                ffi::LUA_TNUMBER => {
-                    numbers.push(F64Text::new(ffi::lua_tonumber(l, index)));
-                    argv.push(b"");
-                }
-                _ => {
-                    return Err(CommandError::text(
-                        "ERR Lua redis lib command arguments must be strings or integers",
-                    ));
-                }
+    for argument in arguments {
+        // SAFETY: the caller's promise.
+        match unsafe { argument.read() } {
+            Argument::Text(text) => argv.push(text),
+            Argument::Number(number) => {
+                numbers.push(F64Text::new(number));
+                argv.push(b"");
+            }
+            Argument::Other => {
+                return Err(CommandError::text(
+                    "ERR Lua redis lib command arguments must be strings or integers",
+                ));
             }
         }
     }
@@ -155,15 +153,14 @@ unsafe fn collect_strings(
 /// # Safety
 /// As there.
 unsafe fn place_numbers<'a>(
-    l: *mut lua_State,
-    argc: c_int,
+    arguments: &[Value],
     argv: &mut SmallVec<[&'a [u8]; USUAL_ARGS]>,
     numbers: &'a [F64Text],
 ) {
     let mut numbers = numbers.iter();
-    for (index, place) in (1..=argc).zip(argv.iter_mut()) {
-        // SAFETY: the index is on the stack.
-        if unsafe { ffi::lua_type(l, index) } == ffi::LUA_TNUMBER
+    for (argument, place) in arguments.iter().zip(argv.iter_mut()) {
+        // SAFETY: the caller's promise.
+        if let Argument::Number(_) = unsafe { argument.read() }
             && let Some(number) = numbers.next()
         {
             *place = number.as_bytes();

@@ -21,6 +21,7 @@ mod guard;
 mod load;
 mod locale;
 mod math;
+mod peek;
 mod proxy;
 mod pull;
 mod push;
@@ -38,7 +39,6 @@ use guard::{Guard, Limits};
 use locale::LocaleGuard;
 use math::RandomMode;
 use mlua_sys as ffi;
-use std::borrow::Cow;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -129,10 +129,7 @@ impl Vm {
             None => self.top_text(),
         };
         self.clear_stack();
-        let reason = String::from_utf8_lossy(&reason);
-        Err(CommandError::Text(Cow::Owned(format!(
-            "ERR Error compiling script (new function): {reason}"
-        ))))
+        Err(CommandError::quoting(&[b"ERR Error compiling script (new function): ", &reason]))
     }
 
     /// Forgets a compiled script.

@@ -14,7 +14,7 @@ use mlua_sys::lua_State;
 
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
-use super::{alloc, base, coroutine, load, math, strings, tables};
+use super::{alloc, base, coroutine, load, math, peek, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
 const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
@@ -148,6 +148,7 @@ pub(crate) fn open(guard: Box<Guard>) -> Result<State, String> {
         if ffi::lua_cpcall(state.raw(), build, guard.cast()) != ffi::LUA_OK {
             return Err(top_text(state.raw()));
         }
+        peek::check(state.raw())?;
         Ok(state)
     }
 }

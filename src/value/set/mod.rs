@@ -351,3 +351,173 @@ impl Set {
 fn foreign() -> ! {
     unreachable!("a place of another set, or of before a change")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const INTS_MOST: usize = 512;
+
+    fn of<T: AsRef<[u8]>>(members: impl IntoIterator<Item = T>) -> Set {
+        let mut set = Set::new();
+        for member in members {
+            set.add(member.as_ref(), INTS_MOST);
+        }
+        set
+    }
+
+    fn numbered(letter: &str, count: usize) -> Set {
+        of((0..count).map(|i| format!("{letter}{i}")))
+    }
+
+    fn text(member: Member<'_>) -> String {
+        member.with_bytes(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// In the order in which the set shows them.
+    fn shown(set: &Set) -> Vec<String> {
+        set.iter().map(text).collect()
+    }
+
+    fn form(set: &Set) -> &'static str {
+        match &set.0 {
+            Form::Ints(_) => "ints",
+            Form::Packed(_) => "packed",
+            Form::Table(_) => "table",
+        }
+    }
+
+    /// One set in each form.
+    fn forms() -> [Set; 3] {
+        [numbered("", 30), numbered("m", 30), numbered("m", 300)]
+    }
+
+    #[test]
+    fn the_form_follows_the_members() {
+        let cases = [
+            (numbered("", 512), "ints"),
+            (numbered("", 513), "table"),
+            (numbered("m", 32), "packed"),
+            (numbered("m", 33), "table"),
+            (of(["1", "2", "x"]), "packed"),
+            (of(["007"]), "packed"),
+            (of(["-0"]), "packed"),
+            (of([""]), "packed"),
+            (of(["9223372036854775807", "-9223372036854775808"]), "ints"),
+            (of(["9223372036854775808"]), "packed"),
+            (of([vec![b'm'; 64]]), "packed"),
+            (of([vec![b'm'; 65]]), "table"),
+        ];
+        for (set, expected) in cases {
+            assert_eq!(form(&set), expected, "{:?}", shown(&set));
+        }
+        let mut few = of(["1", "2"]);
+        assert!(matches!(few.add(b"2", 2), Added::Present));
+        assert!(matches!(few.add(b"3", 2), Added::Converted(_)));
+        assert_eq!((form(&few), shown(&few)), ("packed", vec!["1".into(), "2".into(), "3".into()]));
+    }
+
+    #[test]
+    fn adding_tells_what_it_came_to() {
+        let mut set = of(["3", "1"]);
+        assert!(matches!(set.add(b"1", INTS_MOST), Added::Present));
+        assert!(matches!(set.add(b"2", INTS_MOST), Added::Placed));
+        let Added::Converted(narrow) = set.add(b"70000", INTS_MOST) else { panic!("it is wider") };
+        let widths = [&narrow, &set].map(|set| set.ints().map(Ints::width));
+        assert_eq!(widths, [Some(2), Some(4)]);
+        let Added::Converted(ints) = set.add(b"x", INTS_MOST) else { panic!("it is no integer") };
+        assert_eq!(shown(&ints), ["1", "2", "3", "70000"]);
+        assert_eq!(shown(&set), ["1", "2", "3", "70000", "x"]);
+        assert!(matches!(set.add(b"70000", INTS_MOST), Added::Present));
+        for i in 0..27 {
+            assert!(matches!(set.add(format!("m{i}").as_bytes(), INTS_MOST), Added::Placed));
+        }
+        assert!(matches!(set.add(b"m26", INTS_MOST), Added::Present));
+        let Added::Converted(packed) = set.add(b"m27", INTS_MOST) else { panic!("it is large") };
+        assert_eq!((packed.len(), set.len(), form(&set)), (32, 33, "table"));
+        assert!(matches!(set.add(b"m27", INTS_MOST), Added::Present));
+    }
+
+    #[test]
+    fn every_form_finds_removes_and_puts_back() {
+        for mut set in forms() {
+            let (before, what) = (shown(&set), form(&set));
+            for name in before.iter().step_by(3) {
+                let place = set.find(name.as_bytes()).expect("it is there");
+                assert_eq!(text(set.at(place)), *name);
+                set.take(place);
+                assert!(!set.contains(name.as_bytes()), "{what}: {name}");
+                assert!(!set.remove(name.as_bytes()), "{what}: {name}");
+                set.restore(place.index(), name.as_bytes());
+                assert_eq!(set.len(), before.len());
+            }
+            assert!(!set.contains(b"absent") && !set.contains(b"99999999999"), "{what}");
+            let mut after = shown(&set);
+            if what == "table" {
+                after.sort();
+                let mut sorted = before.clone();
+                sorted.sort();
+                assert_eq!(after, sorted);
+            } else {
+                assert_eq!(after, before, "{what}");
+            }
+            assert!(before.iter().all(|name| set.remove(name.as_bytes())), "{what}");
+            assert_eq!((set.len(), form(&set)), (0, what), "nothing converts back");
+            assert_eq!(set.random(|_| 0), None);
+        }
+    }
+
+    #[test]
+    fn members_of_one_form_are_known_in_another() {
+        let ints = of(["1", "-5", "300000"]);
+        let mixed = of(["1", "x", "-5"]);
+        let known = |a: &Set, b: &Set| a.iter().filter(|member| b.has(*member)).count();
+        assert_eq!((known(&ints, &mixed), known(&mixed, &ints)), (2, 2));
+        let mut all = Set::new();
+        for member in ints.iter().chain(mixed.iter()) {
+            all.add_member(member, INTS_MOST);
+        }
+        assert_eq!(shown(&all), ["-5", "1", "300000", "x"]);
+        all.remove_member(Member::Integer(1));
+        all.remove_member(Member::Bytes(b"x"));
+        assert_eq!(shown(&all), ["-5", "300000"]);
+    }
+
+    #[test]
+    fn samples_are_distinct_and_chosen_at_random() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for set in forms() {
+            let all: BTreeSet<String> = shown(&set).into_iter().collect();
+            let mut met = BTreeSet::new();
+            for count in [0, 1, 5, 29, 30, 31, 299, 1000] {
+                let sample = set.sample(count, |bound| random.usize(..bound));
+                let names: BTreeSet<String> = sample.into_iter().map(text).collect();
+                assert_eq!(names.len(), count.min(set.len()), "{count} of {}", form(&set));
+                assert!(names.is_subset(&all));
+                met.insert(names);
+            }
+            let drawn = (0..20_000).filter_map(|_| set.random(|bound| random.usize(..bound)));
+            let drawn: BTreeSet<String> = drawn.map(|place| text(set.at(place))).collect();
+            assert_eq!(drawn, all, "each is drawn in the end: {}", form(&set));
+        }
+    }
+
+    #[test]
+    fn a_scan_visits_every_member() {
+        for set in forms() {
+            let (mut seen, mut cursor, mut steps) = (BTreeSet::new(), 0, 0);
+            loop {
+                cursor = set.scan(cursor, &mut |member| {
+                    seen.insert(text(member));
+                });
+                steps += 1;
+                if cursor == 0 {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), set.len());
+            assert_eq!(steps > 1, form(&set) == "table");
+        }
+    }
+}

@@ -58,6 +58,26 @@ impl ZSet {
         ZSet { form: Form::Packed(Packed::new()) }
     }
 
+    /// A set of members that come in order and are different from each other; packed if it may be,
+    /// and then zero has no sign, as Redis keeps it in small sets.
+    pub(crate) fn from_sorted<'a>(
+        members: impl Iterator<Item = (&'a [u8], f64)> + Clone,
+        limits: PackedLimits,
+    ) -> ZSet {
+        let mut fitting = members.clone().take(limits.entries.saturating_add(1));
+        let fits = |count, (member, _): (&[u8], f64)| {
+            (member.len() <= limits.value_bytes).then_some(count + 1)
+        };
+        if fitting.try_fold(0, fits).is_some_and(|count| count <= limits.entries) {
+            let mut packed = Packed::new();
+            members.for_each(|(member, score)| packed.push(Place { score: score + 0.0, member }));
+            return ZSet { form: Form::Packed(packed) };
+        }
+        let mut indexed = Indexed::new();
+        members.for_each(|(member, score)| indexed.add(Place { score, member }));
+        ZSet { form: Form::Indexed(Box::new(indexed)) }
+    }
+
     /// The number of members.
     pub(crate) fn len(&self) -> usize {
         match &self.form {
@@ -142,6 +162,21 @@ impl ZSet {
         }
     }
 
+    /// Gives `member` the score that `decide` makes of the one it has, if any, by one look-up.
+    ///
+    /// Returns what it had; nothing, and nothing changed, where `decide` gives none. Keeps the
+    /// representation.
+    pub(crate) fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Option<Option<f64>> {
+        match &mut self.form {
+            Form::Packed(packed) => packed.update(member, decide),
+            Form::Indexed(indexed) => indexed.update(member, decide),
+        }
+    }
+
     /// Takes `member` out; returns its score. Keeps the representation.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         match &mut self.form {
@@ -215,9 +250,14 @@ struct Indexed {
 }
 
 impl Indexed {
+    /// No members.
+    fn new() -> Indexed {
+        Indexed { tree: Tree::new(), index: Table::new(), member_bytes: 0 }
+    }
+
     /// The same members as in `packed`.
     fn from_packed(packed: &Packed) -> Indexed {
-        let mut indexed = Indexed { tree: Tree::new(), index: Table::new(), member_bytes: 0 };
+        let mut indexed = Indexed::new();
         packed.iter().for_each(|place| indexed.add(place));
         indexed
     }
@@ -253,6 +293,23 @@ impl Indexed {
             self.tree.move_to(Place { score: former, ..place }, place.score);
         }
         Some(former)
+    }
+
+    /// `ZSet::update`.
+    fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Option<Option<f64>> {
+        let Some(at) = self.index.find(member) else {
+            self.add(Place { score: decide(None)?, member });
+            return Some(None);
+        };
+        let former = self.index.get(at).score;
+        let score = decide(Some(former))?;
+        self.index.get_mut(at).score = score;
+        self.tree.move_to(Place { score: former, member }, score);
+        Some(Some(former))
     }
 
     /// Adds a member which is absent.

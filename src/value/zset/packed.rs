@@ -10,9 +10,17 @@
 //! an entry and lets a reverse range start at the tail.
 
 use super::member::Place;
+use crate::bytes::same;
+use smallvec::SmallVec;
+
+/// A span of the bytes.
+type Span = std::ops::Range<usize>;
 
 /// The bytes of a score.
 const SCORE_BYTES: usize = size_of::<f64>();
+
+/// The longest entry that moves without an allocation; those of the usual limit of 64 bytes do.
+const MOVED_BYTES: usize = 80;
 
 /// The top bit of a length byte: another byte follows.
 const MORE: u8 = 0x80;
@@ -71,11 +79,32 @@ impl Packed {
     ///
     /// A score equal to the stored one (-0.0 and 0.0 are equal) changes nothing.
     pub(crate) fn set(&mut self, place: Place<'_>) -> Option<f64> {
-        match self.find(place.member) {
-            None => self.insert(place),
-            Some(found) if found.score != place.score => self.shift(&found, place),
-            Some(found) => Some(found.score),
+        let found = self.find(place.member);
+        let former = found.as_ref().map(|found| found.score);
+        if former != Some(place.score) {
+            self.put(found, place);
         }
+        former
+    }
+
+    /// `ZSet::update`: one walk to the member, another only over what it overtakes.
+    pub(crate) fn update(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Option<Option<f64>> {
+        let found = self.find(member);
+        let former = found.as_ref().map(|found| found.score);
+        let score = decide(former)?;
+        self.put(found, Place { score, member });
+        Some(former)
+    }
+
+    /// Adds an entry behind all others.
+    pub(crate) fn push(&mut self, place: Place<'_>) {
+        self.reserve(entry_size(place.member.len()));
+        write_entry(&mut self.bytes, place);
+        self.len += 1;
     }
 
     /// Adds an entry whose member is absent; in no time if it comes after all others.
@@ -114,21 +143,25 @@ impl Packed {
 }
 
 impl Packed {
-    /// Looks up `member` by walking the entries.
+    /// Looks up `member` by walking the entries. Kept apart from the iterator, because it need not
+    /// make anything of the entries it passes.
     fn find(&self, member: &[u8]) -> Option<Found> {
-        let mut walk = self.iter();
+        let mut start = 0;
         loop {
-            let start = self.offset(&walk);
-            let place = walk.next()?;
-            if place.member == member {
-                return Some(Found { start, end: self.offset(&walk), score: place.score });
+            let (score, rest) = self.bytes.get(start..)?.split_first_chunk()?;
+            let (len, size) = read_length(rest.iter())?;
+            let end = start + SCORE_BYTES + 2 * size + len;
+            if len == member.len() && same(rest.get(size..size + len)?, member) {
+                return Some(Found { start, end, score: f64::from_le_bytes(*score) });
             }
+            start = end;
         }
     }
 
-    /// The offset of the first entry that does not come before `place`.
-    fn offset_for(&self, place: Place<'_>) -> usize {
-        let mut walk = self.iter();
+    /// The offset of the first entry, from one that starts at `from` on, that does not come
+    /// before `place`.
+    fn offset_for(&self, from: usize, place: Place<'_>) -> usize {
+        let mut walk = Range { bytes: self.bytes.get(from..).unwrap_or_default() };
         loop {
             let start = self.offset(&walk);
             match walk.next() {
@@ -143,40 +176,55 @@ impl Packed {
         self.bytes.len() - walk.bytes.len()
     }
 
-    /// Adds an entry whose member is absent. Always gives `None`: no old score.
-    fn insert(&mut self, place: Place<'_>) -> Option<f64> {
-        let offset = self.offset_for(place);
+    /// Writes an entry, in place of the one its member has if that was found.
+    fn put(&mut self, found: Option<Found>, place: Place<'_>) {
+        match found {
+            None => self.insert(place),
+            Some(found) => self.shift(&found, place),
+        }
+    }
+
+    /// Adds an entry whose member is absent.
+    fn insert(&mut self, place: Place<'_>) {
+        let offset = self.offset_for(0, place);
         let size = entry_size(place.member.len());
-        self.reserve(size);
-        write_entry(&mut self.bytes, place);
+        self.push(place);
         // Written at the end and carried to its position: no second buffer.
         let end = self.bytes.len();
-        self.carry(offset..end, |passed| passed.rotate_right(size));
-        self.len += 1;
-        None
+        if let Some(passed) = self.bytes.get_mut(offset..end) {
+            passed.rotate_right(size);
+        }
     }
 
-    /// Gives the entry at `found` the score of `place` and its new position.
-    fn shift(&mut self, found: &Found, place: Place<'_>) -> Option<f64> {
-        let offset = self.offset_for(place);
-        let score = place.score.to_le_bytes();
-        if let Some(room) = self.bytes.get_mut(found.start..found.start + SCORE_BYTES) {
-            room.copy_from_slice(&score);
+    /// Gives the entry at `found` the score of `place` and its new position. What lies before it
+    /// stays before it when the score rises, so only one side has to be looked at.
+    fn shift(&mut self, found: &Found, place: Place<'_>) {
+        let Found { start, end, score: former } = *found;
+        if let Some(score) = self.bytes.get_mut(start..start + SCORE_BYTES) {
+            score.copy_from_slice(&place.score.to_le_bytes());
         }
-        let size = found.end - found.start;
-        // Overwritten first, then carried past the entries it overtakes.
-        if offset >= found.end {
-            self.carry(found.start..offset, |passed| passed.rotate_left(size));
+        if place.score >= former {
+            let behind = self.offset_for(end, place);
+            self.carry(start..end, end..behind, behind - (end - start));
         } else {
-            self.carry(offset..found.end, |passed| passed.rotate_right(size));
+            let before = self.offset_for(0, place).min(start);
+            self.carry(start..end, before..start, before);
         }
-        Some(found.score)
     }
 
-    /// Rotates a span which is at least an entry long.
-    fn carry(&mut self, span: std::ops::Range<usize>, rotate: impl FnOnce(&mut [u8])) {
-        if let Some(passed) = self.bytes.get_mut(span) {
-            rotate(passed);
+    /// Moves an entry to an offset, past its neighbours, which take its place.
+    fn carry(&mut self, entry: Span, passed: Span, to: usize) {
+        if passed.is_empty() {
+            return;
+        }
+        let size = entry.end - entry.start;
+        let moved = SmallVec::<[u8; MOVED_BYTES]>::from_slice(
+            self.bytes.get(entry.clone()).unwrap_or_default(),
+        );
+        let room = if to < entry.start { passed.start + size } else { entry.start };
+        self.bytes.copy_within(passed, room);
+        if let Some(place) = self.bytes.get_mut(to..to + size) {
+            place.copy_from_slice(&moved);
         }
     }
 
@@ -281,9 +329,20 @@ fn write_length(bytes: &mut Vec<u8>, mut len: usize) {
 }
 
 /// Reads a varint in the direction of `bytes`: its value and its size.
-fn read_length<'a>(bytes: impl Iterator<Item = &'a u8>) -> Option<(usize, usize)> {
-    let mut len = 0;
-    for (at, &byte) in bytes.enumerate() {
+#[inline]
+fn read_length<'a>(mut bytes: impl Iterator<Item = &'a u8>) -> Option<(usize, usize)> {
+    let &first = bytes.next()?;
+    if first & MORE == 0 {
+        return Some((usize::from(first), 1));
+    }
+    read_long_length(first, bytes)
+}
+
+/// Reads the rest of a varint of more than one byte.
+#[cold]
+fn read_long_length<'a>(first: u8, bytes: impl Iterator<Item = &'a u8>) -> Option<(usize, usize)> {
+    let mut len = usize::from(first & !MORE);
+    for (&byte, at) in bytes.zip(1..) {
         len |= usize::from(byte & !MORE) << (7 * at);
         if byte & MORE == 0 {
             return Some((len, at + 1));

@@ -4,19 +4,26 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod session;
+mod state;
+mod waiting;
+
+pub use session::Session;
+
 use crate::clock::Now;
-use crate::command::{Caller, Context, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{Input, LogCallback, ScriptId, Scripts, Sha1Hex};
+use crate::script::{LogCallback, ScriptId, Scripts, Sha1Hex};
 use smallvec::SmallVec;
+use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use waiting::{Outcome, Ticket, Waits};
 
 /// An embedded engine: keys and values in this process, and the scripts that work on them.
 ///
@@ -48,13 +55,11 @@ struct Shared {
     cancel: Arc<AtomicBool>,
     /// Handles that were dropped; let go at the next call that touches the cache.
     dropped: Mutex<Vec<ScriptId>>,
+    /// The calls that wait for a key, each with its session.
+    waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
+    /// Rung when a transaction has ended.
+    turn: Condvar,
     options: Options,
-}
-
-/// What the lock guards.
-struct State {
-    keys: Keyspace,
-    scripts: Scripts,
 }
 
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
@@ -99,19 +104,22 @@ impl Engine {
             Clock::System => Now::default(),
             Clock::Manual { start_ms } => Now::manual(start_ms),
         };
-        Engine::with_keys(options, Keyspace::new(now))
+        options.check()?;
+        Engine::with_keys(options, Keyspace::new(now, options.databases))
     }
 
     fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
-        options.check()?;
         let cancel = Arc::new(AtomicBool::new(false));
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
+        let manual_clock = options.clock != Clock::System;
         let shared = Shared {
-            state: Mutex::new(Some(State { keys, scripts })),
+            state: Mutex::new(Some(State::new(keys, scripts, manual_clock))),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
+            waits: Mutex::new(Vec::new()),
+            turn: Condvar::new(),
             options: options.clone(),
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -136,7 +144,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let keys = self.shared.enter(|state| state.keys.snapshot())?;
+        let keys = self.shared.enter_as(COMMON, |state| state.keys.snapshot())?;
         Engine::with_keys(&self.shared.options, keys)
     }
 
@@ -155,9 +163,9 @@ impl Engine {
         if let Call::Run(script, ..) = call
             && !Arc::ptr_eq(&self.shared, &script.shared)
         {
-            return script.shared.call(call, reply);
+            return script.shared.call(COMMON, call, reply);
         }
-        self.shared.call(call, reply)
+        self.shared.call(COMMON, call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -175,10 +183,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Reply`] with Redis's text, or as [`Engine::call`].
     pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
-        self.shared.reply(Call::Command(&slices(argv)))
+        self.shared.reply(COMMON, Call::Command(&slices(argv)))
     }
 
-    /// Runs a command and appends its reply to `out` as a Redis server would send it.
+    /// Runs a command and returns its reply as a Redis server would send it.
     ///
     /// # Errors
     /// As [`Engine::call`]; the errors of commands are replies here.
@@ -187,10 +195,7 @@ impl Engine {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
-        self.shared.call(Call::Command(&slices(argv)), &mut reply)?;
-        resp::encode(&reply, protocol, &mut out);
-        Ok(out)
+        self.shared.resp(COMMON, &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; it is cached by its SHA-1. As `EVAL` in Redis 7.0.
@@ -204,7 +209,7 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
     }
 
     /// Runs a cached script by its SHA-1. As `EVALSHA` in Redis 7.0.
@@ -218,7 +223,7 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
     }
 
     /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
@@ -289,10 +294,12 @@ impl Engine {
         Ok(Script { shared: Arc::clone(&self.shared), id, sha })
     }
 
-    /// Stops the script that is running, if one is. It ends with an error, and under
-    /// [`crate::OnError::Rollback`] leaves no trace. May be called from any thread.
+    /// Stops the script that is running, if one is, and ends the calls that wait for a key. They
+    /// end with an error; under [`crate::OnError::Rollback`] the script leaves no trace. May be
+    /// called from any thread.
     pub fn cancel(&self) {
         self.shared.cancel.store(true, Ordering::Relaxed);
+        self.shared.cancel_waits(None);
     }
 
     /// Removes keys past their deadline, for at most about as long as `budget`. Without it such
@@ -302,8 +309,9 @@ impl Engine {
     /// As [`Engine::call`].
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         let start = Instant::now();
-        self.shared.enter(|state| {
+        self.shared.enter_as(COMMON, |state| {
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.settle();
             Tick { expired, complete }
         })
     }
@@ -314,7 +322,11 @@ impl Engine {
     /// [`Error::Options`] if the engine follows the system's clock or the time would overflow;
     /// or as [`Engine::call`].
     pub fn advance_clock(&self, milliseconds: u64) -> Result<i64, Error> {
-        let moved = self.shared.enter(|state| state.keys.clock().advance(milliseconds))?;
+        let moved = self.shared.enter_as(COMMON, |state| {
+            let moved = state.keys.clock().advance(milliseconds)?;
+            state.waiters.end_due(moved);
+            Some(moved)
+        })?;
         let message = "the clock is the system's, or would overflow".to_owned();
         moved.ok_or(Error::Options { message })
     }
@@ -364,7 +376,7 @@ impl Script {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(Call::Run(self, &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, Call::Run(self, &slices(keys), &slices(args)))
     }
 
     /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
@@ -372,7 +384,7 @@ impl Script {
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
-        self.shared.call(Call::Run(self, keys, args), reply)
+        self.shared.call(COMMON, Call::Run(self, keys, args), reply)
     }
 
     /// The script's SHA-1 in 40 hexadecimal digits.
@@ -439,15 +451,68 @@ impl Shared {
     fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.locked(|place| {
             let state = place.as_mut().ok_or(Error::Closed)?;
-            // A cancel stops what is running, never what begins later.
-            self.cancel.store(false, Ordering::Relaxed);
-            state.keys.clock().begin_call();
-            Ok(work(state))
+            Ok(self.begin(state, work))
         })?
     }
 
+    /// The same, when it is a session's turn to work on the keys.
+    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        let thread = this_thread();
+        if self.inside.load(Ordering::Relaxed) == thread {
+            return Err(Error::Reentrant);
+        }
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut state = self.wait_for_turn(id)?;
+            let _inside = Inside::mark(&self.inside, thread);
+            let state = state.as_mut().ok_or(Error::Closed)?;
+            Ok(self.begin(state, work))
+        }))
+        .unwrap_or_else(|_| {
+            // Nobody will serve them any more.
+            self.end_all_waits();
+            Err(Error::Poisoned)
+        })
+    }
+
+    #[inline]
+    fn begin<R>(&self, state: &mut State, work: impl FnOnce(&mut State) -> R) -> R {
+        // A cancel stops what is running, never what begins later.
+        self.cancel.store(false, Ordering::Relaxed);
+        state.keys.clock().begin_call();
+        work(state)
+    }
+
+    /// Takes the lock while no other session's transaction is open.
+    #[inline]
+    fn wait_for_turn(&self, id: usize) -> Result<MutexGuard<'_, Option<State>>, Error> {
+        let state = self.state.lock().map_err(|_| Error::Poisoned)?;
+        match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
+            Turn::Yes => Ok(state),
+            Turn::Never => Err(Error::Busy),
+            Turn::Wait => self.wait_longer(id, state),
+        }
+    }
+
+    #[cold]
+    fn wait_longer<'a>(
+        &self,
+        id: usize,
+        state: MutexGuard<'a, Option<State>>,
+    ) -> Result<MutexGuard<'a, Option<State>>, Error> {
+        let waits = |state: &mut Option<State>| {
+            state.as_ref().is_some_and(|state| state.turn(id) != Turn::Yes)
+        };
+        let most = self.options.busy_timeout.unwrap_or(Duration::MAX);
+        let waited = self.turn.wait_timeout_while(state, most, waits);
+        let (state, result) = waited.map_err(|_| Error::Poisoned)?;
+        if result.timed_out() { Err(Error::Busy) } else { Ok(state) }
+    }
+
     fn close(&self) -> Result<(), Error> {
-        self.locked(|place| drop(place.take()))
+        self.locked(|place| drop(place.take()))?;
+        self.end_all_waits();
+        self.turn.notify_all();
+        Ok(())
     }
 
     fn let_go_dropped(&self) -> Result<(), Error> {
@@ -459,54 +524,71 @@ impl Shared {
         self.enter(|state| dropped.into_iter().for_each(|id| state.scripts.let_go(id)))
     }
 
-    fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+    fn call(&self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
         reply.clear();
-        self.enter(|state| state.call(call, reply))
+        match self.enter_as(id, |state| self.note_wait(id, state.call(id, call, reply)))? {
+            None => Ok(()),
+            Some(waits) => self.wait(waits, reply),
+        }
+    }
+
+    /// Makes a wait known to those who may end it, while the lock is still held.
+    #[inline]
+    fn note_wait(&self, id: usize, waits: Option<Waits>) -> Option<Waits> {
+        let waits = waits?;
+        self.waits().push((id, Arc::clone(&waits.ticket)));
+        Some(waits)
+    }
+
+    /// Sleeps until a call is served, or its time is up.
+    #[cold]
+    fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
+        let outcome = waits.ticket.sleep(waits.most);
+        self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
+        if let Outcome::Served(served) = outcome {
+            *reply = served;
+            return Ok(());
+        }
+        self.enter(|state| state.forget_wait(&waits.ticket))?;
+        match outcome {
+            Outcome::Cancelled => reply.error(&CommandError::CANCELLED),
+            _ => reply.null_array(),
+        }
+        Ok(())
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Vec<(usize, Arc<Ticket>)>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the waits of one session with an error, or those of all.
+    fn cancel_waits(&self, session: Option<usize>) {
+        let waits = self.waits();
+        let meant = waits.iter().filter(|(id, _)| session.is_none_or(|session| session == *id));
+        meant.for_each(|(_, ticket)| ticket.end(Outcome::Cancelled));
+    }
+
+    /// Wakes whoever waits: the engine is not there any more.
+    fn end_all_waits(&self) {
+        self.waits().iter().for_each(|(_, ticket)| ticket.end(Outcome::Closed));
+    }
+
+    /// Runs a command and returns its reply as RESP.
+    fn resp(&self, id: usize, argv: &[&[u8]], protocol: Protocol) -> Result<Vec<u8>, Error> {
+        let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
+        self.call(id, Call::Command(argv), &mut reply)?;
+        resp::encode(&reply, protocol, &mut out);
+        Ok(out)
     }
 
     /// Makes a call and returns its reply as a tree, or its error as one.
-    fn reply(&self, call: Call<'_>) -> Result<Reply, Error> {
+    fn reply(&self, id: usize, call: Call<'_>) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
-        self.call(call, &mut reply)?;
+        self.call(id, call, &mut reply)?;
         match reply.to_reply(self.options.protocol) {
             Reply::Error(message) => Err(Error::Reply { message }),
             reply => Ok(reply),
         }
-    }
-}
-
-impl State {
-    fn call(&mut self, call: Call<'_>, reply: &mut ReplyBuf) {
-        let outcome = match call {
-            Call::Command(argv) => {
-                let State { keys, scripts } = self;
-                let scripts = Some(scripts);
-                dispatch(&mut Context { keys, reply, scripts, caller: Caller::Host }, argv);
-                Ok(())
-            }
-            Call::Eval(source, keys, args) => {
-                self.scripts.load(source).and_then(|id| self.run(id, keys, args, reply))
-            }
-            Call::EvalSha(sha1, keys, args) => {
-                let id = self.scripts.find(sha1).ok_or(CommandError::NoScript);
-                id.and_then(|id| self.run(id, keys, args, reply))
-            }
-            Call::Run(script, keys, args) => self.run(script.id, keys, args, reply),
-        };
-        if let Err(error) = outcome {
-            reply.error(&error);
-        }
-    }
-
-    fn run(
-        &mut self,
-        id: ScriptId,
-        keys: &[&[u8]],
-        args: &[&[u8]],
-        reply: &mut ReplyBuf,
-    ) -> Result<(), CommandError> {
-        let input = Input { keys, args, read_only: false };
-        self.scripts.run(id, input, &mut self.keys, reply)
     }
 }
 

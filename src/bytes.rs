@@ -1,0 +1,48 @@
+//! Comparing short byte strings.
+
+/// Whether two byte strings are equal. Those of up to 16 bytes, as most names are, are compared
+/// in few loads, which may overlap, rather than by a call.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        0 => true,
+        1..4 => ends(a) == ends(b),
+        4..8 => words::<4>(a) == words::<4>(b),
+        8..=16 => words::<8>(a) == words::<8>(b),
+        _ => a == b,
+    }
+}
+
+/// The first byte, the middle one and the last: all there are of at most three.
+#[inline]
+fn ends(bytes: &[u8]) -> Option<[u8; 3]> {
+    Some([*bytes.first()?, *bytes.get(bytes.len() / 2)?, *bytes.last()?])
+}
+
+/// The first so many bytes and the last.
+#[inline]
+fn words<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((bytes.first_chunk()?, bytes.last_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn every_byte_counts() {
+        for len in 0..40 {
+            let text: Vec<u8> = (0..len).collect();
+            assert!(same(&text, &text.clone()));
+            assert!(!same(&text, &[&text[..], b"x"].concat()));
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                assert!(!same(&text, &other), "{len} bytes, at {at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Commands that wait until a key gets something.
+//!
+//! Each looks at its keys as the command without a B does. Where it finds nothing it leaves what
+//! it waits for in the context, and the engine runs it again once one of the keys was touched.
+
+use super::args::Args;
+use super::context::Context;
+use super::list::{list_end, move_element};
+use super::range::Order;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::keyed as row;
+use super::spec::{Family, Flags, Group, Keys};
+use super::zset::take;
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::{Editor, End};
+use crate::number::{LongDouble, parse_f64};
+use crate::session::{Argv, Otherwise, Wait, WaitKind};
+use crate::value::list::List;
+use crate::value::zset::ZSet;
+
+const POP: Flags = Flags::WRITE.and(Flags::NOSCRIPT).and(Flags::BLOCKING);
+const MOVE: Flags = POP.and(Flags::DENYOOM);
+const POP_FAST: Flags = POP.and(Flags::FAST);
+
+/// All arguments but the last.
+const BUT_LAST: Keys = Keys { first: 1, last: -2, step: 1 };
+
+#[rustfmt::skip]
+pub(super) const LISTS: Family = Family {
+    group: Group::List,
+    commands: &[
+        row("blmove", Exactly(6), MOVE, Keys::FIRST_TWO, "6.2.0", "O(1)",
+            "LMOVE that waits for an element.", blmove),
+        row("blpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
+            "LPOP from the first list that is not empty; waits for one.", blpop),
+        row("brpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
+            "RPOP from the first list that is not empty; waits for one.", brpop),
+        row("brpoplpush", Exactly(4), MOVE, Keys::FIRST_TWO, "2.2.0", "O(1)",
+            "RPOPLPUSH that waits for an element.", brpoplpush),
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) const SORTED_SETS: Family = Family {
+    group: Group::SortedSet,
+    commands: &[
+        row("bzpopmax", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
+            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax),
+        row("bzpopmin", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
+            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin),
+    ],
+};
+
+/// A timeout in seconds, in whole milliseconds; none for ever.
+pub(super) fn timeout(text: &[u8]) -> Result<Option<i64>, CommandError> {
+    LongDouble::parse(text)
+        .ok_or(CommandError::text("ERR timeout is not a float or out of range"))?;
+    // Redis reads a long double: what only that can hold is too large all the same.
+    let seconds = parse_f64(text).unwrap_or(f64::INFINITY);
+    let ms = (seconds * 1000.0).ceil();
+    // What does not fit counts as negative, as in Redis.
+    if !(0.0..9.2e18).contains(&ms) {
+        return Err(CommandError::text("ERR timeout is negative"));
+    }
+    Ok(Some(ms as i64).filter(|&ms| ms > 0))
+}
+
+/// What a command waits for whose keys and whose own words are these.
+fn wait(kind: WaitKind, keys: &[&[u8]], timeout_ms: Option<i64>, argv: &[&[u8]]) -> Wait {
+    Wait {
+        keys: keys.iter().map(|&key| key.into()).collect(),
+        kind,
+        timeout_ms,
+        argv: Argv::new(argv),
+        refused: Otherwise::NullArray,
+    }
+}
+
+/// The arguments of a command with its name in front.
+fn whole<'a>(args: &Args<'a>) -> Vec<&'a [u8]> {
+    [&[args.command().as_bytes()], args.rest()].concat()
+}
+
+/// The keys and the timeout behind them.
+fn keys_and_timeout<'a>(args: &Args<'a>) -> Result<(&'a [&'a [u8]], Option<i64>), CommandError> {
+    let (last, keys) = args.rest().split_last().ok_or(CommandError::Syntax)?;
+    Ok((keys, timeout(last)?))
+}
+
+fn blpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop_first(cx, args, End::Left)
+}
+
+fn brpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop_first(cx, args, End::Right)
+}
+
+fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
+    let argv = whole(&args);
+    let (keys, timeout_ms) = keys_and_timeout(&args)?;
+    for key in keys {
+        if !cx.looks_at(key) {
+            continue;
+        }
+        let reply = &mut *cx.reply;
+        let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+            reply.array(2);
+            reply.bulk(key);
+            list.pop(end, |element| reply.bulk(element))
+        })?;
+        if popped.is_some() {
+            return Ok(());
+        }
+    }
+    cx.wait(wait(WaitKind::List, keys, timeout_ms, &argv));
+    Ok(())
+}
+
+fn blmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let argv = whole(&args);
+    let (from, to) = (args.key()?, args.key()?);
+    let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
+    let timeout_ms = timeout(args.next()?)?;
+    move_or_wait(cx, (from, from_end), (to, to_end), timeout_ms, &argv)
+}
+
+fn brpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let argv = whole(&args);
+    let (from, to) = (args.key()?, args.key()?);
+    let timeout_ms = timeout(args.next()?)?;
+    move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &argv)
+}
+
+fn move_or_wait(
+    cx: &mut Context<'_>,
+    from: (&[u8], End),
+    to: (&[u8], End),
+    timeout_ms: Option<i64>,
+    argv: &[&[u8]],
+) -> CommandResult {
+    if !move_element(cx, from, to)? {
+        let wait = wait(WaitKind::List, &[from.0], timeout_ms, argv);
+        cx.wait(Wait { refused: Otherwise::Null, ..wait });
+    }
+    Ok(())
+}
+
+fn bzpopmin(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop_ranked(cx, args, Order::Ascending)
+}
+
+fn bzpopmax(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop_ranked(cx, args, Order::Descending)
+}
+
+fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResult {
+    let argv = whole(&args);
+    let (keys, timeout_ms) = keys_and_timeout(&args)?;
+    for key in keys {
+        if !cx.looks_at(key) {
+            continue;
+        }
+        let reply = &mut *cx.reply;
+        let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+            let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
+            reply.array(3);
+            reply.bulk(key);
+            take(zset, rank, |member, score| {
+                reply.bulk(member);
+                reply.double(score);
+            });
+        })?;
+        if popped.is_some() {
+            return Ok(());
+        }
+    }
+    cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &argv));
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! Sessions: what a connection is to a server.
+
+use super::{Call, Engine, Shared, slices};
+use crate::error::Error;
+use crate::reply::{Protocol, Reply, ReplyBuf};
+use std::sync::Arc;
+
+/// One who calls an engine with a state of its own: the selected database (`SELECT`), a
+/// transaction that is being queued (`MULTI`, `EXEC`, `DISCARD`), watched keys (`WATCH`), and
+/// transactions that can be rolled back. What a connection is to a Redis server.
+///
+/// The engine itself is a session that everybody shares: it has a selected database, but queues
+/// nothing.
+///
+/// ```
+/// use moonkv::{Engine, Reply};
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let engine = Engine::new()?;
+/// let session = engine.session()?;
+/// session.command(&["WATCH", "stock"])?;
+/// session.command(&["MULTI"])?;
+/// session.command(&["INCRBY", "stock", "5"])?;
+/// assert_eq!(session.command(&["EXEC"])?, Reply::Array(vec![Reply::Integer(5)]));
+///
+/// session.begin()?;
+/// session.command(&["INCRBY", "stock", "100"])?;
+/// session.rollback()?;
+/// assert_eq!(engine.command(&["GET", "stock"])?, Reply::Bulk(b"5".to_vec()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it drops what was queued and rolls back what was begun.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    id: usize,
+}
+
+impl Engine {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn session(&self) -> Result<Session, Error> {
+        let id = self.shared.enter(|state| state.open_session())?;
+        Ok(Session { shared: Arc::clone(&self.shared), id })
+    }
+
+    /// Runs a closure in a transaction of a session of its own: what it does through the session
+    /// is kept if it returns `Ok`, and undone if it returns an error or panics. Other callers
+    /// wait meanwhile.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Error, Reply};
+    /// # fn main() -> Result<(), Error> {
+    /// # let engine = Engine::new()?;
+    /// let failed = engine.transaction(|session| {
+    ///     session.command(&["SET", "a", "1"])?;
+    ///     session.command(&["LPUSH", "a", "2"])
+    /// });
+    /// assert!(failed.is_err());
+    /// assert_eq!(engine.command(&["EXISTS", "a"])?, Reply::Integer(0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the closure returns, or as [`Session::begin`].
+    pub fn transaction<R>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let session = self.session()?;
+        session.begin()?;
+        let result = work(&session)?;
+        session.commit()?;
+        Ok(result)
+    }
+}
+
+impl Session {
+    /// Makes one call; see [`Engine::call`].
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+        if let Call::Run(script, ..) = call
+            && !Arc::ptr_eq(&self.shared, &script.shared)
+        {
+            return Err(Error::Options { message: "the script is another engine's".to_owned() });
+        }
+        self.shared.call(self.id, call, reply)
+    }
+
+    /// Runs a command: its name and arguments.
+    ///
+    /// # Errors
+    /// As [`Engine::command`].
+    pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
+        self.shared.reply(self.id, Call::Command(&slices(argv)))
+    }
+
+    /// Runs a command and returns its reply as a Redis server would send it.
+    ///
+    /// # Errors
+    /// As [`Engine::call`]; the errors of commands are replies here.
+    pub fn command_resp<A: AsRef<[u8]>>(
+        &self,
+        argv: &[A],
+        protocol: Protocol,
+    ) -> Result<Vec<u8>, Error> {
+        self.shared.resp(self.id, &slices(argv), protocol)
+    }
+
+    /// Runs a script as one atomic step; after `MULTI` it is queued.
+    ///
+    /// # Errors
+    /// As [`Engine::eval`].
+    pub fn eval<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.reply(self.id, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// The protocol the session's engine was opened with.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.options.protocol
+    }
+
+    /// Ends the call of this session that waits for a key, if there is one, with an error. May be
+    /// called from any thread.
+    pub fn cancel(&self) {
+        self.shared.cancel_waits(Some(self.id));
+    }
+
+    /// Begins a transaction: what follows on this session is undone by [`Session::rollback`].
+    /// Until it ends other callers wait, and commands that block answer at once.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if one is open already; [`Error::Busy`] if another session's is, for
+    /// longer than [`crate::Options::busy_timeout`] or on this very thread; or as
+    /// [`Engine::call`].
+    pub fn begin(&self) -> Result<(), Error> {
+        self.shared.enter_as(self.id, |state| {
+            state.check_begin(self.id)?;
+            state.begin_section(self.id);
+            Ok(())
+        })?
+    }
+
+    /// Ends the transaction; its changes stay.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if none is open; or as [`Engine::call`].
+    pub fn commit(&self) -> Result<(), Error> {
+        self.end(true)
+    }
+
+    /// Ends the transaction and undoes all it did.
+    ///
+    /// # Errors
+    /// As [`Session::commit`].
+    pub fn rollback(&self) -> Result<(), Error> {
+        self.end(false)
+    }
+
+    /// Sets a savepoint in the transaction; returns its number, which counts from 1.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let session = Engine::new()?.session()?;
+    /// session.begin()?;
+    /// session.command(&["RPUSH", "log", "kept"])?;
+    /// let before = session.savepoint()?;
+    /// session.command(&["RPUSH", "log", "dropped"])?;
+    /// session.rollback_to(before)?;
+    /// session.commit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::commit`].
+    pub fn savepoint(&self) -> Result<usize, Error> {
+        self.within(|state, open| {
+            state.begin_section(self.id);
+            Ok(open)
+        })
+    }
+
+    /// Undoes what was done since a savepoint, which stays; later ones are gone.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if there is no such savepoint; or as [`Engine::call`].
+    pub fn rollback_to(&self, savepoint: usize) -> Result<(), Error> {
+        self.within(|state, open| {
+            for _ in check(savepoint, open)? + 1..open {
+                state.end_section(self.id, false);
+            }
+            state.undo_section(self.id);
+            Ok(())
+        })
+    }
+
+    /// Forgets a savepoint and those after it; what was done since stays part of the transaction.
+    ///
+    /// # Errors
+    /// As [`Session::rollback_to`].
+    pub fn release(&self, savepoint: usize) -> Result<(), Error> {
+        self.within(|state, open| {
+            for _ in check(savepoint, open)?..open {
+                state.end_section(self.id, true);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a transaction is open.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn in_transaction(&self) -> Result<bool, Error> {
+        self.shared.enter(|state| state.sections(self.id) > 0)
+    }
+
+    fn end(&self, keep: bool) -> Result<(), Error> {
+        let ended = self.within(|state, open| {
+            (0..open).for_each(|_| state.end_section(self.id, keep));
+            Ok(())
+        });
+        self.shared.turn.notify_all();
+        ended
+    }
+
+    /// Does something in the open transaction; it is told how many sections there are.
+    fn within<R>(
+        &self,
+        work: impl FnOnce(&mut super::State, usize) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.shared.enter_as(self.id, |state| match state.sections(self.id) {
+            0 => Err(Error::Transaction { message: "no transaction is open".to_owned() }),
+            open => work(state, open),
+        })?
+    }
+}
+
+/// A savepoint's number, if it is one of those set: the section of this index.
+fn check(savepoint: usize, open: usize) -> Result<usize, Error> {
+    match savepoint {
+        1.. if savepoint < open => Ok(savepoint),
+        _ => Err(Error::Transaction { message: format!("there is no savepoint {savepoint}") }),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Where the engine is closed or poisoned, there is nothing left to close.
+        let _ = self.shared.enter(|state| state.close_session(self.id));
+        self.shared.turn.notify_all();
+    }
+}

@@ -1,0 +1,156 @@
+//! Several databases side by side.
+//!
+//! The selected one is the keyspace's own table, so that nothing is chosen on the way to a key;
+//! the others wait here until one of them is selected and takes its place.
+
+use super::entry::Entry;
+use super::interest::KeyName;
+use super::journal::Change;
+use super::{Keyspace, Slot};
+use crate::table::Table;
+use std::mem::swap;
+
+/// The databases that are not selected. At the place of the one that is lies an empty table.
+#[derive(Clone, Default)]
+pub(super) struct Databases {
+    tables: Vec<Table<Entry>>,
+    selected: usize,
+}
+
+impl Databases {
+    /// So many databases, the first of them selected.
+    pub(super) fn new(count: usize) -> Databases {
+        Databases { tables: vec![Table::new(); count], selected: 0 }
+    }
+}
+
+impl Keyspace {
+    /// The number of the selected database.
+    pub(crate) fn database(&self) -> usize {
+        self.databases.selected
+    }
+
+    /// How many databases there are.
+    pub(crate) fn database_count(&self) -> usize {
+        self.databases.tables.len()
+    }
+
+    /// Selects a database; false if there is none of this number.
+    pub(crate) fn select(&mut self, database: usize) -> bool {
+        let old = self.database();
+        if database == old {
+            return true;
+        }
+        if database >= self.database_count() {
+            return false;
+        }
+        self.switch_to(database);
+        self.journal.record_other(Change::Selected(old));
+        true
+    }
+
+    /// Selects a database that exists, and records nothing.
+    pub(super) fn switch_to(&mut self, database: usize) {
+        self.lay_down();
+        self.databases.selected = database;
+        self.lay_down();
+        self.journal.database = database;
+        self.expire_from = 0;
+    }
+
+    /// Puts the selected table to its place among the others, or takes it from there.
+    fn lay_down(&mut self) {
+        let Databases { tables, selected } = &mut self.databases;
+        if let Some(place) = tables.get_mut(*selected) {
+            swap(place, &mut self.table);
+        }
+    }
+
+    /// Runs something with another database selected.
+    pub(crate) fn in_database<R>(
+        &mut self,
+        database: usize,
+        run: impl FnOnce(&mut Keyspace) -> R,
+    ) -> R {
+        let old = self.database();
+        self.select(database);
+        let result = run(self);
+        self.select(old);
+        result
+    }
+
+    /// Exchanges what two databases hold. Both exist.
+    pub(crate) fn swap_databases(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
+        self.touch_all_of(&[a, b]);
+        self.exchange(a, b);
+        self.touch_all_of(&[a, b]);
+        self.journal.record_other(Change::Swapped(a, b));
+    }
+
+    /// The same, and records nothing.
+    pub(super) fn exchange(&mut self, a: usize, b: usize) {
+        self.lay_down();
+        self.databases.tables.swap(a, b);
+        self.lay_down();
+        self.expire_from = 0;
+    }
+
+    /// Moves the key at a slot to another database, which lacks it.
+    pub(crate) fn move_key(&mut self, slot: Slot, key: &[u8], database: usize) {
+        let Some(at) = slot.at else { return };
+        let entry = self.table.get(at).clone();
+        self.remove_at(at);
+        self.in_database(database, |keys| {
+            keys.journal.record(key, |_| Change::Entry(None));
+            keys.table.insert_hashed(slot.hash, entry);
+        });
+    }
+
+    /// Removes every key of every database.
+    pub(crate) fn flush_all(&mut self) {
+        for database in 0..self.database_count() {
+            self.in_database(database, Keyspace::flush);
+        }
+    }
+
+    /// Whoever is interested in a key is told of its changes from here on.
+    pub(crate) fn listen(&mut self, name: &KeyName) {
+        self.journal.interest(|interest| interest.add(name));
+    }
+
+    /// Ends one [`Keyspace::listen`].
+    pub(crate) fn unlisten(&mut self, name: &KeyName) {
+        self.journal.interest(|interest| interest.remove(name));
+    }
+
+    /// Whether keys that somebody is interested in have changed.
+    #[inline]
+    pub(crate) fn has_touched(&self) -> bool {
+        self.journal.has_touched()
+    }
+
+    /// The keys that have changed and that somebody is interested in.
+    pub(crate) fn take_touched(&mut self) -> Vec<KeyName> {
+        self.journal.interest(|interest| interest.take_touched())
+    }
+
+    fn touch_all_of(&mut self, databases: &[usize]) {
+        for &database in databases {
+            self.in_database(database, Keyspace::touch_all);
+        }
+    }
+
+    /// Touches the keys there are in the selected database.
+    pub(super) fn touch_all(&mut self) {
+        let database = self.database();
+        let names = self.journal.interest(|interest| interest.of_database(database));
+        for key in names {
+            if self.table.find(&key).is_some() {
+                self.journal.touch(&key);
+            }
+        }
+    }
+}

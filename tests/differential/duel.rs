@@ -1,0 +1,221 @@
+//! One list of commands on both sides: an engine in this process and a real redis-server.
+
+use crate::grammar::Argv;
+use crate::peer::{Peer, encode};
+use crate::reply::{self, Reply};
+use crate::rule::{Rule, name_of};
+use moonkv::{Engine, OnError, Options, Protocol};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+/// Commands that belong together; one of them alone might leave the sides apart.
+pub(crate) type Step = Vec<Argv>;
+
+/// Where the two sides part.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// The step, or none if only the data in the end differ.
+    pub(crate) step: Option<usize>,
+    pub(crate) argv: Argv,
+    pub(crate) ours: Reply,
+    pub(crate) theirs: Reply,
+}
+
+/// The longest the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Both sides.
+pub(crate) struct Duel {
+    stream: UnixStream,
+    /// What the server sent and nobody has read yet.
+    received: Vec<u8>,
+}
+
+/// A command that our side has run.
+struct Ran {
+    step: Option<usize>,
+    argv: Argv,
+    rule: Rule,
+    reply: Vec<u8>,
+}
+
+impl Duel {
+    pub(crate) fn new(peer: &Peer) -> Duel {
+        let stream = peer.connection();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has timeouts");
+        Duel { stream, received: Vec::new() }
+    }
+
+    /// Runs the steps on fresh data on both sides, then compares all data.
+    pub(crate) fn play(&mut self, steps: &[Step], protocol: Protocol) -> Option<Difference> {
+        let mut ours = Ours::open(protocol, OnError::Keep);
+        ours.run_all(steps, |_| true);
+        let hello: &[u8] = if protocol == Protocol::Resp3 { b"3" } else { b"2" };
+        let fresh: [&[&[u8]]; 3] =
+            [&[b"HELLO", hello], &[b"FLUSHALL", b"SYNC"], &[b"SCRIPT", b"FLUSH", b"SYNC"]];
+        let mut request: Vec<u8> = fresh.iter().flat_map(|argv| encode(argv)).collect();
+        for ran in &ours.ran {
+            request.extend(encode(&slices(&ran.argv)));
+        }
+        let mut writer = self.stream.try_clone().expect("a socket can be cloned");
+        thread::scope(|scope| {
+            scope.spawn(move || writer.write_all(&request).expect("the server reads"));
+            fresh.iter().for_each(|_| drop(self.receive()));
+            self.compare(ours.ran)
+        })
+    }
+
+    /// Reads all replies of the server; tells of the first that differs.
+    fn compare(&mut self, ran: Vec<Ran>) -> Option<Difference> {
+        let mut difference = None;
+        let mut at = 0;
+        for Ran { step, argv, rule, reply } in ran {
+            // What begins with our reply is our reply: none is the beginning of another.
+            if self.received[at..].starts_with(&reply) {
+                at += reply.len();
+                continue;
+            }
+            self.received.drain(..at);
+            at = 0;
+            let theirs = self.receive();
+            let (ours, _) = reply::read(&reply).expect("our replies are complete");
+            if difference.is_none() && !rule.agree(&ours, &theirs) {
+                difference = Some(Difference { step, argv, ours, theirs });
+            }
+        }
+        self.received.drain(..at);
+        difference
+    }
+
+    /// The next reply of the server.
+    fn receive(&mut self) -> Reply {
+        loop {
+            if let Some((reply, len)) = reply::read(&self.received) {
+                self.received.drain(..len);
+                return reply;
+            }
+            let mut buffer = [0; 1 << 16];
+            let len = self.stream.read(&mut buffer).expect("the server answers");
+            assert!(len > 0, "the server has gone");
+            self.received.extend_from_slice(&buffer[..len]);
+        }
+    }
+}
+
+/// Runs the steps on an engine that undoes scripts that fail, and on one that never runs those
+/// that [`is_undone`]; tells where the two part.
+pub(crate) fn play_undone(steps: &[Step], protocol: Protocol) -> Option<Difference> {
+    let [mut ours, mut theirs] = [(); 2].map(|()| Ours::open(protocol, OnError::Rollback));
+    ours.run_all(steps, |_| true);
+    theirs.run_all(steps, |step| !is_undone(step));
+    let shown =
+        ours.ran.into_iter().filter(|ran| !ran.step.is_some_and(|at| is_undone(&steps[at])));
+    let tree = |bytes: &[u8]| reply::read(bytes).expect("our replies are complete").0;
+    shown.zip(theirs.ran).find_map(|(Ran { step, argv, rule, reply }, other)| {
+        let (ours, theirs) = (tree(&reply), tree(&other.reply));
+        let same = argv == other.argv && rule.agree(&ours, &theirs);
+        (!same).then_some(Difference { step, argv, ours, theirs })
+    })
+}
+
+/// How the scripts of such steps end.
+pub(crate) const UNDONE: &str = "error('undone')";
+
+/// Whether a step is a script that fails in the end.
+fn is_undone(step: &Step) -> bool {
+    step.iter().flatten().any(|word| word.ends_with(UNDONE.as_bytes()))
+}
+
+fn slices(argv: &Argv) -> Vec<&[u8]> {
+    argv.iter().map(Vec::as_slice).collect()
+}
+
+/// Our side: an engine with Redis's own settings, and what it has run.
+struct Ours {
+    engine: Engine,
+    protocol: Protocol,
+    ran: Vec<Ran>,
+}
+
+impl Ours {
+    fn open(protocol: Protocol, on_error: OnError) -> Ours {
+        let mut options = Options::redis();
+        (options.protocol, options.on_error) = (protocol, on_error);
+        Ours { engine: Engine::open(&options).expect("an engine opens"), protocol, ran: Vec::new() }
+    }
+
+    fn answer(&self, argv: &[&[u8]], protocol: Protocol) -> Vec<u8> {
+        let answer = self.engine.command_resp(argv, protocol);
+        answer.unwrap_or_else(|error| format!("-{error}\r\n").into_bytes())
+    }
+
+    /// Asks something that is no part of the steps.
+    fn ask(&self, argv: &[&[u8]]) -> Reply {
+        let bytes = self.answer(argv, Protocol::Resp2);
+        reply::read(&bytes).expect("our replies are complete").0
+    }
+
+    /// Runs the steps that are wanted, and then looks at what there is.
+    fn run_all(&mut self, steps: &[Step], wanted: impl Fn(&Step) -> bool) {
+        for (at, step) in steps.iter().enumerate().filter(|(_, step)| wanted(step)) {
+            step.iter().for_each(|argv| self.run(Some(at), argv.clone()));
+        }
+        self.run_dump();
+    }
+
+    fn run(&mut self, step: Option<usize>, argv: Argv) {
+        let rule = Rule::of(&argv, &mut |question| self.ask(question));
+        let reply = self.answer(&slices(&argv), self.protocol);
+        self.ran.push(Ran { step, argv, rule, reply });
+    }
+
+    /// Looks at all there is, in ways that both sides can be compared by.
+    fn run_dump(&mut self) {
+        let look = |ours: &mut Ours, argv: &[&[u8]]| {
+            ours.run(None, argv.iter().map(|word| word.to_vec()).collect());
+        };
+        look(self, &[b"KEYS", b"*"]);
+        let mut keys = self.ask(&[b"KEYS", b"*"]).elements;
+        keys.sort();
+        for key in keys.iter().map(|key| key.text.as_slice()) {
+            look(self, &[b"TYPE", key]);
+            look(self, &[b"OBJECT", b"ENCODING", key]);
+            look(self, &[b"PTTL", key]);
+            match self.ask(&[b"TYPE", key]).text.as_slice() {
+                b"string" => look(self, &[b"GET", key]),
+                b"list" => look(self, &[b"LRANGE", key, b"0", b"-1"]),
+                b"set" => look(self, &[b"SMEMBERS", key]),
+                b"hash" => look(self, &[b"HGETALL", key]),
+                b"zset" => look(self, &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]),
+                b"stream" => {
+                    look(self, &[b"XRANGE", key, b"-", b"+"]);
+                    look(self, &[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"]);
+                }
+                _ => (),
+            }
+        }
+    }
+}
+
+/// A command as one would type it into redis-cli.
+pub(crate) fn show(argv: &Argv) -> String {
+    let word = |word: &Vec<u8>| {
+        let plain = |b: &u8| b.is_ascii_graphic() && !b"\"'\\".contains(b);
+        match word.iter().all(plain) && !word.is_empty() {
+            true => String::from_utf8_lossy(word).into_owned(),
+            false => format!("\"{}\"", word.escape_ascii().to_string().replace("\\'", "'")),
+        }
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+impl Difference {
+    /// What differences of one cause have in common, more or less.
+    pub(crate) fn kind(&self) -> String {
+        let start = |reply: &Reply| reply.to_string().chars().take(12).collect::<String>();
+        let place = if self.step.is_none() { "data " } else { "" };
+        format!("{place}{} {} {}", name_of(&self.argv), start(&self.ours), start(&self.theirs))
+    }
+}
