@@ -145,6 +145,12 @@ impl CommandError {
         CommandError::quoting(&parts)
     }
 
+    /// A script asked a command, by this name, to wait.
+    pub(crate) fn no_block_in_script(name: &[u8]) -> Self {
+        let rest = b" command is not allowed with BLOCK option from scripts";
+        CommandError::quoting(&[b"ERR ", clipped(name, usize::MAX), rest])
+    }
+
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));

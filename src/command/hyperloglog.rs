@@ -14,6 +14,8 @@ use crate::reply::ReplyBuf;
 use crate::value::hyperloglog::{self as sketch, Fault, Form, Raise, Registers};
 
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
+/// An estimate is kept in the key it is of.
+const COUNT: Flags = Flags::READONLY.and(Flags::MAY_WRITE);
 const ADD_FAST: Flags = ADD.and(Flags::FAST);
 
 /// The key of PFDEBUG.
@@ -25,7 +27,7 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         row("pfadd", AtLeast(2), ADD_FAST, Keys::FIRST, "2.8.9", "O(1) per element",
             "Adds elements to those a HyperLogLog has counted.", pfadd).uses(uses::RW_INSERT),
-        row("pfcount", AtLeast(2), Flags::READONLY, Keys::ALL, "2.8.9",
+        row("pfcount", AtLeast(2), COUNT, Keys::ALL, "2.8.9",
             "O(1) for one key that was not changed, else O(N) in keys with a large constant",
             "Estimates how many different elements HyperLogLogs have counted together.", pfcount)
             .uses(uses::RW_ACCESS),

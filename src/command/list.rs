@@ -148,18 +148,39 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     Ok(())
 }
 
-fn lmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
-    let most = pop_count(args)?;
-    for key in keys {
-        if cx.keys.read::<List>(key)?.is_some() {
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            return pop_many(cx, key, most, end);
-        }
+fn lmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pop = FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.reply.null_array();
     }
-    cx.reply.null_array();
     Ok(())
+}
+
+/// What is asked of LMPOP: so many elements at most, off an end of the first list that exists.
+pub(super) struct FirstPop<'a> {
+    pub(super) keys: &'a [&'a [u8]],
+    end: End,
+    most: usize,
+}
+
+impl<'a> FirstPop<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Self, CommandError> {
+        let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
+        Ok(FirstPop { keys, end, most: pop_count(args)? })
+    }
+
+    /// Answers with the elements; false if there is no list, and then no answer.
+    pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
+        for key in self.keys {
+            if cx.looks_at(key) && cx.keys.read::<List>(key)?.is_some() {
+                cx.reply.array(2);
+                cx.reply.bulk(key);
+                pop_many(cx, key, self.most, self.end)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The next element of a walk that begins at an end.

@@ -234,7 +234,7 @@ fn admit(command: &'static Command, argc: usize, caller: Caller) -> Result<(), C
     if command.flags.has(Flags::NOSCRIPT) {
         return Err(CommandError::ScriptForbidden);
     }
-    if read_only && command.flags.has(Flags::WRITE) {
+    if read_only && command.flags.has_any(Flags::WRITE.and(Flags::MAY_WRITE)) {
         return Err(CommandError::ScriptReadOnly);
     }
     Ok(())

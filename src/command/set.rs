@@ -98,7 +98,9 @@ fn smismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn smembers(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
     cx.reply.set(set.map_or(0, Set::len));
-    set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+    if let Some(set) = set {
+        set.iter().for_each(|member| reply_member(cx.reply, member));
+    }
     Ok(())
 }
 

@@ -298,6 +298,9 @@ impl Flags {
     pub(crate) const ADMIN: Flags = Flags(1 << 14);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
+    /// Only reads as far as its flags tell, but may change what replicas would have to be told.
+    /// Scripts that promise not to write may not call it. Redis does not show this one either.
+    pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);
 
     /// Every flag of Redis's with its name, in the order in which COMMAND INFO shows them.
     pub(crate) const NAMES: [(Flags, &'static str); 15] = [
@@ -321,6 +324,11 @@ impl Flags {
     /// Both sets together.
     pub(crate) const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
+    }
+
+    /// Whether one flag or more of another set is in this one.
+    pub(crate) const fn has_any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether all flags of another set are in this one.

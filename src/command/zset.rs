@@ -212,8 +212,10 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len())?;
-    let scores = pairs.iter().map(|[score, _]| parse_f64(score).ok_or(CommandError::NotFloat));
-    let scores = scores.collect::<Result<SmallVec<[f64; 16]>, _>>()?;
+    let mut scores = SmallVec::<[f64; 16]>::new();
+    for [score, _] in pairs {
+        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
+    }
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
@@ -413,35 +415,59 @@ fn take_from(
     }
 }
 
-fn zmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let keys = args.counted_keys()?;
-    let order = if args.take_word("min") {
-        Order::Ascending
-    } else if args.take_word("max") {
-        Order::Descending
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    let most = pop_count(args)?;
-    for key in keys {
-        let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
-            let count = most.min(zset.len());
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            cx.reply.array(count);
-            // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
-            take_from(zset, order, count, |member, score| {
-                cx.reply.array(2);
-                cx.reply.bulk(member);
-                cx.reply.double(score);
-            });
-        })?;
-        if popped.is_some() {
-            return Ok(());
-        }
+fn zmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pop = FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.reply.null_array();
     }
-    cx.reply.null_array();
     Ok(())
+}
+
+/// What is asked of ZMPOP: so many members at most, from an end of the first set that exists.
+pub(super) struct FirstPop<'a> {
+    pub(super) keys: &'a [&'a [u8]],
+    order: Order,
+    most: usize,
+}
+
+impl<'a> FirstPop<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Self, CommandError> {
+        let keys = args.counted_keys()?;
+        let order = if args.take_word("min") {
+            Order::Ascending
+        } else if args.take_word("max") {
+            Order::Descending
+        } else {
+            return Err(CommandError::Syntax);
+        };
+        Ok(FirstPop { keys, order, most: pop_count(args)? })
+    }
+
+    /// Answers with the members; false if there is no set, and then no answer.
+    pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
+        for key in self.keys {
+            if !cx.looks_at(key) {
+                continue;
+            }
+            let reply = &mut *cx.reply;
+            let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+                let count = self.most.min(zset.len());
+                reply.array(2);
+                reply.bulk(key);
+                reply.array(count);
+                // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
+                take_from(zset, self.order, count, |member, score| {
+                    reply.array(2);
+                    reply.bulk(member);
+                    reply.double(score);
+                });
+            })?;
+            if popped.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl<'a> Members<'a> for &'a ZSet {
