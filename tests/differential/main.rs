@@ -132,7 +132,9 @@ fn step(menu: &Menu, source: &mut Source) -> Step {
         if source.chance(4) {
             mutate::change_case(argv, source);
         }
-        if source.chance(12) && is_steady(argv) {
+        // Nothing waits in a script, which saves the time of most that would.
+        let scripts_percent = if mutate::may_wait(argv) { 90 } else { 12 };
+        if source.chance(scripts_percent) && is_steady(argv) {
             return script::call(argv, source);
         }
     }

@@ -75,7 +75,8 @@ fn has(argv: &Argv, word: &str) -> bool {
 pub(crate) fn is_steady(argv: &Argv) -> bool {
     let name = name_of(argv);
     let is_automatic = name == "xadd" && has(argv, "*");
-    !is_automatic && !is_help(argv) && !VARYING.contains(&name.as_str())
+    let may_tie = name.starts_with("sort") && has(argv, "by");
+    !is_automatic && !may_tie && !is_help(argv) && !VARYING.contains(&name.as_str())
 }
 
 /// Whether the elements of its reply always have an order.
