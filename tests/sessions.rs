@@ -335,6 +335,37 @@ fn calls_that_wait_are_served_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn readers_of_a_stream_wait_for_what_comes_after_their_call() {
+    let engine = Arc::new(engine());
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("XADD s 1-1 f old", "1-1"), ("XGROUP CREATE s g $", "OK")]);
+    let all = waiting(&engine, "XREAD COUNT 1 BLOCK 0 STREAMS other s 0 $");
+    let group = waiting(&engine, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+    play(&session, &[("XADD s 2-1 f new", "2-1")]);
+    let expected = "[[s [[2-1 [f new]]]]]";
+    assert_eq!([all, group].map(reply), [expected, expected]);
+    play(&session, &[("XPENDING s g", "[1 2-1 2-1 [[alice 1]]]")]);
+    let group = waiting(&engine, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+    play(&session, &[("DEL s", "1")]);
+    assert_eq!(reply(group), "-UNBLOCKED the stream key no longer exists");
+    play(&session, &[("XREAD BLOCK 20 STREAMS s 0", "nil")]);
+    let refused = run(&session, "EVAL return(redis.pcall('xRead','BLOCK',0,'STREAMS','s','$')) 0");
+    assert_eq!(refused, "-ERR xRead command is not allowed with BLOCK option from scripts");
+}
+
+#[test]
+fn the_first_of_several_keys_that_gets_something_is_served() {
+    let engine = Arc::new(engine());
+    let lists = waiting(&engine, "BLMPOP 0 2 a b LEFT COUNT 2");
+    let sets = waiting(&engine, "BZMPOP 0 2 y z MAX COUNT 2");
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("MULTI", "OK"), ("RPUSH b 1 2 3", "QUEUED"), ("RPUSH a x", "QUEUED")]);
+    play(&session, &[("ZADD z 1 a 2 b 3 c", "QUEUED"), ("EXEC", "[3 1 3]")]);
+    assert_eq!([lists, sets].map(reply), ["[b [1 2]]", "[z [[c 3] [b 2]]]"]);
+    play(&session, &[("LRANGE b 0 -1", "[3]"), ("LRANGE a 0 -1", "[x]"), ("ZCARD z", "1")]);
+}
+
+#[test]
 fn a_call_waits_on_when_the_key_gets_another_type_or_the_change_is_undone() {
     let engine = Arc::new(engine());
     let handle = waiting(&engine, "BLPOP k 0");
