@@ -5,7 +5,7 @@ use super::context::Context;
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
-use crate::error::{CommandError, CommandResult};
+use crate::error::CommandResult;
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
