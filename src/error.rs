@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CommandError {
     /// A key holds another type than the command works on.
     WrongType,
@@ -92,6 +92,20 @@ pub(crate) enum CommandError {
     ScriptForbidden,
     /// A write in a script that promised not to.
     ScriptReadOnly,
+    /// A distance in something else than Redis's four units.
+    GeoUnit,
+    /// A longitude or latitude beyond the grid.
+    GeoRange {
+        /// In degrees.
+        lon: f64,
+        /// In degrees.
+        lat: f64,
+    },
+    /// A place is to be taken from a member that is not there.
+    GeoMember,
+    /// Places that are found cannot be both shown and stored; the name of the command that always
+    /// stores them.
+    GeoStore(Option<&'static str>),
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
     /// Any other text.
@@ -139,6 +153,12 @@ impl CommandError {
         CommandError::quoting(&parts)
     }
 
+    /// A script asked a command, by this name, to wait.
+    pub(crate) fn no_block_in_script(name: &[u8]) -> Self {
+        let rest = b" command is not allowed with BLOCK option from scripts";
+        CommandError::quoting(&[b"ERR ", clipped(name, usize::MAX), rest])
+    }
+
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
@@ -158,6 +178,14 @@ impl CommandError {
     pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
         let word = clipped(word, usize::MAX);
         CommandError::quoting(&[b"ERR Unrecognized XCLAIM option '", word, b"'"])
+    }
+
+    /// The answer to a search for places without one of two options that it takes, to the command
+    /// as the caller spelled it.
+    pub(crate) fn geo_choice(options: &str, command: &[u8]) -> Self {
+        let command = String::from_utf8_lossy(command);
+        let text = format!("ERR exactly one of {options} can be specified for {command}");
+        CommandError::Text(Cow::Owned(text))
     }
 
     /// The answer to a subcommand that does not exist.
@@ -239,6 +267,19 @@ impl fmt::Display for CommandError {
             Self::ScriptUnknown => "ERR Unknown Redis command called from script",
             Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
+            Self::GeoUnit => "ERR unsupported unit provided. please use M, KM, FT, MI",
+            Self::GeoRange { lon, lat } => {
+                return write!(f, "ERR invalid longitude,latitude pair {lon:.6},{lat:.6}");
+            }
+            Self::GeoMember => "ERR could not decode requested zset member",
+            Self::GeoStore(command) => {
+                let what = command.map(str::to_ascii_uppercase);
+                let what = what.as_deref().unwrap_or("STORE option in GEORADIUS");
+                return write!(
+                    f,
+                    "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+                );
+            }
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),

@@ -98,6 +98,19 @@ impl<E: Keyed> Table<E> {
         Self::default()
     }
 
+    /// An empty table with segments for so many elements.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        let segments = count.div_ceil(MEAN_LOAD).max(1);
+        // As many as are likely to meet in one segment, most of which are filled by them.
+        let room = (count / segments + MEAN_LOAD / 4).min(count);
+        Table {
+            segments: (0..segments).map(|_| Arc::new(Segment::with_capacity(room))).collect(),
+            mask: segments.next_power_of_two() - 1,
+            earliest: if E::EXPIRES { vec![NEVER; segments] } else { Vec::new() },
+            ..Self::default()
+        }
+    }
+
     /// Number of elements.
     #[inline]
     pub(crate) fn len(&self) -> usize {

@@ -506,3 +506,18 @@ fn undoing_a_change_does_not_cost_the_set() {
     );
     assert_eq!(engine.command(&["SCARD", "large"]), Ok(Reply::Integer(1_000_000)));
 }
+
+#[test]
+fn undoing_a_change_does_not_cost_the_string() {
+    let engine = check_costs(
+        "redis.call('SETRANGE', KEYS[1], ARGV[1] - 1, 'x')",
+        &[
+            "redis.call('SETBIT', KEYS[1], 700, 1)",
+            "redis.call('BITFIELD', KEYS[1], 'SET', 'u12', 700, 4095, 'INCRBY', 'i5', 1, 3)",
+            "redis.call('SETRANGE', KEYS[1], 500, 'another')",
+            "redis.call('APPEND', KEYS[1], 'more')",
+        ],
+    );
+    assert_eq!(engine.command(&["STRLEN", "large"]), Ok(Reply::Integer(1_000_000)));
+    assert_eq!(engine.command(&["BITCOUNT", "large"]), Ok(Reply::Integer(4)), "the bits of one x");
+}

@@ -165,6 +165,10 @@ impl Known {
         let name = lower(first);
         let full = rest.first().map(|own| format!("{name}|{}", lower(own)));
         let full = full.filter(|full| self.redis.contains_key(full));
+        // COMMAND GETKEYS and its like ask about a whole call.
+        if name == "command" && rest.len() > 1 && self.is_later(&rest[1..]) {
+            return true;
+        }
         [Some(name), full].iter().flatten().any(|name| self.is_missing(name))
     }
 

@@ -26,6 +26,11 @@ impl<'a> Args<'a> {
         Args { word: word.copied().unwrap_or_default(), ..self }
     }
 
+    /// The last word of the name as the caller wrote it.
+    pub(crate) fn word(&self) -> &'a [u8] {
+        self.word
+    }
+
     /// The full name of the command, which some errors show.
     pub(crate) fn command(&self) -> &'static str {
         self.name

@@ -5,6 +5,7 @@
 use super::args::{Args, clamp_range};
 use super::bitfield::{bitfield, bitfield_ro};
 use super::context::Context;
+use super::keyspec::{self, specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -26,17 +27,20 @@ pub(super) const FAMILY: Family = Family {
         row("bitcount", AtLeast(2), READ, Keys::FIRST, "2.6.0", "O(N) in bytes of the range",
             "Counts the bits that are set in a string or a part of it.", bitcount),
         row("bitfield", AtLeast(2), ADD, Keys::FIRST, "3.2.0", "O(1) per operation",
-            "Reads and changes integers of any width at any bit of a string.", bitfield),
+            "Reads and changes integers of any width at any bit of a string.", bitfield)
+            .uses(uses::VARIABLE).varies(keyspec::use_of_bitfield),
         row("bitfield_ro", AtLeast(2), READ_FAST, Keys::FIRST, "6.0.0", "O(1) per operation",
             "Reads integers of any width at any bit of a string.", bitfield_ro),
         row("bitop", AtLeast(4), ADD, FROM_SECOND, "2.6.0", "O(N) in bytes of all strings",
-            "Stores the bits of strings, combined by AND, OR, XOR or NOT.", bitop),
+            "Stores the bits of strings, combined by AND, OR, XOR or NOT.", bitop)
+            .specs(specs::OPERATION_OF_REST),
         row("bitpos", AtLeast(3), READ, Keys::FIRST, "2.8.7", "O(N) in bytes of the range",
             "Finds the first bit that is set, or clear.", bitpos),
         row("getbit", Exactly(3), READ_FAST, Keys::FIRST, "2.2.0", "O(1)",
             "A bit of a string.", getbit),
         row("setbit", Exactly(4), ADD, Keys::FIRST, "2.2.0", "O(1)",
-            "Sets or clears a bit of a string and returns what it was.", setbit),
+            "Sets or clears a bit of a string and returns what it was.", setbit)
+            .uses(uses::RW_ACCESS_UPDATE),
     ],
 };
 

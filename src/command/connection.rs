@@ -4,7 +4,8 @@ use super::args::Args;
 use super::context::Context;
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::CommandResult;
 
 pub(super) const FAMILY: Family = Family {
@@ -19,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers with its argument.",
             subcommands: &[],
+            details: Details::NONE,
             run: echo,
         },
         Command {
@@ -30,6 +32,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers PONG, or with its argument.",
             subcommands: &[],
+            details: Details { tips: tips::ALL_SHARDS, ..Details::NONE },
             run: ping,
         },
         Command {
@@ -41,6 +44,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Selects the database that the session's commands work on.",
             subcommands: &[],
+            details: Details::NONE,
             run: select,
         },
     ],

@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
@@ -19,12 +20,15 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Generic,
     commands: &[
         row("copy", AtLeast(3), ADD, Keys::FIRST_TWO, "6.2.0", "O(N) in pieces that are shared",
-            "Gives a second key what a key holds, with its deadline.", copy),
+            "Gives a second key what a key holds, with its deadline.", copy)
+            .specs(specs::COPY),
         row("dump", Exactly(2), Flags::READONLY, Keys::FIRST, "2.6.0", "O(N) in elements and bytes",
-            "What a key holds, as bytes that RESTORE takes.", dump),
+            "What a key holds, as bytes that RESTORE takes.", dump)
+            .uses(uses::RO_ACCESS).tips(&["nondeterministic_output"]),
         row("restore", AtLeast(4), ADD, Keys::FIRST, "2.6.0",
             "O(N) in elements and bytes, O(N log N) for sorted sets",
-            "Gives a key what was dumped.", restore),
+            "Gives a key what was dumped.", restore)
+            .uses(uses::OW_UPDATE).categories(&["keyspace", "dangerous"]),
     ],
 };
 

@@ -2,9 +2,10 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::spec::Arity::AtLeast;
 use super::spec::keyed as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 
 /// The key of MEMORY's subcommands.
@@ -24,6 +25,7 @@ pub(super) const FAMILY: Family = Family {
         complexity: "O(N) in samples",
         summary: "Tells how much memory is used.",
         subcommands: MEMORY,
+        details: Details::NONE,
         run: memory,
     }],
 };
@@ -31,7 +33,8 @@ pub(super) const FAMILY: Family = Family {
 #[rustfmt::skip]
 const MEMORY: &[Command] = &[
     row("memory|usage", AtLeast(3), Flags::READONLY, SECOND, "4.0.0", "O(N) in samples",
-        "The bytes a key takes with its value, estimated from some elements.", memory_usage),
+        "The bytes a key takes with its value, estimated from some elements.", memory_usage)
+        .uses(uses::RO),
 ];
 
 /// MEMORY itself only answers through its subcommands; the gate asks for one.

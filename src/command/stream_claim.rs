@@ -2,8 +2,10 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::{Ids, end_from, id_from, ids_from, start_from};
@@ -23,11 +25,12 @@ pub(super) const FAMILY: Family = Family {
         row("xack", AtLeast(4), WRITE_FAST, "5.0.0", "O(log N) per entry",
             "Acknowledges entries: they are pending no longer.", xack),
         row("xautoclaim", AtLeast(6), WRITE_FAST, "6.2.0", "O(log N) per entry looked at",
-            "Hands over what is pending for long, some at a time.", xautoclaim),
+            "Hands over what is pending for long, some at a time.", xautoclaim)
+            .uses(uses::RW_DELETE).tips(tips::VARYING_OUTPUT),
         row("xclaim", AtLeast(6), WRITE_FAST, "5.0.0", "O(log N) per entry",
-            "Hands pending entries over to a consumer.", xclaim),
+            "Hands pending entries over to a consumer.", xclaim).tips(tips::VARYING_OUTPUT),
         row("xpending", AtLeast(3), Flags::READONLY, "5.0.0", "O(N) in entries looked at",
-            "Tells what is pending.", xpending),
+            "Tells what is pending.", xpending).tips(tips::VARYING_OUTPUT),
     ],
 };
 
@@ -333,6 +336,16 @@ fn xautoclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     done.flatten().ok_or_else(|| CommandError::no_key_or_group(key, name, ""))
 }
 
+/// What one call of XAUTOCLAIM has to do.
+struct Picked {
+    /// What is to be handed over, as it was pending.
+    claimed: Vec<(Id, Pending)>,
+    /// What is pending though it is gone.
+    gone: Ids,
+    /// The first that was not looked at.
+    next: Id,
+}
+
 /// One call of XAUTOCLAIM.
 struct Sweep<'a> {
     heir: Heir<'a>,
@@ -350,7 +363,7 @@ impl Sweep<'_> {
         start: Id,
         count: u64,
     ) -> Option<()> {
-        let (claimed, gone, next) = self.pick(stream, start, count)?;
+        let Picked { claimed, gone, next } = self.pick(stream, start, count)?;
         for (id, old) in &claimed {
             let pending = self.heir.pending(stream, old.deliveries, self.ids_only);
             stream.set_pending(self.heir.at, *id, pending);
@@ -367,26 +380,22 @@ impl Sweep<'_> {
         Some(())
     }
 
-    /// What is to be handed over, what is gone, and the first ID that was not looked at.
-    fn pick(
-        &self,
-        stream: &Stream,
-        start: Id,
-        count: u64,
-    ) -> Option<(Vec<(Id, Pending)>, Ids, Id)> {
-        let (mut claimed, mut gone) = (Vec::new(), Ids::new());
+    /// What there is to do from an ID on.
+    fn pick(&self, stream: &Stream, start: Id, count: u64) -> Option<Picked> {
+        let mut picked = Picked { claimed: Vec::new(), gone: Ids::new(), next: Id::MIN };
         let mut pending = stream.group(self.heir.at)?.pending().iter_from(start);
         for _ in 0..count.saturating_mul(LOOKS_PER_ENTRY) {
-            if (claimed.len() + gone.len()) as u64 == count {
+            if (picked.claimed.len() + picked.gone.len()) as u64 == count {
                 break;
             }
             let Some((id, old)) = pending.next() else { break };
             if stream.get(id).is_none() {
-                gone.push(id);
+                picked.gone.push(id);
             } else if self.heir.now.wrapping_sub(old.delivered_ms) >= self.min_idle_ms {
-                claimed.push((id, old));
+                picked.claimed.push((id, old));
             }
         }
-        Some((claimed, gone, pending.next().map_or(Id::MIN, |(id, _)| id)))
+        picked.next = pending.next().map_or(Id::MIN, |(id, _)| id);
+        Some(picked)
     }
 }

@@ -5,7 +5,7 @@ use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
 use crate::value::zset::{PackedLimits, ZSet};
-use crate::value::Value;
+use crate::value::{Collection, Value};
 
 /// Scores beyond this are written as text even if they are integers.
 const INTEGER_SCORE_MOST: f64 = (i64::MAX / 2) as f64;
@@ -83,7 +83,7 @@ impl Builder {
         if self.zset.is_packed() {
             self.check_members()?;
         }
-        (self.zset.len() > 0).then_some(Value::ZSet(self.zset))
+        (!Collection::is_empty(&self.zset)).then_some(Value::ZSet(self.zset))
     }
 }
 

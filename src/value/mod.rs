@@ -4,6 +4,7 @@
 //! in one allocation while it is small, under limits its caller passes in, and hands out what it
 //! overwrites so that the caller can undo.
 
+pub(crate) mod geohash;
 pub(crate) mod hash;
 pub(crate) mod hyperloglog;
 pub(crate) mod list;

@@ -69,7 +69,7 @@ impl Ints {
     /// The integer of a rank, the least first.
     #[inline]
     pub(crate) fn get(&self, rank: usize) -> Option<i64> {
-        each_width!(self, ints => ints.get(rank).map(|&int| int.into()))
+        each_width!(self, ints => get(ints, rank))
     }
 
     /// The rank of an integer, if it is there.
@@ -129,6 +129,11 @@ fn width_of(value: i64) -> usize {
     }
 }
 
+#[inline]
+fn get<T: Int>(ints: &[T], rank: usize) -> Option<i64> {
+    ints.get(rank).map(|&int| int.into())
+}
+
 fn find<T: Int>(ints: &[T], value: i64) -> Option<usize> {
     ints.binary_search(&T::try_from(value).ok()?).ok()
 }
@@ -144,11 +149,18 @@ fn insert<T: Int>(ints: &mut Vec<T>, value: i64) -> bool {
         _ => ints.len(),
     };
     if ints.len() == ints.capacity() {
-        // Doubling would leave half of a large one unused.
-        ints.reserve_exact(ints.len() / 4 + 4);
+        ints.reserve_exact(growth::<T>(ints.len()));
     }
     ints.insert(rank, value);
     true
+}
+
+/// For how many more integers room is made where there is none. Doubling would leave half of a
+/// large sequence unused; small ones get what allocators give anyway, 8 bytes off a multiple of 16.
+fn growth<T>(len: usize) -> usize {
+    let bytes = (len + 1 + len / 8) * size_of::<T>();
+    let given = (bytes + 8).next_multiple_of(16) - 8;
+    given / size_of::<T>() - len
 }
 
 fn remove<T>(ints: &mut Vec<T>, rank: usize) {

@@ -39,8 +39,8 @@ impl Stored {
         }
         match member.len() {
             ..=24 => block(member).map(|b| Stored::To24 { len, bytes: Box::new(b) }),
-            ..=40 => block(member).map(|b| Stored::To40 { len, bytes: Box::new(b) }),
-            ..=56 => block(member).map(|b| Stored::To56 { len, bytes: Box::new(b) }),
+            25..=40 => block(member).map(|b| Stored::To40 { len, bytes: Box::new(b) }),
+            41..=56 => block(member).map(|b| Stored::To56 { len, bytes: Box::new(b) }),
             _ => block(member).map(|b| Stored::To88 { len, bytes: Box::new(b) }),
         }
         .unwrap_or_else(|| Stored::Longer(Box::new(member.into())))

@@ -592,4 +592,46 @@ mod tests {
         set.remove(&[b'x'; 100_000]);
         assert!(set.heap_size() < empty + 10_000);
     }
+
+    #[test]
+    fn an_update_decides_by_the_score_it_finds() {
+        for unpacked in [false, true] {
+            let mut set = ZSet::new();
+            let long = [b'x'; 300];
+            let members: [&[u8]; 4] = [b"a", b"b", &long, b"d"];
+            (1..).zip(members).for_each(|(at, member)| drop(set.set(member, f64::from(at))));
+            if unpacked {
+                set.unpack();
+            }
+            assert_eq!(set.update(b"b", |_| None), None);
+            assert_eq!(set.update(b"new", |old| old), None);
+            assert_eq!(set.update(b"b", |old| old.map(|score| score + 10.0)), Some(Some(2.0)));
+            assert_eq!(set.update(&long, |old| old.map(|score| score - 9.0)), Some(Some(3.0)));
+            assert_eq!(set.update(b"new", |old| Some(old.unwrap_or(3.5))), Some(None));
+            let expected: [(&[u8], f64); 5] =
+                [(&long, -6.0), (b"a", 1.0), (b"new", 3.5), (b"d", 4.0), (b"b", 12.0)];
+            assert_eq!(set.iter().collect::<Vec<_>>(), expected);
+            assert_eq!((set.score(b"b"), set.rank(b"d")), (Some(12.0), Some(3)));
+        }
+    }
+
+    #[test]
+    fn sorted_members_make_the_form_that_the_limits_ask_for() {
+        let names: Vec<Vec<u8>> = (0..200).map(|at| format!("m{at:03}").into_bytes()).collect();
+        let of = |count: usize| names.iter().take(count).map(|name| (name.as_slice(), -0.0));
+        for (count, is_packed) in [(0, true), (1, true), (128, true), (129, false), (200, false)] {
+            let set = ZSet::from_sorted(of(count), LIMITS);
+            assert_eq!((set.len(), set.is_packed()), (count, is_packed));
+            let members = set.iter().map(|(member, _)| member.to_vec());
+            assert!(members.eq(names.iter().take(count).cloned()));
+            // Only a small set forgets the sign of zero.
+            assert!(set.iter().all(|(_, score)| score.is_sign_negative() != is_packed));
+        }
+        let (fits, long) = ([b'x'; 64], [b'x'; 65]);
+        for (member, is_packed) in [(&fits[..], true), (&long[..], false)] {
+            let set = ZSet::from_sorted([(&b"a"[..], 1.0), (member, 2.0)].into_iter(), LIMITS);
+            assert_eq!(set.is_packed(), is_packed);
+            assert_eq!(set.score(member), Some(2.0));
+        }
+    }
 }
