@@ -16,6 +16,8 @@ pub(crate) enum CommandError {
     Syntax,
     /// A text that is not an integer of 64 bits.
     NotInteger,
+    /// An integer that does not fit 32 bits.
+    NotInteger32,
     /// A text that is not a floating-point number.
     NotFloat,
     /// One end of a range of scores is no number.
@@ -54,6 +56,12 @@ pub(crate) enum CommandError {
     HashNotFloat,
     /// A deadline that is zero, negative or too far away; the command's name is part of it.
     InvalidExpire(&'static str),
+    /// `RESTORE` would overwrite a key and was not told to.
+    BusyKey,
+    /// A payload for `RESTORE` from a later version, or damaged on its way.
+    PayloadFooter,
+    /// A payload for `RESTORE` that is no value.
+    PayloadFormat,
     /// A bit's offset that is no number, or beyond what a string may hold.
     BitOffset,
     /// A string that is no HyperLogLog.
@@ -207,6 +215,9 @@ impl fmt::Display for CommandError {
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",
+            Self::NotInteger32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             Self::NotFloat => "ERR value is not a valid float",
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
@@ -230,6 +241,9 @@ impl fmt::Display for CommandError {
             Self::InvalidExpire(name) => {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
+            Self::BusyKey => "BUSYKEY Target key name already exists.",
+            Self::PayloadFooter => "ERR DUMP payload version or checksum are wrong",
+            Self::PayloadFormat => "ERR Bad data format",
             Self::DbIndex => "ERR DB index is out of range",
             Self::BitOffset => "ERR bit offset is not an integer or out of range",
             Self::NotHyperLogLog => "WRONGTYPE Key is not a valid HyperLogLog string value.",

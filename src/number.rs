@@ -320,16 +320,11 @@ impl F64Text {
         F64Text(text)
     }
 
-    /// Writes a double below 2^53 as C's `%.17f` does, then drops zeros and a point at the end
+    /// Writes a double below 2^52 as C's `%.17f` does, then drops zeros and a point at the end
     /// and the sign of zero: as Redis writes coordinates.
     pub(crate) fn decimal(value: f64) -> Self {
         let mut text = StackText::new();
-        let bits = value.abs().to_bits();
-        let (biased, fraction) = ((bits >> 52) as u32, bits & ((1 << 52) - 1));
-        // Subnormals are stored without a leading one but scaled like the smallest exponent.
-        let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
-        let shift = 1_075_u32.saturating_sub(biased.max(1)).max(1);
-        let (whole, fraction) = split_fixed(mantissa, shift);
+        let (whole, fraction) = split_double(value, FRACTION_SCALE);
         if value < 0.0 && (whole, fraction) != (0, 0) {
             text.push(b"-");
         }
@@ -338,11 +333,16 @@ impl F64Text {
         F64Text(text)
     }
 
-    /// Writes a double below 2^53 with four decimal places, as Redis writes distances.
+    /// Writes a double below 2^52 that has no sign as C's `%.4f` does: as Redis writes distances.
     pub(crate) fn with_four_places(value: f64) -> Self {
         let mut text = StackText::new();
-        // Writing into a StackText cannot fail.
-        let _ = write!(text, "{value:.4}");
+        let (whole, fraction) = split_double(value, 10_000);
+        text.push(itoa::Buffer::new().format(whole).as_bytes());
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(fraction).as_bytes();
+        text.push(b".");
+        text.push_zeros(4 - digits.len());
+        text.push(digits);
         F64Text(text)
     }
 
@@ -512,7 +512,7 @@ impl LongDouble {
         if let Ok(shift) = u32::try_from(exponent) {
             return integer_text(mantissa, shift);
         }
-        let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs());
+        let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs(), FRACTION_SCALE);
         let mut text = itoa::Buffer::new().format(whole).as_bytes().to_vec();
         let mut places = StackText::new();
         push_fixed_fraction(&mut places, fraction);
@@ -567,16 +567,26 @@ fn integer_text(mantissa: u64, shift: u32) -> Vec<u8> {
     }
 }
 
+/// Splits the magnitude of a double below 2^52 into the integer and so many parts of one as
+/// `split_fixed` does.
+fn split_double(value: f64, scale: u64) -> (u64, u64) {
+    let bits = value.abs().to_bits();
+    let (biased, fraction) = ((bits >> 52) as u32, bits & ((1 << 52) - 1));
+    // Subnormals are stored without a leading one but scaled like the smallest exponent.
+    let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
+    split_fixed(mantissa, 1_075_u32.saturating_sub(biased.max(1)).max(1), scale)
+}
+
 /// Splits `mantissa / 2^shift`, with a shift of at least one, into the integer
-/// and 17 decimal places, rounded to nearest, ties to even.
-fn split_fixed(mantissa: u64, shift: u32) -> (u64, u64) {
+/// and so many `scale`ths, 10^17 at most, rounded to nearest, ties to even.
+fn split_fixed(mantissa: u64, shift: u32, scale: u64) -> (u64, u64) {
     let whole = mantissa.checked_shr(shift).unwrap_or(0);
     let remainder = mantissa - whole.checked_shl(shift).unwrap_or(0);
     // Both factors stay below 2^64 and 2^57: no overflow.
-    let scaled = u128::from(remainder) * u128::from(FRACTION_SCALE);
+    let scaled = u128::from(remainder) * u128::from(scale);
     match shift_right_to_even(scaled, shift) {
         // Rounding up to 1.0 carries into the integer.
-        FRACTION_SCALE => (whole + 1, 0),
+        fraction if fraction == scale => (whole + 1, 0),
         fraction => (whole, fraction),
     }
 }
@@ -623,22 +633,31 @@ mod tests {
 
     #[test]
     fn coordinates_and_distances_have_places() {
-        for (value, decimal, four_places) in [
-            (0.0, "0", "0.0000"),
-            (-0.0, "0", "-0.0000"),
-            (180.0, "180", "180.0000"),
-            (-1.5, "-1.5", "-1.5000"),
-            (0.1, "0.10000000000000001", "0.1000"),
-            (13.361389338970184, "13.36138933897018433", "13.3614"),
-            (-85.05112878, "-85.0511287799999991", "-85.0511"),
-            (1e-17, "0.00000000000000001", "0.0000"),
-            (-1e-18, "0", "-0.0000"),
-            (5e-324, "0", "0.0000"),
-            (4_503_599_627_370_497.5, "4503599627370497.5", "4503599627370497.5000"),
+        let text = |text: F64Text| String::from_utf8(text.as_bytes().to_vec()).unwrap();
+        for (value, decimal) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (180.0, "180"),
+            (-1.5, "-1.5"),
+            (0.1, "0.10000000000000001"),
+            (13.361389338970184, "13.36138933897018433"),
+            (-85.05112878, "-85.0511287799999991"),
+            (1e-17, "0.00000000000000001"),
+            (-1e-18, "0"),
+            (5e-324, "0"),
+            (2_251_799_813_685_249.5, "2251799813685249.5"),
         ] {
-            let text = |text: F64Text| String::from_utf8(text.as_bytes().to_vec()).unwrap();
             assert_eq!(text(F64Text::decimal(value)), decimal);
-            assert_eq!(text(F64Text::with_four_places(value)), four_places);
+        }
+        // The standard library rounds as C does.
+        for exponent in -60..52 {
+            for mantissa in [1.0, 1.03125, 1.1, 1.23456789, 1.999_999_999] {
+                let value = mantissa * 2_f64.powi(exponent);
+                assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
+            }
+        }
+        for value in [0.0, 0.00005, 0.00015, 0.03125, 0.99995, 0.999_95, 9.99996, 20_020_734.0] {
+            assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::server::database;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
-use crate::error::{CommandError, CommandResult};
+use crate::error::CommandResult;
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
@@ -68,8 +68,7 @@ fn ping(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// Within a script it holds until the script ends.
 fn select(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let number = i32::try_from(args.integer()?).map_err(|_| CommandError::NotInteger)?;
-    let database = database(cx.keys, number.into()).ok_or(CommandError::DbIndex)?;
+    let database = next_database(cx.keys, &mut args)?;
     cx.keys.select(database);
     cx.reply.ok();
     Ok(())

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::keyspec::{specs, uses};
-use super::server::database;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
@@ -92,8 +92,7 @@ fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (key, number) = (args.key()?, args.integer()?);
-    let database = database(cx.keys, number).ok_or(CommandError::DbIndex)?;
+    let (key, database) = (args.key()?, next_database(cx.keys, &mut args)?);
     if database == cx.keys.database() {
         return Err(CommandError::text("ERR source and destination objects are the same"));
     }

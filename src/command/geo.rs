@@ -72,13 +72,14 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
         let mut changed = 0;
         for (score, member) in places {
-            let is_counted = match zset.score(member) {
-                Some(old) if if_absent || old == score => continue,
-                None if if_present => continue,
-                old => old.is_none() || count_changed,
-            };
-            zset.set(member, score);
-            changed += usize::from(is_counted);
+            zset.update(member, |old| {
+                let is_refused = if old.is_some() { if_absent } else { if_present };
+                if is_refused || old == Some(score) {
+                    return None;
+                }
+                changed += usize::from(old.is_none() || count_changed);
+                Some(score)
+            });
         }
         changed
     })?;

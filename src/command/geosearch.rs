@@ -320,24 +320,51 @@ pub(super) fn run(
     }
 }
 
-/// Walks the ranges of scores that the area covers.
+/// Finds the members in the area, range by range.
 fn find<'a>(zset: &'a ZSet, area: &Area, query: &Query<'_>) -> Found<'a> {
-    let (mut found, enough) = (Found::new(), query.enough());
-    for range in area.ranges() {
-        let start = zset.rank_of_first(|score, _| score < range.start);
-        let members = zset.range(start, usize::MAX);
-        for (member, score) in members.take_while(|&(_, score)| score < range.end) {
-            if found.len() == enough {
-                break;
-            }
-            let point = Point::of_score(score);
-            if let Some(distance_m) = area.distance_m(point) {
-                found.push(Hit { member, score, point, distance_m });
-            }
+    let mut found = Found::new();
+    if zset.is_packed() {
+        // To find a range in a packed set is to walk it: once will do for all of them.
+        let all: SmallVec<[Scored<'a>; PACKED_USUALLY]> = zset.range(0, usize::MAX).collect();
+        for range in area.ranges() {
+            let start = all.partition_point(|&(_, score)| score < range.start);
+            let members = all.iter().skip(start).copied();
+            add_near(&mut found, members, range.end, area, query.enough());
+        }
+    } else {
+        for range in area.ranges() {
+            let start = zset.rank_of_first(|score, _| score < range.start);
+            let members = zset.range(start, usize::MAX);
+            add_near(&mut found, members, range.end, area, query.enough());
         }
     }
     query.choose(&mut found);
     found
+}
+
+/// A member with its score.
+type Scored<'a> = (&'a [u8], f64);
+
+/// The most members of a packed set unless the engine was told otherwise.
+const PACKED_USUALLY: usize = 128;
+
+/// Adds the members in the area whose scores are below the end of a range, until there are enough.
+fn add_near<'a>(
+    found: &mut Found<'a>,
+    members: impl Iterator<Item = Scored<'a>>,
+    end: f64,
+    area: &Area,
+    enough: usize,
+) {
+    for (member, score) in members.take_while(|&(_, score)| score < end) {
+        if found.len() == enough {
+            return;
+        }
+        let point = Point::of_score(score);
+        if let Some(distance_m) = area.distance_m(point) {
+            found.push(Hit { member, score, point, distance_m });
+        }
+    }
 }
 
 fn reply_found(reply: &mut ReplyBuf, found: &Found<'_>, query: &Query<'_>) {

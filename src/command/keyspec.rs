@@ -194,7 +194,6 @@ pub(crate) mod specs {
 }
 
 /// Where SORT's result goes: the last STORE counts, and no option's argument is one.
-#[allow(dead_code, reason = "families come one by one")]
 fn sort_store(argv: &[&[u8]]) -> Option<usize> {
     let (mut at, mut found) = (2, None);
     while let Some(word) = argv.get(at) {
@@ -222,7 +221,6 @@ pub(crate) fn use_of_set(argv: &[&[u8]]) -> Use {
 }
 
 /// What BITFIELD does to its key: with nothing but GET it only reads it.
-#[allow(dead_code, reason = "families come one by one")]
 pub(crate) fn use_of_bitfield(argv: &[&[u8]]) -> Use {
     let mut at = 2;
     while let Some(word) = argv.get(at) {

@@ -12,6 +12,7 @@ mod bitmap;
 mod blocking;
 mod connection;
 mod context;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -22,6 +23,7 @@ mod introspect;
 mod keyspec;
 mod lcs;
 mod list;
+mod memory;
 mod partial_sort;
 mod random;
 mod range;
@@ -66,11 +68,13 @@ pub(crate) const FAMILIES: &[Family] = &[
     sort::FAMILY,
     generic::FAMILY,
     geo::FAMILY,
+    dump::FAMILY,
     expire::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
     introspect::FAMILY,
     list::FAMILY,
+    memory::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,

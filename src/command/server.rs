@@ -80,6 +80,12 @@ fn swapdb(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The next argument, the number of a database that exists.
+pub(super) fn next_database(keys: &Keyspace, args: &mut Args<'_>) -> Result<usize, CommandError> {
+    let number = i32::try_from(args.integer()?).map_err(|_| CommandError::NotInteger32)?;
+    database(keys, number.into()).ok_or(CommandError::DbIndex)
+}
+
 /// A database by its number, if there is one.
 pub(super) fn database(keys: &Keyspace, number: i64) -> Option<usize> {
     usize::try_from(number).ok().filter(|&number| number < keys.database_count())

@@ -70,7 +70,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// A text as it is kept: an integer if it is exactly one.
-fn content(text: &[u8]) -> Content<'_> {
+pub(super) fn content(text: &[u8]) -> Content<'_> {
     match text.first() {
         Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
             Some(value) => Content::Integer(value),

@@ -19,9 +19,6 @@ const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 
-/// All arguments are keys.
-const ALL: Keys = Keys::ALL;
-
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Transactions,
@@ -34,7 +31,7 @@ pub(super) const FAMILY: Family = Family {
             "Queues the commands that follow.", multi),
         row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
-        row("watch", AtLeast(2), UNQUEUED, ALL, "2.2.0", "O(1) per key",
+        row("watch", AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
             "Watches keys: EXEC does nothing if one of them changes.", watch).uses(uses::RO),
     ],
 };

@@ -17,12 +17,14 @@ mod keys;
 mod streams;
 mod strings;
 mod undo;
+mod whole;
 
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
 pub(crate) use undo::Section;
+pub(crate) use whole::Held;
 
 use crate::clock::Now;
 use crate::error::CommandError;

@@ -36,6 +36,21 @@ pub(crate) enum Value {
     Stream(Box<Stream>),
 }
 
+impl Value {
+    /// Bytes allocated, those counted in full that are shared with a copy. Of a large collection
+    /// about so many elements are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match self {
+            Value::Text(text) => text.capacity(),
+            Value::List(list) => list.heap_size(),
+            Value::Hash(hash) => hash.heap_size(samples),
+            Value::Set(set) => set.heap_size(samples),
+            Value::ZSet(zset) => zset.heap_size(),
+            Value::Stream(stream) => stream.heap_size(),
+        }
+    }
+}
+
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -103,7 +103,6 @@ impl List {
     }
 
     /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.body {
             Body::One(chunk) => chunk.heap_size(),
@@ -123,6 +122,13 @@ impl List {
 
 /// The ends.
 impl List {
+    /// Makes room for about so many bytes of elements to be appended, within a chunk.
+    pub(crate) fn reserve(&mut self, bytes: usize, limit: ChunkLimit) {
+        if let Body::One(chunk) = &mut self.body {
+            chunk.reserve(bytes.min(limit.bytes));
+        }
+    }
+
     /// Prepends an element.
     pub(crate) fn push_front(&mut self, element: &[u8], limit: ChunkLimit) {
         match &mut self.body {

@@ -36,6 +36,22 @@ impl Ints {
         Ints::Narrow(Vec::new())
     }
 
+    /// The integers that lie in some bytes side by side at a width, the lowest byte first; none if
+    /// they are not distinct and ascending.
+    pub(crate) fn from_bytes(width: usize, bytes: &[u8]) -> Option<Ints> {
+        match width {
+            2 => ascending(bytes, i16::from_le_bytes).map(Ints::Narrow),
+            4 => ascending(bytes, i32::from_le_bytes).map(Ints::Middle),
+            8 => ascending(bytes, i64::from_le_bytes).map(Ints::Wide),
+            _ => None,
+        }
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn heap_size(&self) -> usize {
+        each_width!(self, ints => ints.capacity()) * self.width()
+    }
+
     /// Number of integers.
     pub(crate) fn len(&self) -> usize {
         each_width!(self, ints => ints.len())
@@ -96,6 +112,12 @@ impl Ints {
     pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + '_ {
         (0..self.len()).filter_map(|rank| self.get(rank))
     }
+}
+
+fn ascending<T: Int, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let (numbers, rest) = bytes.as_chunks();
+    let ints: Vec<T> = numbers.iter().map(|number| read(*number)).collect();
+    (rest.is_empty() && ints.is_sorted_by(|a, b| a < b)).then_some(ints)
 }
 
 /// The fewest bytes an integer fits.

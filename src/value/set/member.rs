@@ -46,6 +46,18 @@ impl Stored {
         .unwrap_or_else(|| Stored::Longer(Box::new(member.into())))
     }
 
+    /// Bytes allocated outside of the slot.
+    pub(super) fn heap_size(&self) -> usize {
+        match self {
+            Stored::Inline { .. } => 0,
+            Stored::To24 { .. } => 24,
+            Stored::To40 { .. } => 40,
+            Stored::To56 { .. } => 56,
+            Stored::To88 { .. } => 88,
+            Stored::Longer(bytes) => size_of::<Box<[u8]>>() + bytes.len(),
+        }
+    }
+
     /// The member.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -83,10 +83,27 @@ pub(crate) enum Added {
     Converted(Set),
 }
 
+impl From<Ints> for Set {
+    fn from(ints: Ints) -> Set {
+        Set(Form::Ints(ints))
+    }
+}
+
 impl Set {
     /// An empty set, without an allocation.
     pub(crate) const fn new() -> Set {
         Set(Form::Ints(Ints::new()))
+    }
+
+    /// Bytes allocated; of a table about so many members are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match &self.0 {
+            Form::Ints(ints) => ints.heap_size(),
+            Form::Packed(packed) => packed.heap_size(),
+            Form::Table(table) => {
+                size_of::<Table<Stored>>() + table.heap_size(samples, Stored::heap_size)
+            }
+        }
     }
 
     /// Number of members.

@@ -24,7 +24,6 @@ use tree::Tree;
 /// What the index takes for each member, on average: its slot, its share of
 /// empty slots and of the segments around them. Measured; the index is not
 /// asked, as it would have to visit every segment.
-#[cfg(test)]
 const INDEX_BYTES: usize = 58;
 
 /// Up to which size a sorted set stays packed.
@@ -100,7 +99,6 @@ impl ZSet {
 
     /// Bytes allocated, without padding by the allocator. What clones share is
     /// counted in full in each of them. O(1).
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.form {
             Form::Packed(packed) => packed.heap_size(),
@@ -147,6 +145,20 @@ impl ZSet {
         match &mut self.form {
             Form::Packed(packed) => packed.set(place),
             Form::Indexed(indexed) => indexed.set(place),
+        }
+    }
+
+    /// Adds `member`, which the caller knows to be absent while the set is packed: there it is not
+    /// looked for. Otherwise it may be there; the result tells whether it was not.
+    pub(crate) fn append(&mut self, member: &[u8], score: f64) -> bool {
+        debug_assert!(!score.is_nan());
+        let place = Place { score, member };
+        match &mut self.form {
+            Form::Packed(packed) => {
+                packed.append(place);
+                true
+            }
+            Form::Indexed(indexed) => indexed.set(place).is_none(),
         }
     }
 
@@ -251,7 +263,6 @@ impl Indexed {
     }
 
     /// Bytes allocated, the box around this included.
-    #[cfg(test)]
     fn heap_size(&self) -> usize {
         size_of::<Indexed>()
             + self.tree.heap_size()

@@ -56,7 +56,6 @@ impl Packed {
     }
 
     /// Bytes allocated.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }
@@ -103,6 +102,17 @@ impl Packed {
 
     /// Adds an entry behind all others.
     pub(crate) fn push(&mut self, place: Place<'_>) {
+        self.reserve(entry_size(place.member.len()));
+        write_entry(&mut self.bytes, place);
+        self.len += 1;
+    }
+
+    /// Adds an entry whose member is absent; in no time if it comes after all others.
+    pub(crate) fn append(&mut self, place: Place<'_>) {
+        if self.iter().next_back().is_some_and(|last| !last.is_before(place)) {
+            self.insert(place);
+            return;
+        }
         self.reserve(entry_size(place.member.len()));
         write_entry(&mut self.bytes, place);
         self.len += 1;
