@@ -154,7 +154,7 @@ fn count_bits(bytes: &[u8], start: usize, end: usize) -> usize {
 
 /// How many bits of the last byte are before an end.
 fn tail_width(end: usize) -> u32 {
-    if end % 8 == 0 { 8 } else { (end % 8) as u32 }
+    if end.is_multiple_of(8) { 8 } else { (end % 8) as u32 }
 }
 
 /// Redis answers for a missing key before it reads a range.
