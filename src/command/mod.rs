@@ -62,6 +62,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     blocking::LISTS,
     blocking::SORTED_SETS,
     connection::FAMILY,
+    bitfield::FAMILY,
     bitmap::FAMILY,
     hyperloglog::FAMILY,
     lcs::FAMILY,
