@@ -4,7 +4,7 @@
 
 use super::args::{Args, clamp_range};
 use super::context::Context;
-use super::keyspec::{self, specs, uses};
+use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
