@@ -258,10 +258,6 @@ impl fmt::Display for CommandError {
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item"
             }
             Self::StreamEntryTooLarge => "ERR Elements are too large to be stored",
-            Self::Arity("exec") => {
-                "EXECABORT Transaction discarded because of: \
-                 wrong number of arguments for 'exec' command"
-            }
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }
