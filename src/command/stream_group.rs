@@ -91,6 +91,10 @@ fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if last.is_none() && !make_stream {
         return Err(missing_stream());
     }
+    // Options may be repeated, but only so often, and Redis notices that late.
+    if args.len() > 3 {
+        return Err(args.subcommand_error());
+    }
     let last_id = id_or_last(id, last.unwrap_or(Id::MIN))?;
     cx.keys.edit(key, |stream: &mut Editor<'_, Stream>| {
         if stream.find_group(name).is_some() {
@@ -114,6 +118,9 @@ fn setid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, id) = (args.key()?, args.next()?, args.next()?);
     let Options { entries_read, .. } = Options::parse(args, false)?;
     in_group(cx, key, name, |stream, group| {
+        if args.len() > 2 {
+            return Err(args.subcommand_error());
+        }
         let last_id = id_or_last(id, stream.marks().last_id)?;
         stream.set_cursor(group, Cursor { last_id, entries_read });
         Ok(())
