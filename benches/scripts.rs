@@ -6,14 +6,16 @@
 //! `cargo bench --bench scripts`
 
 mod bare;
+mod loops;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
 
 use bare::Bare;
+use loops::{KEY, best, engine_loop, peer_loop, timed};
 use moonkv::{Call, Engine, ReplyBuf};
 use peer::{Peer, encode};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Calls in one script.
 const CALLS: u32 = 50_000;
@@ -33,9 +35,6 @@ const CALLS_MEASURED: [(&str, &str, &str); 8] = [
     ("ZADD", "c('ZADD', k, '1', 'member')", ""),
 ];
 
-/// The key all of them work on.
-const KEY: &str = "user:1000";
-
 const ONE_LINE: &str = "return redis.call('INCR', KEYS[1])";
 
 fn main() {
@@ -51,23 +50,6 @@ fn main() {
     whole_runs(&mut peer);
 }
 
-/// Measures several things in turn, [`ROUNDS`] times; the best of each, in nanoseconds per unit.
-fn best<const N: usize>(units: u32, mut works: [&mut dyn FnMut() -> Duration; N]) -> [f64; N] {
-    let mut best = [Duration::MAX; N];
-    for _ in 0..ROUNDS {
-        for (best, work) in best.iter_mut().zip(&mut works) {
-            *best = (*best).min(work());
-        }
-    }
-    best.map(|time| time.as_nanos() as f64 / f64::from(units))
-}
-
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
 fn in_script(peer: &mut Option<Peer>) {
     println!("One call inside a script, ns (the loop around it included)");
     println!(
@@ -79,12 +61,15 @@ fn in_script(peer: &mut Option<Peer>) {
         let keep = Engine::open(&moonkv::Options::redis()).expect("an engine opens");
         let rollback = Engine::new().expect("an engine opens");
         let [ours, undoable, bare, theirs] = best(
+            ROUNDS,
             CALLS,
             [
-                &mut || engine_loop(&keep, call, &before),
-                &mut || engine_loop(&rollback, call, &before),
+                &mut || engine_loop(&keep, call, &before, CALLS),
+                &mut || engine_loop(&rollback, call, &before, CALLS),
                 &mut || Bare::new().run_loop(call, KEY, CALLS),
-                &mut || peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, call, &before)),
+                &mut || {
+                    peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, call, &before, CALLS))
+                },
             ],
         );
         println!(
@@ -98,34 +83,12 @@ fn in_script(peer: &mut Option<Peer>) {
     );
 }
 
-/// The measured script: setting up is a script of its own.
-fn looped(call: &str) -> String {
-    format!("local c, k = redis.call, KEYS[1] for i = 1, {CALLS} do {call} end")
-}
-
-fn engine_loop(engine: &Engine, call: &str, before: &str) -> Duration {
-    engine.command(&["FLUSHALL"]).expect("FLUSHALL works");
-    engine.eval(before, &[KEY], &[""; 0]).expect("the script works");
-    let script = looped(call);
-    timed(|| {
-        engine.eval(&script, &[KEY], &[""; 0]).expect("the script works");
-    })
-}
-
-fn peer_loop(peer: &mut Peer, call: &str, before: &str) -> Duration {
-    peer.command(&[b"FLUSHALL"]);
-    peer.command(&[b"EVAL", before.as_bytes(), b"1", KEY.as_bytes()]);
-    let request = encode(&[b"EVAL", looped(call).as_bytes(), b"1", KEY.as_bytes()]);
-    timed(|| {
-        peer.round_trip(&request);
-    })
-}
-
 fn whole_runs(peer: &mut Option<Peer>) {
     println!("One whole run of `{ONE_LINE}`, ns");
     let engine = Engine::new().expect("an engine opens");
     let request = peer.as_mut().map(peer_request);
     let [bare, prepared, eval, trip] = best(
+        ROUNDS,
         RUNS,
         [
             &mut || Bare::new().run_whole(ONE_LINE, KEY, RUNS),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CommandError {
     /// A key holds another type than the command works on.
     WrongType,
@@ -16,6 +16,8 @@ pub(crate) enum CommandError {
     Syntax,
     /// A text that is not an integer of 64 bits.
     NotInteger,
+    /// An integer that does not fit 32 bits.
+    NotInteger32,
     /// A text that is not a floating-point number.
     NotFloat,
     /// One end of a range of scores is no number.
@@ -24,14 +26,6 @@ pub(crate) enum CommandError {
     MinMaxNotLex,
     /// A count that must not be negative is, or is no number.
     NotPositive,
-    /// A count that no reply could have room for.
-    OutOfRange,
-    /// A number of keys that is not positive, or is no number.
-    NumkeysNotPositive,
-    /// The same where keys are combined; the command's name is part of it.
-    NoInputKey(&'static str),
-    /// A count that must be positive is not, or is no number.
-    CountNotPositive,
     /// An increment would leave 64 bits.
     Overflow,
     /// A decrement by the one number that has no opposite.
@@ -54,6 +48,12 @@ pub(crate) enum CommandError {
     HashNotFloat,
     /// A deadline that is zero, negative or too far away; the command's name is part of it.
     InvalidExpire(&'static str),
+    /// `RESTORE` would overwrite a key and was not told to.
+    BusyKey,
+    /// A payload for `RESTORE` from a later version, or damaged on its way.
+    PayloadFooter,
+    /// A payload for `RESTORE` that is no value.
+    PayloadFormat,
     /// A bit's offset that is no number, or beyond what a string may hold.
     BitOffset,
     /// A string that is no HyperLogLog.
@@ -84,6 +84,20 @@ pub(crate) enum CommandError {
     ScriptForbidden,
     /// A write in a script that promised not to.
     ScriptReadOnly,
+    /// A distance in something else than Redis's four units.
+    GeoUnit,
+    /// A longitude or latitude beyond the grid.
+    GeoRange {
+        /// In degrees.
+        lon: f64,
+        /// In degrees.
+        lat: f64,
+    },
+    /// A place is to be taken from a member that is not there.
+    GeoMember,
+    /// Places that are found cannot be both shown and stored; the name of the command that always
+    /// stores them.
+    GeoStore(Option<&'static str>),
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
     /// Any other text.
@@ -95,6 +109,22 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// A call that waited was ended by the host.
     pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
+    /// A count that no reply could have room for.
+    pub(crate) const OUT_OF_RANGE: Self = Self::text("ERR value is out of range");
+
+    /// A number of keys that is not positive, or is no number.
+    pub(crate) const NUMKEYS_NOT_POSITIVE: Self =
+        Self::text("ERR numkeys should be greater than 0");
+
+    /// A count that must be positive is not, or is no number.
+    pub(crate) const COUNT_NOT_POSITIVE: Self = Self::text("ERR count should be greater than 0");
+
+    /// A number of keys to combine that is not positive.
+    pub(crate) fn no_input_key(command: &str) -> Self {
+        let text = format!("ERR at least 1 input key is needed for '{command}' command");
+        CommandError::Text(Cow::Owned(text))
+    }
 
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
@@ -131,6 +161,12 @@ impl CommandError {
         CommandError::quoting(&parts)
     }
 
+    /// A script asked a command, by this name, to wait.
+    pub(crate) fn no_block_in_script(name: &[u8]) -> Self {
+        let rest = b" command is not allowed with BLOCK option from scripts";
+        CommandError::quoting(&[b"ERR ", clipped(name, usize::MAX), rest])
+    }
+
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
@@ -146,16 +182,18 @@ impl CommandError {
         CommandError::quoting(&parts)
     }
 
-    /// A script must not wait; the command is shown as the script wrote it.
-    pub(crate) fn block_in_script(command: &[u8]) -> Self {
-        let end = b" command is not allowed with BLOCK option from scripts";
-        CommandError::quoting(&[b"ERR ", clipped(command, usize::MAX), end])
-    }
-
     /// XCLAIM knows no such option.
     pub(crate) fn unknown_claim_option(word: &[u8]) -> Self {
         let word = clipped(word, usize::MAX);
         CommandError::quoting(&[b"ERR Unrecognized XCLAIM option '", word, b"'"])
+    }
+
+    /// The answer to a search for places without one of two options that it takes, to the command
+    /// as the caller spelled it.
+    pub(crate) fn geo_choice(options: &str, command: &[u8]) -> Self {
+        let command = String::from_utf8_lossy(command);
+        let text = format!("ERR exactly one of {options} can be specified for {command}");
+        CommandError::Text(Cow::Owned(text))
     }
 
     /// The answer to a subcommand that does not exist.
@@ -185,16 +223,13 @@ impl fmt::Display for CommandError {
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",
+            Self::NotInteger32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             Self::NotFloat => "ERR value is not a valid float",
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
             Self::NotPositive => "ERR value is out of range, must be positive",
-            Self::OutOfRange => "ERR value is out of range",
-            Self::NumkeysNotPositive => "ERR numkeys should be greater than 0",
-            Self::CountNotPositive => "ERR count should be greater than 0",
-            Self::NoInputKey(name) => {
-                return write!(f, "ERR at least 1 input key is needed for '{name}' command");
-            }
             Self::Overflow => "ERR increment or decrement would overflow",
             Self::DecrementOverflow => "ERR decrement would overflow",
             Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",
@@ -208,6 +243,9 @@ impl fmt::Display for CommandError {
             Self::InvalidExpire(name) => {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
+            Self::BusyKey => "BUSYKEY Target key name already exists.",
+            Self::PayloadFooter => "ERR DUMP payload version or checksum are wrong",
+            Self::PayloadFormat => "ERR Bad data format",
             Self::DbIndex => "ERR DB index is out of range",
             Self::BitOffset => "ERR bit offset is not an integer or out of range",
             Self::NotHyperLogLog => "WRONGTYPE Key is not a valid HyperLogLog string value.",
@@ -231,6 +269,19 @@ impl fmt::Display for CommandError {
             Self::ScriptUnknown => "ERR Unknown Redis command called from script",
             Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
+            Self::GeoUnit => "ERR unsupported unit provided. please use M, KM, FT, MI",
+            Self::GeoRange { lon, lat } => {
+                return write!(f, "ERR invalid longitude,latitude pair {lon:.6},{lat:.6}");
+            }
+            Self::GeoMember => "ERR could not decode requested zset member",
+            Self::GeoStore(command) => {
+                let what = command.map(str::to_ascii_uppercase);
+                let what = what.as_deref().unwrap_or("STORE option in GEORADIUS");
+                return write!(
+                    f,
+                    "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+                );
+            }
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),

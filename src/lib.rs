@@ -41,6 +41,7 @@ mod glob;
 mod keyspace;
 mod number;
 mod options;
+mod rdb;
 mod reply;
 mod resp;
 mod script;

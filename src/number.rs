@@ -13,7 +13,7 @@ use std::fmt::{self, Write};
 
 use num_bigint::BigUint;
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
-use rustc_apfloat::{Float, Round};
+use rustc_apfloat::{Float, Round, Status};
 
 /// Texts of this many bytes and more are never read as a long double.
 const LONG_DOUBLE_TEXT_LIMIT_BYTES: usize = 5 * 1024;
@@ -320,6 +320,32 @@ impl F64Text {
         F64Text(text)
     }
 
+    /// Writes a double below 2^52 as C's `%.17f` does, then drops zeros and a point at the end
+    /// and the sign of zero: as Redis writes coordinates.
+    pub(crate) fn decimal(value: f64) -> Self {
+        let mut text = StackText::new();
+        let (whole, fraction) = split_double(value, FRACTION_SCALE);
+        if value < 0.0 && (whole, fraction) != (0, 0) {
+            text.push(b"-");
+        }
+        text.push(itoa::Buffer::new().format(whole).as_bytes());
+        push_fixed_fraction(&mut text, fraction);
+        F64Text(text)
+    }
+
+    /// Writes a double below 2^52 that has no sign as C's `%.4f` does: as Redis writes distances.
+    pub(crate) fn with_four_places(value: f64) -> Self {
+        let mut text = StackText::new();
+        let (whole, fraction) = split_double(value, 10_000);
+        text.push(itoa::Buffer::new().format(whole).as_bytes());
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(fraction).as_bytes();
+        text.push(b".");
+        text.push_zeros(4 - digits.len());
+        text.push(digits);
+        F64Text(text)
+    }
+
     /// The text.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -449,6 +475,14 @@ impl LongDouble {
         LongDouble((self.0 + other.0).value)
     }
 
+    /// A thousand times the number, rounded up; none beyond 64 bits.
+    pub(crate) fn thousands_up(self) -> Option<i64> {
+        let product = self.0 * X87DoubleExtended::from_i128(1000).value;
+        let integer = product.value.to_i128_r(64, Round::TowardPositive, &mut false);
+        let fits = !integer.status.contains(Status::INVALID_OP);
+        i64::try_from(integer.value).ok().filter(|_| fits)
+    }
+
     /// Whether this is not a number.
     pub(crate) fn is_nan(self) -> bool {
         self.0.is_nan()
@@ -478,9 +512,11 @@ impl LongDouble {
         if let Ok(shift) = u32::try_from(exponent) {
             return integer_text(mantissa, shift);
         }
-        let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs());
+        let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs(), FRACTION_SCALE);
         let mut text = itoa::Buffer::new().format(whole).as_bytes().to_vec();
-        push_fixed_fraction(&mut text, fraction);
+        let mut places = StackText::new();
+        push_fixed_fraction(&mut places, fraction);
+        text.extend_from_slice(places.as_bytes());
         text
     }
 
@@ -531,16 +567,26 @@ fn integer_text(mantissa: u64, shift: u32) -> Vec<u8> {
     }
 }
 
+/// Splits the magnitude of a double below 2^52 into the integer and so many parts of one as
+/// `split_fixed` does.
+fn split_double(value: f64, scale: u64) -> (u64, u64) {
+    let bits = value.abs().to_bits();
+    let (biased, fraction) = ((bits >> 52) as u32, bits & ((1 << 52) - 1));
+    // Subnormals are stored without a leading one but scaled like the smallest exponent.
+    let mantissa = if biased == 0 { fraction } else { fraction | 1 << 52 };
+    split_fixed(mantissa, 1_075_u32.saturating_sub(biased.max(1)).max(1), scale)
+}
+
 /// Splits `mantissa / 2^shift`, with a shift of at least one, into the integer
-/// and 17 decimal places, rounded to nearest, ties to even.
-fn split_fixed(mantissa: u64, shift: u32) -> (u64, u64) {
+/// and so many `scale`ths, 10^17 at most, rounded to nearest, ties to even.
+fn split_fixed(mantissa: u64, shift: u32, scale: u64) -> (u64, u64) {
     let whole = mantissa.checked_shr(shift).unwrap_or(0);
     let remainder = mantissa - whole.checked_shl(shift).unwrap_or(0);
     // Both factors stay below 2^64 and 2^57: no overflow.
-    let scaled = u128::from(remainder) * u128::from(FRACTION_SCALE);
+    let scaled = u128::from(remainder) * u128::from(scale);
     match shift_right_to_even(scaled, shift) {
         // Rounding up to 1.0 carries into the integer.
-        FRACTION_SCALE => (whole + 1, 0),
+        fraction if fraction == scale => (whole + 1, 0),
         fraction => (whole, fraction),
     }
 }
@@ -559,13 +605,13 @@ fn shift_right_to_even(value: u128, shift: u32) -> u64 {
 }
 
 /// Appends a point and 17 decimal places less the zeros at their end.
-fn push_fixed_fraction(text: &mut Vec<u8>, fraction: u64) {
+fn push_fixed_fraction(text: &mut StackText, fraction: u64) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(fraction).as_bytes();
     if fraction != 0 {
-        text.push(b'.');
-        text.extend(std::iter::repeat_n(b'0', FRACTION_DIGITS - digits.len()));
-        text.extend_from_slice(trim_zeros(digits));
+        text.push(b".");
+        text.push_zeros(FRACTION_DIGITS - digits.len());
+        text.push(trim_zeros(digits));
     }
 }
 
@@ -583,6 +629,36 @@ mod tests {
         let left = LongDouble::parse(left.as_bytes())?;
         let right = LongDouble::parse(right.as_bytes())?;
         Some(String::from_utf8(left.add(right).to_text()).unwrap())
+    }
+
+    #[test]
+    fn coordinates_and_distances_have_places() {
+        let text = |text: F64Text| String::from_utf8(text.as_bytes().to_vec()).unwrap();
+        for (value, decimal) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (180.0, "180"),
+            (-1.5, "-1.5"),
+            (0.1, "0.10000000000000001"),
+            (13.361389338970184, "13.36138933897018433"),
+            (-85.05112878, "-85.0511287799999991"),
+            (1e-17, "0.00000000000000001"),
+            (-1e-18, "0"),
+            (5e-324, "0"),
+            (2_251_799_813_685_249.5, "2251799813685249.5"),
+        ] {
+            assert_eq!(text(F64Text::decimal(value)), decimal);
+        }
+        // The standard library rounds as C does.
+        for exponent in -60..52 {
+            for mantissa in [1.0, 1.03125, 1.1, 1.23456789, 1.999_999_999] {
+                let value = mantissa * 2_f64.powi(exponent);
+                assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
+            }
+        }
+        for value in [0.0, 0.00005, 0.00015, 0.03125, 0.99995, 0.999_95, 9.99996, 20_020_734.0] {
+            assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
+        }
     }
 
     #[test]
@@ -802,6 +878,25 @@ mod tests {
         let long = "1.".to_string() + &"0".repeat(LONG_DOUBLE_TEXT_LIMIT_BYTES - 3);
         assert!(LongDouble::parse(long.as_bytes()).is_some());
         assert!(LongDouble::parse((long + "0").as_bytes()).is_none());
+    }
+
+    #[test]
+    fn thousands_are_rounded_up() {
+        let up = |text: &str| LongDouble::parse(text.as_bytes()).unwrap().thousands_up();
+        for (text, thousands) in [
+            ("0.001", Some(1)),
+            ("1e-400", Some(1)),
+            ("-1e-400", Some(0)),
+            ("-1.5", Some(-1500)),
+            ("0x1p-3", Some(125)),
+            ("9223372036854775", Some(9_223_372_036_854_775_000)),
+            ("9223372036854776", None),
+            ("1e300", None),
+            ("inf", None),
+            ("-inf", None),
+        ] {
+            assert_eq!(up(text), thousands, "{text}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ enum Node {
     NullArray,
     Integer(i64),
     Double(f64),
+    /// A double whose text is written out to 17 decimal places.
+    Decimal(f64),
     Boolean(bool),
     Bulk(usize),
     Status(usize),
@@ -118,6 +120,11 @@ impl ReplyBuf {
 
     pub(crate) fn double(&mut self, value: f64) {
         self.nodes.push(Node::Double(value));
+    }
+
+    /// A double that is written without an exponent, as coordinates are.
+    pub(crate) fn decimal(&mut self, value: f64) {
+        self.nodes.push(Node::Decimal(value));
     }
 
     pub(crate) fn boolean(&mut self, value: bool) {
@@ -364,7 +371,11 @@ impl<'a> Walker<'a> {
                 self.text = F64Text::new(value);
                 Item::Bulk(self.text.as_bytes())
             }
-            Node::Double(value) => Item::Double(value),
+            Node::Decimal(value) if resp2 => {
+                self.text = F64Text::decimal(value);
+                Item::Bulk(self.text.as_bytes())
+            }
+            Node::Double(value) | Node::Decimal(value) => Item::Double(value),
             Node::Bulk(len) => Item::Bulk(self.take(len)),
             Node::Status(len) => Item::Status(self.take(len)),
             Node::Error(len) => Item::Error(self.take(len)),
@@ -387,6 +398,11 @@ impl<'a> Walker<'a> {
                 Item::Array(len)
             }
         }
+    }
+
+    /// Whether the next item is a double that RESP writes without an exponent.
+    pub(crate) fn is_at_decimal(&self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Decimal(_)))
     }
 
     fn take(&mut self, len: usize) -> &'a [u8] {

@@ -78,7 +78,6 @@ pub(crate) enum WaitKind {
     /// Members of a sorted set.
     SortedSet,
     /// Entries of a stream.
-    #[allow(dead_code, reason = "the stream commands come with streams")]
     Stream,
     /// Entries for a consumer group, which may go away meanwhile.
     Group,

@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// a shared segment stays in the microseconds.
 const MEAN_LOAD: usize = 20;
 
+/// From fewer segments than these no size is estimated.
+const SEGMENTS_LEAST: usize = 16;
+
 /// More buckets than a segment of a large table has, but by a chance of one in many millions.
 const BUCKETS_MOST: usize = 128;
 
@@ -93,6 +96,19 @@ fn segment_bits(hash: u64) -> usize {
 impl<E: Keyed> Table<E> {
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty table with segments for so many elements.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        let segments = count.div_ceil(MEAN_LOAD).max(1);
+        // As many as are likely to meet in one segment, most of which are filled by them.
+        let room = (count / segments + MEAN_LOAD / 4).min(count);
+        Table {
+            segments: (0..segments).map(|_| Arc::new(Segment::with_capacity(room))).collect(),
+            mask: segments.next_power_of_two() - 1,
+            earliest: if E::EXPIRES { vec![NEVER; segments] } else { Vec::new() },
+            ..Self::default()
+        }
     }
 
     /// Number of elements.
@@ -264,6 +280,24 @@ impl<E: Keyed> Table<E> {
                 return Some(Location { segment: segment as u32, bucket: bucket as u32 });
             }
         }
+    }
+
+    /// Bytes allocated, `own` telling those of an element outside of the table. About so many
+    /// elements are looked at, in segments at even distances, and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize, own: impl Fn(&E) -> usize) -> usize {
+        let looked = samples.div_ceil(MEAN_LOAD).max(SEGMENTS_LEAST);
+        let step = self.segments.len().div_ceil(looked).max(1);
+        let (mut bytes, mut elements) = (0, 0);
+        for segment in self.segments.iter().step_by(step) {
+            // An `Arc` keeps two counters beside the segment.
+            bytes += size_of::<Segment<E>>() + 2 * size_of::<usize>() + segment.allocation_size();
+            bytes += segment.iter().map(&own).sum::<usize>();
+            elements += segment.len();
+        }
+        let directory = self.segments.capacity() * size_of::<Arc<Segment<E>>>();
+        let bounds = self.earliest.capacity() * size_of::<i64>();
+        let all = bytes as u128 * self.len as u128 / elements.max(1) as u128;
+        directory + bounds + all as usize
     }
 
     /// All elements, in no particular order, but the same one for the same history.

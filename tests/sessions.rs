@@ -327,6 +327,42 @@ fn calls_that_wait_are_served_in_the_order_in_which_they_came() {
     play(&session, &[("ZADD z 1 a 2 b 3 c", "3")]);
     assert_eq!(calls.map(reply), ["[z a 1]", "[z c 3]"]);
     play(&session, &[("ZCARD z", "1")]);
+    let calls = ["BLMPOP 0 2 a b RIGHT COUNT 2", "BZMPOP 0 1 y MIN"];
+    let calls = calls.map(|command| waiting(&engine, command));
+    play(&session, &[("RPUSH b 1 2 3", "3"), ("ZADD y 1 m 2 n", "2")]);
+    assert_eq!(calls.map(reply), ["[b [3 2]]", "[y [[m 1]]]"]);
+    play(&session, &[("LRANGE b 0 -1", "[1]"), ("ZCARD y", "1")]);
+}
+
+#[test]
+fn readers_of_a_stream_wait_for_what_comes_after_their_call() {
+    let engine = Arc::new(engine());
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("XADD s 1-1 f old", "1-1"), ("XGROUP CREATE s g $", "OK")]);
+    let all = waiting(&engine, "XREAD COUNT 1 BLOCK 0 STREAMS other s 0 $");
+    let group = waiting(&engine, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+    play(&session, &[("XADD s 2-1 f new", "2-1")]);
+    let expected = "[[s [[2-1 [f new]]]]]";
+    assert_eq!([all, group].map(reply), [expected, expected]);
+    play(&session, &[("XPENDING s g", "[1 2-1 2-1 [[alice 1]]]")]);
+    let group = waiting(&engine, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+    play(&session, &[("DEL s", "1")]);
+    assert_eq!(reply(group), "-UNBLOCKED the stream key no longer exists");
+    play(&session, &[("XREAD BLOCK 20 STREAMS s 0", "nil")]);
+    let refused = run(&session, "EVAL return(redis.pcall('xRead','BLOCK',0,'STREAMS','s','$')) 0");
+    assert_eq!(refused, "-ERR xRead command is not allowed with BLOCK option from scripts");
+}
+
+#[test]
+fn the_first_of_several_keys_that_gets_something_is_served() {
+    let engine = Arc::new(engine());
+    let lists = waiting(&engine, "BLMPOP 0 2 a b LEFT COUNT 2");
+    let sets = waiting(&engine, "BZMPOP 0 2 y z MAX COUNT 2");
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("MULTI", "OK"), ("RPUSH b 1 2 3", "QUEUED"), ("RPUSH a x", "QUEUED")]);
+    play(&session, &[("ZADD z 1 a 2 b 3 c", "QUEUED"), ("EXEC", "[3 1 3]")]);
+    assert_eq!([lists, sets].map(reply), ["[b [1 2]]", "[z [[c 3] [b 2]]]"]);
+    play(&session, &[("LRANGE b 0 -1", "[3]"), ("LRANGE a 0 -1", "[x]"), ("ZCARD z", "1")]);
 }
 
 #[test]
@@ -383,6 +419,11 @@ fn nothing_waits_in_scripts_and_transactions() {
     session.commit().expect("it ends");
     let refused = run(&session, "EVAL return(redis.pcall('blpop','k',0)) 0");
     assert!(refused.contains("not allowed from script"), "{refused}");
+    // Unlike all others these two may be called there; they find nothing.
+    for call in ["'blmpop',0,1,'k','left'", "'bzmpop',0,1,'k','max'"] {
+        let script = format!("EVAL return(redis.call({call})) 0");
+        play(&session, &[(&script, "nil")]);
+    }
 }
 
 #[test]
@@ -394,6 +435,8 @@ fn timeouts_that_make_no_sense_are_errors() {
         ("BLPOP k -1", "-ERR timeout is negative"),
         ("BLPOP k 1e400", "-ERR timeout is negative"),
         ("BLMOVE a b LEFT UP 0", "-ERR syntax error"),
+        ("BLMPOP x 0 k UP", "-ERR timeout is not a float or out of range"),
+        ("BZMPOP 0 0 k MIN", "-ERR numkeys should be greater than 0"),
         ("BZPOPMIN k nan", "-ERR timeout is not a float or out of range"),
     ] {
         play(&session, &[(command, expected)]);

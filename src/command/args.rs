@@ -26,14 +26,14 @@ impl<'a> Args<'a> {
         Args { word: word.copied().unwrap_or_default(), ..self }
     }
 
+    /// The last word of the name as the caller wrote it.
+    pub(crate) fn word(&self) -> &'a [u8] {
+        self.word
+    }
+
     /// The full name of the command, which some errors show.
     pub(crate) fn command(&self) -> &'static str {
         self.name
-    }
-
-    /// The last word of its name as the caller wrote it.
-    pub(crate) fn word(&self) -> &'a [u8] {
-        self.word
     }
 
     /// How many are left.
@@ -80,7 +80,7 @@ impl<'a> Args<'a> {
     /// The number of keys, which may not be zero, and the keys.
     pub(crate) fn counted_keys(&mut self) -> Result<&'a [&'a [u8]], CommandError> {
         let count = parse_i64(self.next()?).and_then(|count| usize::try_from(count).ok());
-        let count = count.filter(|&count| count > 0).ok_or(CommandError::NumkeysNotPositive)?;
+        let count = count.filter(|&count| count > 0).ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
         self.take(count).ok_or(CommandError::Syntax)
     }
 

@@ -5,21 +5,23 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::list::{list_end, move_element};
+use super::keyspec::{specs, uses};
+use super::list::{self, list_end, move_element};
 use super::range::Order;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use super::zset::take;
+use super::zset::{self, take};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
-use crate::number::{LongDouble, parse_f64};
+use crate::number::LongDouble;
 use crate::session::{Argv, Otherwise, Wait, WaitKind};
 use crate::value::list::List;
 use crate::value::zset::ZSet;
 
 const POP: Flags = Flags::WRITE.and(Flags::NOSCRIPT).and(Flags::BLOCKING);
 const MOVE: Flags = POP.and(Flags::DENYOOM);
+const POP_FIRST: Flags = Flags::WRITE.and(Flags::BLOCKING).and(Flags::MOVABLEKEYS);
 const POP_FAST: Flags = POP.and(Flags::FAST);
 
 /// All arguments but the last.
@@ -30,13 +32,17 @@ pub(super) const LISTS: Family = Family {
     group: Group::List,
     commands: &[
         row("blmove", Exactly(6), MOVE, Keys::FIRST_TWO, "6.2.0", "O(1)",
-            "LMOVE that waits for an element.", blmove),
+            "LMOVE that waits for an element.", blmove).specs(specs::TAKE_AND_PUT),
+        row("blmpop", AtLeast(5), POP_FIRST, Keys::NONE, "7.0.0", "O(N+M) in keys and elements",
+            "LMPOP that waits for a list.", blmpop).specs(specs::WAIT_COUNTED),
         row("blpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "LPOP from the first list that is not empty; waits for one.", blpop),
+            "LPOP from the first list that is not empty; waits for one.", blpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpop", AtLeast(3), POP, BUT_LAST, "2.0.0", "O(N) in keys",
-            "RPOP from the first list that is not empty; waits for one.", brpop),
+            "RPOP from the first list that is not empty; waits for one.", brpop)
+            .uses(uses::RW_ACCESS_DELETE),
         row("brpoplpush", Exactly(4), MOVE, Keys::FIRST_TWO, "2.2.0", "O(1)",
-            "RPOPLPUSH that waits for an element.", brpoplpush),
+            "RPOPLPUSH that waits for an element.", brpoplpush).specs(specs::TAKE_AND_PUT),
     ],
 };
 
@@ -44,29 +50,38 @@ pub(super) const LISTS: Family = Family {
 pub(super) const SORTED_SETS: Family = Family {
     group: Group::SortedSet,
     commands: &[
+        row("bzmpop", AtLeast(5), POP_FIRST, Keys::NONE, "7.0.0",
+            "O(K + M log N) for M of N members and K keys",
+            "ZMPOP that waits for a sorted set.", bzmpop).specs(specs::WAIT_COUNTED),
         row("bzpopmax", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax),
+            "ZPOPMAX from the first sorted set that is not empty; waits for one.", bzpopmax)
+            .uses(uses::RW_ACCESS_DELETE),
         row("bzpopmin", AtLeast(3), POP_FAST, BUT_LAST, "5.0.0", "O(log N)",
-            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin),
+            "ZPOPMIN from the first sorted set that is not empty; waits for one.", bzpopmin)
+            .uses(uses::RW_ACCESS_DELETE),
     ],
 };
 
-/// A timeout in seconds, in whole milliseconds; none for ever.
+/// The longest anyone waits: as good as for ever, and with the present added within 64 bits.
+const WAIT_MOST_MS: i64 = i64::MAX / 2;
+
+/// A timeout in seconds, in whole milliseconds; none for ever. What leaves 64 bits counts as
+/// negative, as in Redis.
 pub(super) fn timeout(text: &[u8]) -> Result<Option<i64>, CommandError> {
-    LongDouble::parse(text)
+    let seconds = LongDouble::parse(text)
         .ok_or(CommandError::text("ERR timeout is not a float or out of range"))?;
-    // Redis reads a long double: what only that can hold is too large all the same.
-    let seconds = parse_f64(text).unwrap_or(f64::INFINITY);
-    let ms = (seconds * 1000.0).ceil();
-    // What does not fit counts as negative, as in Redis.
-    if !(0.0..9.2e18).contains(&ms) {
-        return Err(CommandError::text("ERR timeout is negative"));
-    }
-    Ok(Some(ms as i64).filter(|&ms| ms > 0))
+    let ms = seconds.thousands_up().filter(|&ms| ms >= 0);
+    let ms = ms.ok_or(CommandError::text("ERR timeout is negative"))?;
+    Ok(Some(ms.min(WAIT_MOST_MS)).filter(|&ms| ms > 0))
 }
 
 /// What a command waits for whose keys and whose own words are these.
-fn wait(kind: WaitKind, keys: &[&[u8]], timeout_ms: Option<i64>, argv: &[&[u8]]) -> Wait {
+pub(super) fn wait(
+    kind: WaitKind,
+    keys: &[&[u8]],
+    timeout_ms: Option<i64>,
+    argv: &[&[u8]],
+) -> Wait {
     Wait {
         keys: keys.iter().map(|&key| key.into()).collect(),
         kind,
@@ -77,7 +92,7 @@ fn wait(kind: WaitKind, keys: &[&[u8]], timeout_ms: Option<i64>, argv: &[&[u8]])
 }
 
 /// The arguments of a command with its name in front.
-fn whole<'a>(args: &Args<'a>) -> Vec<&'a [u8]> {
+pub(super) fn whole<'a>(args: &Args<'a>) -> Vec<&'a [u8]> {
     [&[args.command().as_bytes()], args.rest()].concat()
 }
 
@@ -96,7 +111,7 @@ fn brpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
-    let argv = whole(&args);
+    let all = args;
     let (keys, timeout_ms) = keys_and_timeout(&args)?;
     for key in keys {
         if !cx.looks_at(key) {
@@ -112,23 +127,23 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
             return Ok(());
         }
     }
-    cx.wait(wait(WaitKind::List, keys, timeout_ms, &argv));
+    cx.wait(wait(WaitKind::List, keys, timeout_ms, &whole(&all)));
     Ok(())
 }
 
 fn blmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let argv = whole(&args);
+    let all = args;
     let (from, to) = (args.key()?, args.key()?);
     let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
     let timeout_ms = timeout(args.next()?)?;
-    move_or_wait(cx, (from, from_end), (to, to_end), timeout_ms, &argv)
+    move_or_wait(cx, (from, from_end), (to, to_end), timeout_ms, &all)
 }
 
 fn brpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let argv = whole(&args);
+    let all = args;
     let (from, to) = (args.key()?, args.key()?);
     let timeout_ms = timeout(args.next()?)?;
-    move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &argv)
+    move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &all)
 }
 
 fn move_or_wait(
@@ -136,11 +151,31 @@ fn move_or_wait(
     from: (&[u8], End),
     to: (&[u8], End),
     timeout_ms: Option<i64>,
-    argv: &[&[u8]],
+    all: &Args<'_>,
 ) -> CommandResult {
     if !move_element(cx, from, to)? {
-        let wait = wait(WaitKind::List, &[from.0], timeout_ms, argv);
+        let wait = wait(WaitKind::List, &[from.0], timeout_ms, &whole(all));
         cx.wait(Wait { refused: Otherwise::Null, ..wait });
+    }
+    Ok(())
+}
+
+fn blmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let all = args;
+    let timeout_ms = timeout(args.next()?)?;
+    let pop = list::FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.wait(wait(WaitKind::List, pop.keys, timeout_ms, &whole(&all)));
+    }
+    Ok(())
+}
+
+fn bzmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let all = args;
+    let timeout_ms = timeout(args.next()?)?;
+    let pop = zset::FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.wait(wait(WaitKind::SortedSet, pop.keys, timeout_ms, &whole(&all)));
     }
     Ok(())
 }
@@ -154,7 +189,7 @@ fn bzpopmax(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResult {
-    let argv = whole(&args);
+    let all = args;
     let (keys, timeout_ms) = keys_and_timeout(&args)?;
     for key in keys {
         if !cx.looks_at(key) {
@@ -174,6 +209,6 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
             return Ok(());
         }
     }
-    cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &argv));
+    cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &whole(&all)));
     Ok(())
 }

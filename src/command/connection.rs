@@ -2,10 +2,11 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::server::database;
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Family, Flags, Group, Keys};
-use crate::error::{CommandError, CommandResult};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use crate::error::CommandResult;
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
@@ -19,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers with its argument.",
             subcommands: &[],
+            details: Details::NONE,
             run: echo,
         },
         Command {
@@ -30,6 +32,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Answers PONG, or with its argument.",
             subcommands: &[],
+            details: Details { tips: tips::ALL_SHARDS, ..Details::NONE },
             run: ping,
         },
         Command {
@@ -41,6 +44,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Selects the database that the session's commands work on.",
             subcommands: &[],
+            details: Details::NONE,
             run: select,
         },
     ],
@@ -64,8 +68,7 @@ fn ping(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// Within a script it holds until the script ends.
 fn select(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let number = i32::try_from(args.integer()?).map_err(|_| CommandError::NotInteger)?;
-    let database = database(cx.keys, number.into()).ok_or(CommandError::DbIndex)?;
+    let database = next_database(cx.keys, &mut args)?;
     cx.keys.select(database);
     cx.reply.ok();
     Ok(())

@@ -5,7 +5,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys};
+use super::spec::tips;
+use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
@@ -23,7 +24,7 @@ const fn row(
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
     let (keys, complexity) = (Keys::FIRST, "O(1)");
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+    keyed(name, arity, flags, keys, since, complexity, summary, run)
 }
 
 #[rustfmt::skip]
@@ -45,9 +46,9 @@ pub(super) const FAMILY: Family = Family {
         row("pexpiretime", Exactly(2), READ_FAST, "7.0.0",
             "The Unix time in milliseconds at which a key expires.", pexpiretime),
         row("pttl", Exactly(2), READ_FAST, "2.6.0",
-            "How many milliseconds a key has left.", pttl),
+            "How many milliseconds a key has left.", pttl).tips(tips::VARYING_OUTPUT),
         row("ttl", Exactly(2), READ_FAST, "1.0.0",
-            "How many seconds a key has left.", ttl),
+            "How many seconds a key has left.", ttl).tips(tips::VARYING_OUTPUT),
     ],
 };
 

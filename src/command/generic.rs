@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::server::database;
+use super::keyspec::{specs, uses};
+use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -25,13 +27,16 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Generic,
     commands: &[
         row("del", AtLeast(2), Flags::WRITE, Keys::ALL, "1.0.0", "O(N) in keys and their elements",
-            "Removes keys.", del),
+            "Removes keys.", del).uses(uses::RM_DELETE).tips(tips::SPLIT_AND_ADD),
         row("exists", AtLeast(2), READ_FAST, Keys::ALL, "1.0.0", "O(1) per key",
-            "Counts which of some keys exist; one that is named twice counts twice.", exists),
+            "Counts which of some keys exist; one that is named twice counts twice.", exists)
+            .uses(uses::RO).tips(tips::SPLIT_AND_ADD),
         row("keys", Exactly(2), READ, Keys::NONE, "1.0.0", "O(N) in keys of the database",
-            "All keys that match a pattern.", keys),
+            "All keys that match a pattern.", keys)
+            .categories(&["keyspace", "dangerous"])
+            .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
         row("move", Exactly(3), WRITE_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Moves a key to another database.", move_),
+            "Moves a key to another database.", move_).uses(uses::RW_ACCESS_UPDATE),
         Command {
             name: "object",
             arity: AtLeast(2),
@@ -41,35 +46,43 @@ pub(super) const FAMILY: Family = Family {
             complexity: "O(1)",
             summary: "Tells how a key's value is kept.",
             subcommands: OBJECT,
+            details: Details::NONE,
             run: object,
         },
         row("randomkey", Exactly(1), READ, Keys::NONE, "1.0.0", "O(1)",
-            "Some key, each as likely as any other.", randomkey),
+            "Some key, each as likely as any other.", randomkey)
+            .tips(&["request_policy:all_shards", "nondeterministic_output"]),
         row("rename", Exactly(3), Flags::WRITE, Keys::FIRST_TWO, "1.0.0", "O(1)",
-            "Gives a key another name, in place of a key that had it.", rename),
+            "Gives a key another name, in place of a key that had it.", rename)
+            .specs(specs::RENAME),
         row("renamenx", Exactly(3), WRITE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
-            "Gives a key another name unless a key has it.", renamenx),
+            "Gives a key another name unless a key has it.", renamenx).specs(specs::RENAME_ABSENT),
         row("touch", AtLeast(2), READ_FAST, Keys::ALL, "3.2.1", "O(1) per key",
-            "Counts which of some keys exist, as EXISTS does.", exists),
+            "Counts which of some keys exist, as EXISTS does.", exists)
+            .uses(uses::RO).tips(tips::SPLIT_AND_ADD),
         row("type", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "The type of what a key holds.", type_),
+            "The type of what a key holds.", type_).uses(uses::RO),
         row("unlink", AtLeast(2), WRITE_FAST, Keys::ALL, "4.0.0", "O(N) in keys and their elements",
-            "Removes keys, as DEL does.", del),
+            "Removes keys, as DEL does.", del).uses(uses::RM_DELETE).tips(tips::SPLIT_AND_ADD),
     ],
 };
 
 #[rustfmt::skip]
 const OBJECT: &[Command] = &[
     row("object|encoding", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
-        "The form in which a value is kept, by Redis's name for it.", object_encoding),
+        "The form in which a value is kept, by Redis's name for it.", object_encoding)
+        .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|freq", Exactly(3), READ, SECOND, "4.0.0", "O(1)",
-        "How often a key is used, which is not tracked.", object_freq),
+        "How often a key is used, which is not tracked.", object_freq)
+        .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|help", Exactly(2), Flags::LOADING.and(Flags::STALE), Keys::NONE, "6.2.0", "O(1)",
         "What OBJECT can tell.", object_help),
     row("object|idletime", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
-        "How long a key was not used, which is not tracked.", object_idletime),
+        "How long a key was not used, which is not tracked.", object_idletime)
+        .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|refcount", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
-        "How often Redis would share the value.", object_refcount),
+        "How often Redis would share the value.", object_refcount)
+        .uses(uses::RO).tips(tips::VARYING_OUTPUT),
 ];
 
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -79,8 +92,7 @@ fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (key, number) = (args.key()?, args.integer()?);
-    let database = database(cx.keys, number).ok_or(CommandError::DbIndex)?;
+    let (key, database) = (args.key()?, next_database(cx.keys, &mut args)?);
     if database == cx.keys.database() {
         return Err(CommandError::text("ERR source and destination objects are the same"));
     }

@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::random::{Draw, Members};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
@@ -21,37 +23,37 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Hash,
     commands: &[
         row("hdel", AtLeast(3), Flags::WRITE.and(Flags::FAST), "2.0.0", "O(1) per field",
-            "Removes fields.", hdel),
+            "Removes fields.", hdel).uses(uses::RW_DELETE),
         row("hexists", Exactly(3), READ_FAST, "2.0.0", "O(1)",
-            "Tells whether a field exists.", hexists),
+            "Tells whether a field exists.", hexists).uses(uses::RO),
         row("hget", Exactly(3), READ_FAST, "2.0.0", "O(1)",
             "The value of a field.", hget),
         row("hgetall", Exactly(2), READ, "2.0.0", "O(N) in fields",
-            "All fields with their values.", hgetall),
+            "All fields with their values.", hgetall).tips(tips::VARYING_ORDER),
         row("hincrby", Exactly(4), ADD, "2.0.0", "O(1)",
-            "Adds an integer to the value of a field.", hincrby),
+            "Adds an integer to the value of a field.", hincrby).uses(uses::RW_ACCESS_UPDATE),
         row("hincrbyfloat", Exactly(4), ADD, "2.6.0", "O(1)",
-            "Adds a number to the value of a field.", hincrbyfloat),
+            "Adds a number to the value of a field.", hincrbyfloat).uses(uses::RW_ACCESS_UPDATE),
         row("hkeys", Exactly(2), READ, "2.0.0", "O(N) in fields",
-            "All fields.", hkeys),
+            "All fields.", hkeys).tips(tips::VARYING_ORDER),
         row("hlen", Exactly(2), READ_FAST, "2.0.0", "O(1)",
-            "The number of fields.", hlen),
+            "The number of fields.", hlen).uses(uses::RO),
         row("hmget", AtLeast(3), READ_FAST, "2.0.0", "O(1) per field",
             "The values of several fields.", hmget),
         row("hmset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
             "Sets fields; HSET with another reply.", hmset),
         row("hrandfield", AtLeast(2), READ, "6.2.0", "O(N) in fields returned",
-            "Fields at random.", hrandfield),
+            "Fields at random.", hrandfield).tips(tips::VARYING_OUTPUT),
         row("hscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
-            "Walks the fields a step at a time.", hscan),
+            "Walks the fields a step at a time.", hscan).tips(tips::VARYING_OUTPUT),
         row("hset", AtLeast(4), ADD, "2.0.0", "O(1) per field",
             "Sets fields.", hset),
         row("hsetnx", Exactly(4), ADD, "2.0.0", "O(1)",
-            "Sets a field that does not exist yet.", hsetnx),
+            "Sets a field that does not exist yet.", hsetnx).uses(uses::RW_INSERT),
         row("hstrlen", Exactly(3), READ_FAST, "3.2.0", "O(1)",
-            "The length of a field's value.", hstrlen),
+            "The length of a field's value.", hstrlen).uses(uses::RO),
         row("hvals", Exactly(2), READ, "2.0.0", "O(N) in fields",
-            "All values.", hvals),
+            "All values.", hvals).tips(tips::VARYING_ORDER),
     ],
 };
 

@@ -4,6 +4,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -13,6 +14,8 @@ use crate::reply::ReplyBuf;
 use crate::value::hyperloglog::{self as sketch, Fault, Form, Raise, Registers};
 
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
+/// An estimate is kept in the key it is of.
+const COUNT: Flags = Flags::READONLY.and(Flags::MAY_WRITE);
 const ADD_FAST: Flags = ADD.and(Flags::FAST);
 
 /// The key of PFDEBUG.
@@ -23,14 +26,16 @@ pub(super) const FAMILY: Family = Family {
     group: Group::HyperLogLog,
     commands: &[
         row("pfadd", AtLeast(2), ADD_FAST, Keys::FIRST, "2.8.9", "O(1) per element",
-            "Adds elements to those a HyperLogLog has counted.", pfadd),
-        row("pfcount", AtLeast(2), Flags::READONLY, Keys::ALL, "2.8.9",
+            "Adds elements to those a HyperLogLog has counted.", pfadd).uses(uses::RW_INSERT),
+        row("pfcount", AtLeast(2), COUNT, Keys::ALL, "2.8.9",
             "O(1) for one key that was not changed, else O(N) in keys with a large constant",
-            "Estimates how many different elements HyperLogLogs have counted together.", pfcount),
+            "Estimates how many different elements HyperLogLogs have counted together.", pfcount)
+            .uses(uses::RW_ACCESS),
         row("pfdebug", Exactly(3), ADD.and(Flags::ADMIN), SECOND, "2.8.9", "O(1)",
-            "Shows what a HyperLogLog consists of, or makes it dense.", pfdebug),
+            "Shows what a HyperLogLog consists of, or makes it dense.", pfdebug)
+            .uses(uses::RW_ACCESS),
         row("pfmerge", AtLeast(2), ADD, Keys::ALL, "2.8.9", "O(N) in keys with a large constant",
-            "Adds what HyperLogLogs have counted to another.", pfmerge),
+            "Adds what HyperLogLogs have counted to another.", pfmerge).specs(specs::MERGE_OF_REST),
         row("pfselftest", Exactly(1), Flags::ADMIN, Keys::NONE, "2.8.9", "O(1)",
             "Checks the arithmetic of HyperLogLogs.", pfselftest),
     ],

@@ -2,6 +2,7 @@
 
 use super::args::{Args, clamp_range, from_end};
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
@@ -29,38 +30,41 @@ pub(super) const FAMILY: Family = Family {
         row("lindex", Exactly(3), READ, "1.0.0", "O(N) in chunks to the nearer end",
             "The element at an index.", lindex),
         row("linsert", Exactly(5), ADD, "2.2.0", "O(N) in elements before the pivot",
-            "Inserts an element next to another.", linsert),
+            "Inserts an element next to another.", linsert).uses(uses::RW_INSERT),
         row("llen", Exactly(2), READ.and(Flags::FAST), "1.0.0", "O(1)",
-            "The number of elements.", llen),
+            "The number of elements.", llen).uses(uses::RO),
         with_two_keys(row("lmove", Exactly(5), ADD, "6.2.0", "O(1)",
-            "Moves an element from an end of one list to an end of another.", lmove)),
+            "Moves an element from an end of one list to an end of another.", lmove)
+            .specs(specs::TAKE_AND_PUT)),
         keyless("lmpop", AtLeast(4), Flags::WRITE.and(Flags::MOVABLEKEYS), "7.0.0",
             "O(N + M) for N keys and M elements taken",
-            "Takes elements off the first of some lists that exists.", lmpop),
+            "Takes elements off the first of some lists that exists.", lmpop)
+            .specs(specs::TAKE_COUNTED),
         row("lpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
-            "Takes elements off the head.", lpop),
+            "Takes elements off the head.", lpop).uses(uses::RW_ACCESS_DELETE),
         row("lpos", AtLeast(3), READ, "6.0.6", "O(N) in elements looked at",
             "The indices of the elements equal to one.", lpos),
         row("lpush", AtLeast(3), ADD_FAST, "1.0.0", "O(1) per element",
-            "Adds elements at the head.", lpush),
+            "Adds elements at the head.", lpush).uses(uses::RW_INSERT),
         row("lpushx", AtLeast(3), ADD_FAST, "2.2.0", "O(1) per element",
-            "Adds elements at the head of a list that exists.", lpushx),
+            "Adds elements at the head of a list that exists.", lpushx).uses(uses::RW_INSERT),
         row("lrange", Exactly(4), READ, "1.0.0", "O(N) in elements returned",
             "The elements between two indices.", lrange),
         row("lrem", Exactly(4), Flags::WRITE, "1.0.0", "O(N) in elements",
-            "Removes the elements equal to one.", lrem),
+            "Removes the elements equal to one.", lrem).uses(uses::RW_DELETE),
         row("lset", Exactly(4), ADD, "1.0.0", "O(N) in chunks to the nearer end",
             "Replaces the element at an index.", lset),
         row("ltrim", Exactly(4), Flags::WRITE, "1.0.0", "O(N) in chunks removed",
-            "Removes all elements but those between two indices.", ltrim),
+            "Removes all elements but those between two indices.", ltrim).uses(uses::RW_DELETE),
         row("rpop", AtLeast(2), WRITE_FAST, "1.0.0", "O(1) per element",
-            "Takes elements off the tail.", rpop),
+            "Takes elements off the tail.", rpop).uses(uses::RW_ACCESS_DELETE),
         with_two_keys(row("rpoplpush", Exactly(3), ADD, "1.2.0", "O(1)",
-            "Moves an element from the tail of one list to the head of another.", rpoplpush)),
+            "Moves an element from the tail of one list to the head of another.", rpoplpush)
+            .specs(specs::TAKE_AND_PUT)),
         row("rpush", AtLeast(3), ADD_FAST, "1.0.0", "O(1) per element",
-            "Adds elements at the tail.", rpush),
+            "Adds elements at the tail.", rpush).uses(uses::RW_INSERT),
         row("rpushx", AtLeast(3), ADD_FAST, "2.2.0", "O(1) per element",
-            "Adds elements at the tail of a list that exists.", rpushx),
+            "Adds elements at the tail of a list that exists.", rpushx).uses(uses::RW_INSERT),
     ],
 };
 
@@ -144,18 +148,39 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     Ok(())
 }
 
-fn lmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
-    let most = pop_count(args)?;
-    for key in keys {
-        if cx.keys.read::<List>(key)?.is_some() {
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            return pop_many(cx, key, most, end);
-        }
+fn lmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pop = FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.reply.null_array();
     }
-    cx.reply.null_array();
     Ok(())
+}
+
+/// What is asked of LMPOP: so many elements at most, off an end of the first list that exists.
+pub(super) struct FirstPop<'a> {
+    pub(super) keys: &'a [&'a [u8]],
+    end: End,
+    most: usize,
+}
+
+impl<'a> FirstPop<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Self, CommandError> {
+        let (keys, end) = (args.counted_keys()?, list_end(&mut args)?);
+        Ok(FirstPop { keys, end, most: pop_count(args)? })
+    }
+
+    /// Answers with the elements; false if there is no list, and then no answer.
+    pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
+        for key in self.keys {
+            if cx.looks_at(key) && cx.keys.read::<List>(key)?.is_some() {
+                cx.reply.array(2);
+                cx.reply.bulk(key);
+                pop_many(cx, key, self.most, self.end)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The next element of a walk that begins at an end.

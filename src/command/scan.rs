@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::AtLeast;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_u64;
@@ -21,6 +21,10 @@ pub(super) const FAMILY: Family = Family {
         complexity: "O(1) a call",
         summary: "Walks the keys a step at a time.",
         subcommands: &[],
+        details: Details {
+            tips: &["nondeterministic_output", "request_policy:special"],
+            ..Details::NONE
+        },
         run: scan,
     }],
 };

@@ -2,9 +2,11 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Family, Flags, Group, Keys};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
@@ -20,13 +22,14 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Scripting,
     commands: &[
         row("eval", AtLeast(3), RUN, "2.6.0", "Depends on the script",
-            "Runs a script.", eval),
+            "Runs a script.", eval).specs(specs::SCRIPT),
         row("eval_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
-            "Runs a script that does not write.", eval_ro),
+            "Runs a script that does not write.", eval_ro).specs(specs::SCRIPT_RO),
         row("evalsha", AtLeast(3), RUN, "2.6.0", "Depends on the script",
-            "Runs a cached script by its SHA-1.", evalsha),
+            "Runs a cached script by its SHA-1.", evalsha).specs(specs::SCRIPT),
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
-            "Runs a cached script that does not write by its SHA-1.", evalsha_ro),
+            "Runs a cached script that does not write by its SHA-1.", evalsha_ro)
+            .specs(specs::SCRIPT_RO),
         Command {
             name: "script",
             arity: AtLeast(2),
@@ -36,6 +39,7 @@ pub(super) const FAMILY: Family = Family {
             complexity: "Depends on the subcommand",
             summary: "The script cache.",
             subcommands: SCRIPT,
+            details: Details::NONE,
             run: container,
         },
     ],
@@ -46,15 +50,17 @@ const SCRIPT: &[Command] = &[
     row("script|debug", Exactly(3), Flags::NOSCRIPT, "3.2.0", "O(1)",
         "Accepted for compatibility: there is no debugger.", script_debug),
     row("script|exists", AtLeast(3), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts asked for",
-        "Tells which scripts are cached.", script_exists),
+        "Tells which scripts are cached.", script_exists)
+        .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"]),
     row("script|flush", AtLeast(2), Flags::NOSCRIPT, "2.6.0", "O(N) in scripts cached",
-        "Empties the script cache.", script_flush),
+        "Empties the script cache.", script_flush).tips(tips::ALL_NODES),
     row("script|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
         "What there is.", script_help),
     row("script|kill", Exactly(2), Flags::NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0", "O(1)",
-        "Tells that no script is running: calls are serialised.", script_kill),
+        "Tells that no script is running: calls are serialised.", script_kill)
+        .tips(tips::ONE_OF_ALL_SHARDS),
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
-        "Caches a script.", script_load),
+        "Caches a script.", script_load).tips(tips::ALL_NODES),
 ];
 
 /// A container alone: dispatch finds its subcommand before it comes here.

@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyless};
+use super::spec::tips;
+use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
@@ -18,7 +19,7 @@ const fn row(
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
     let (keys, since) = (Keys::NONE, "1.0.0");
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+    keyed(name, arity, flags, keys, since, complexity, summary, run)
 }
 
 #[rustfmt::skip]
@@ -26,13 +27,18 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Server,
     commands: &[
         row("dbsize", Exactly(1), Flags::READONLY.and(Flags::FAST), "O(1)",
-            "The number of keys.", dbsize),
+            "The number of keys.", dbsize)
+            .categories(&["keyspace"])
+            .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
         row("flushall", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys of all databases.", flushall),
+            "Removes all keys of all databases.", flushall)
+            .categories(&["keyspace", "dangerous"]).tips(tips::ALL_SHARDS),
         row("flushdb", AtLeast(1), Flags::WRITE, "O(N) in keys",
-            "Removes all keys of the selected database.", flushdb),
+            "Removes all keys of the selected database.", flushdb)
+            .categories(&["keyspace", "dangerous"]).tips(tips::ALL_SHARDS),
         keyless("swapdb", Exactly(3), Flags::WRITE.and(Flags::FAST), "4.0.0",
-            "O(N) in keys watched or waited for", "Exchanges two databases.", swapdb),
+            "O(N) in keys watched or waited for", "Exchanges two databases.", swapdb)
+            .categories(&["keyspace", "dangerous"]),
     ],
 };
 
@@ -72,6 +78,12 @@ fn swapdb(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     cx.keys.swap_databases(first?, second?);
     cx.reply.ok();
     Ok(())
+}
+
+/// The next argument, the number of a database that exists.
+pub(super) fn next_database(keys: &Keyspace, args: &mut Args<'_>) -> Result<usize, CommandError> {
+    let number = i32::try_from(args.integer()?).map_err(|_| CommandError::NotInteger32)?;
+    database(keys, number.into()).ok_or(CommandError::DbIndex)
 }
 
 /// A database by its number, if there is one.

@@ -2,9 +2,11 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::range::count;
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
@@ -21,25 +23,27 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Set,
     commands: &[
         row("sadd", AtLeast(3), ADD, "1.0.0", "O(1) per member",
-            "Adds members.", sadd),
+            "Adds members.", sadd).uses(uses::RW_INSERT),
         row("scard", Exactly(2), READ_FAST, "1.0.0", "O(1)",
-            "The number of members.", scard),
+            "The number of members.", scard).uses(uses::RO),
         row("sismember", Exactly(3), READ_FAST, "1.0.0", "O(1)",
-            "Tells whether the set has a member.", sismember),
+            "Tells whether the set has a member.", sismember).uses(uses::RO),
         row("smembers", Exactly(2), READ, "1.0.0", "O(N) in members",
-            "All members.", smembers),
+            "All members.", smembers).tips(tips::VARYING_ORDER),
         row("smismember", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
             "Tells of several members whether the set has them.", smismember),
         keyed("smove", Exactly(4), REMOVE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
-            "Moves a member from one set to another.", smove),
+            "Moves a member from one set to another.", smove).specs(specs::TAKE_AND_PUT),
         row("spop", AtLeast(2), REMOVE_FAST, "1.0.0", "O(1) per member",
-            "Takes out random members.", spop),
+            "Takes out random members.", spop)
+            .uses(uses::RW_ACCESS_DELETE).tips(tips::VARYING_OUTPUT),
         row("srandmember", AtLeast(2), READ, "1.0.0", "O(1) per member",
-            "Random members: distinct ones, or for a negative count any.", srandmember),
+            "Random members: distinct ones, or for a negative count any.", srandmember)
+            .tips(tips::VARYING_OUTPUT),
         row("srem", AtLeast(3), REMOVE_FAST, "1.0.0", "O(1) per member",
-            "Removes members.", srem),
+            "Removes members.", srem).uses(uses::RW_DELETE),
         row("sscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
-            "Walks the members a step at a time.", sscan),
+            "Walks the members a step at a time.", sscan).tips(tips::VARYING_OUTPUT),
     ],
 };
 
@@ -94,7 +98,9 @@ fn smismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn smembers(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
     cx.reply.set(set.map_or(0, Set::len));
-    set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+    if let Some(set) = set {
+        set.iter().for_each(|member| reply_member(cx.reply, member));
+    }
     Ok(())
 }
 

@@ -2,12 +2,15 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::set::reply_member;
 use super::spec::Arity::AtLeast;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed as row, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
+use crate::reply::ReplyBuf;
 use crate::value::Value;
 use crate::value::set::{Member, Set};
 use smallvec::SmallVec;
@@ -23,52 +26,97 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Set,
     commands: &[
         row("sdiff", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members of the first set that are in none of the others.", sdiff),
+            "The members of the first set that are in none of the others.", sdiff)
+            .tips(tips::VARYING_ORDER),
         row("sdiffstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SDIFF would answer in a key.", sdiffstore),
+            "Keeps what SDIFF would answer in a key.", sdiffstore).specs(specs::STORE_OF_REST),
         row("sinter", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "The members that are in all of the sets.", sinter),
+            "The members that are in all of the sets.", sinter).tips(tips::VARYING_ORDER),
         keyless("sintercard", AtLeast(3), READ.and(Flags::MOVABLEKEYS), "7.0.0", OF_SMALLEST,
-            "The number of members that are in all of the sets.", sintercard),
+            "The number of members that are in all of the sets.", sintercard)
+            .specs(specs::READ_COUNTED),
         row("sinterstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_SMALLEST,
-            "Keeps what SINTER would answer in a key.", sinterstore),
+            "Keeps what SINTER would answer in a key.", sinterstore).specs(specs::UPDATE_OF_REST),
         row("sunion", AtLeast(2), READ, Keys::ALL, "1.0.0", OF_ALL,
-            "The members that are in any of the sets.", sunion),
+            "The members that are in any of the sets.", sunion).tips(tips::VARYING_ORDER),
         row("sunionstore", AtLeast(3), STORE, Keys::ALL, "1.0.0", OF_ALL,
-            "Keeps what SUNION would answer in a key.", sunionstore),
+            "Keeps what SUNION would answer in a key.", sunionstore).specs(specs::STORE_OF_REST),
     ],
 };
 
-/// What a command makes of the sets that its keys hold, none where there is no key; the last
-/// argument is the number of integers a set of integers may have.
-type Combine = fn(&[Option<&Set>], usize) -> Set;
+/// The sets that some keys hold, none where there is no key.
+type Sources<'a> = SmallVec<[Option<&'a Set>; 8]>;
+
+/// What a command makes of its sources to keep it; the last argument is the number of integers that
+/// a set of integers may have.
+type Combine = fn(&Sources<'_>, usize) -> Set;
 
 fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sets = cx.keys.read_all::<Set>(args.rest())?;
-    let start = cx.reply.mark();
-    let mut found = 0;
-    cx.reply.set(found);
-    intersect(&sets, |member| {
-        reply_member(cx.reply, member);
-        found += 1;
-        true
+    let sources = cx.keys.read_all(args.rest())?;
+    reply_members(cx.reply, |reply| {
+        intersect(&sources, |member| {
+            reply_member(reply, member);
+            true
+        })
     });
-    cx.reply.set_len(start, found);
     Ok(())
 }
 
-fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    combine(cx, args, union)
+fn sdiff(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let sources = cx.keys.read_all(args.rest())?;
+    reply_members(cx.reply, |reply| subtract(&sources, |member| reply_member(reply, member)));
+    Ok(())
 }
 
-fn sdiff(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    combine(cx, args, difference)
+/// Up to so many sets are looked into for each member, rather than that a set of all is made.
+const LOOKED_INTO_MOST: usize = 8;
+
+fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let ints_most = cx.keys.limits().set_intset_entries;
+    let sources: Sources<'_> = cx.keys.read_all(args.rest())?;
+    let all_ints = sources.iter().flatten().all(|set| set.ints().is_some());
+    reply_members(cx.reply, |reply| match &*sources {
+        // Integers come in their order, as long as there are not too many.
+        _ if all_ints || sources.len() > LOOKED_INTO_MOST => {
+            let union = union(&sources, ints_most);
+            reply_all(reply, &union)
+        }
+        sources => (0..sources.len()).map(|at| reply_new(reply, sources, at)).sum(),
+    });
+    Ok(())
+}
+
+/// Answers with the members of one source that none before it has; returns their number.
+fn reply_new(reply: &mut ReplyBuf, sources: &[Option<&Set>], at: usize) -> usize {
+    let (before, rest) = sources.split_at_checked(at).unwrap_or_default();
+    let Some(Some(set)) = rest.first() else { return 0 };
+    let mut count = 0;
+    set.iter().for_each(|member| {
+        if !before.iter().flatten().any(|set| set.has(member)) {
+            reply_member(reply, member);
+            count += 1;
+        }
+    });
+    count
+}
+
+fn reply_all(reply: &mut ReplyBuf, set: &Set) -> usize {
+    set.iter().for_each(|member| reply_member(reply, member));
+    set.len()
+}
+
+/// Answers with a set whose members are written first and counted.
+fn reply_members(reply: &mut ReplyBuf, write: impl FnOnce(&mut ReplyBuf) -> usize) {
+    let start = reply.mark();
+    reply.set(0);
+    let count = write(reply);
+    reply.set_len(start, count);
 }
 
 fn sinterstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    store(cx, args, |sets, ints_most| {
+    store(cx, args, |sources, ints_most| {
         let mut result = Set::new();
-        intersect(sets, |member| {
+        intersect(sources, |member| {
             result.add_member(member, ints_most);
             true
         });
@@ -87,11 +135,11 @@ fn sdiffstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn sintercard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let keys = counted_keys(&mut args)?;
     let limit = limit(&mut args)?;
-    let sets = cx.keys.read_all::<Set>(keys)?;
-    let mut found = 0;
-    intersect(&sets, |_| {
-        found += 1;
-        found < limit
+    let sources = cx.keys.read_all(keys)?;
+    let mut left = limit;
+    let found = intersect(&sources, |_| {
+        left -= 1;
+        left > 0
     });
     cx.reply.count(found);
     Ok(())
@@ -121,22 +169,12 @@ fn limit(args: &mut Args<'_>) -> Result<usize, CommandError> {
     Ok(limit)
 }
 
-/// Answers with the members of the combined sets.
-fn combine(cx: &mut Context<'_>, args: Args<'_>, combine: Combine) -> CommandResult {
-    let ints_most = cx.keys.limits().set_intset_entries;
-    let sets = cx.keys.read_all::<Set>(args.rest())?;
-    let result = combine(&sets, ints_most);
-    cx.reply.set(result.len());
-    result.iter().for_each(|member| reply_member(cx.reply, member));
-    Ok(())
-}
-
 /// Puts the combined sets in the place of whatever the first key held, and answers with the number
 /// of members.
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandResult {
     let target = args.key()?;
     let ints_most = cx.keys.limits().set_intset_entries;
-    let result = combine(&cx.keys.read_all::<Set>(args.rest())?, ints_most);
+    let result = combine(&cx.keys.read_all(args.rest())?, ints_most);
     cx.reply.count(result.len());
     match result.len() {
         0 => {
@@ -147,45 +185,55 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandR
     Ok(())
 }
 
-/// Visits the members that are in all sets until the visitor has seen enough.
-fn intersect(sets: &[Option<&Set>], mut visit: impl FnMut(Member<'_>) -> bool) {
-    let mut sets = match sets.iter().copied().collect::<Option<SmallVec<[&Set; 8]>>>() {
-        Some(sets) => sets,
-        // A missing key is an empty set.
-        None => return,
-    };
+/// Visits the members that are in all sources, until the visitor has seen enough; returns how many
+/// it saw.
+fn intersect(sources: &Sources<'_>, mut visit: impl FnMut(Member<'_>) -> bool) -> usize {
+    // A missing key is an empty set.
+    let all = sources.iter().copied().collect::<Option<SmallVec<[&Set; 8]>>>();
+    let mut sets = all.unwrap_or_default();
     sets.sort_by_key(|set| set.len());
-    let Some((smallest, others)) = sets.split_first() else { return };
-    for member in smallest.iter() {
-        if others.iter().all(|set| set.has(member)) && !visit(member) {
-            return;
+    let Some((smallest, others)) = sets.split_first() else { return 0 };
+    let mut count = 0;
+    smallest.iter().all(|member| {
+        let everywhere = others.iter().all(|set| set.has(member));
+        count += usize::from(everywhere);
+        !everywhere || visit(member)
+    });
+    count
+}
+
+/// Visits the members of the first source that no other has; returns how many there are.
+fn subtract(sources: &Sources<'_>, mut visit: impl FnMut(Member<'_>)) -> usize {
+    let Some((Some(first), others)) = sources.split_first() else { return 0 };
+    let mut count = 0;
+    first.iter().for_each(|member| {
+        if !others.iter().flatten().any(|set| set.has(member)) {
+            visit(member);
+            count += 1;
         }
-    }
+    });
+    count
 }
 
-fn union(sets: &[Option<&Set>], ints_most: usize) -> Set {
-    let mut result = Set::new();
-    for member in sets.iter().flatten().flat_map(|set| set.iter()) {
-        result.add_member(member, ints_most);
-    }
-    result
+fn union(sources: &Sources<'_>, ints_most: usize) -> Set {
+    let sets: SmallVec<[&Set; 8]> = sources.iter().copied().flatten().collect();
+    Set::union(&sets, ints_most)
 }
 
-/// The members of the first set that no other has. Redis goes one of two ways here, whichever looks
-/// like less work; which of them shows in the encoding of what is stored.
-fn difference(sets: &[Option<&Set>], ints_most: usize) -> Set {
-    let mut result = Set::new();
-    let Some((Some(first), others)) = sets.split_first() else { return result };
-    let others: SmallVec<[&Set; 8]> = others.iter().flatten().copied().collect();
+/// The members of the first source that no other has. Redis goes one of two ways here, whichever
+/// looks like less work; which of them shows in the encoding of what is kept.
+fn difference(sources: &Sources<'_>, ints_most: usize) -> Set {
+    let Some((Some(first), others)) = sources.split_first() else { return Set::new() };
+    let others: SmallVec<[&Set; 8]> = others.iter().copied().flatten().collect();
     let members: usize = others.iter().map(|set| set.len()).sum();
     if first.len() * (others.len() + 1) / 2 <= first.len() + members {
-        let own = first.iter().filter(|member| !others.iter().any(|set| set.has(*member)));
-        own.for_each(|member| drop(result.add_member(member, ints_most)));
+        let mut result = Set::new();
+        subtract(sources, |member| drop(result.add_member(member, ints_most)));
         return result;
     }
-    first.iter().for_each(|member| drop(result.add_member(member, ints_most)));
-    for member in others.iter().flat_map(|set| set.iter()) {
-        result.remove_member(member);
+    let mut result = Set::union(&[first], ints_most);
+    for set in others {
+        set.iter().for_each(|member| result.remove_member(member));
     }
     result
 }

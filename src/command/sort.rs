@@ -5,6 +5,7 @@
 
 use super::args::Args;
 use super::context::{Caller, Context};
+use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
@@ -28,10 +29,11 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         row("sort", AtLeast(2), WRITE, "1.0.0", "O(N + M log M) for N elements and M to be sorted",
             "The elements of a list, set or sorted set in order, or the list they are stored as.",
-            sort),
+            sort).specs(specs::SORT).categories(&["set", "sortedset", "list", "dangerous"]),
         row("sort_ro", AtLeast(2), READ, "7.0.0",
             "O(N + M log M) for N elements and M to be sorted",
-            "The elements of a list, set or sorted set in order.", sort_ro),
+            "The elements of a list, set or sorted set in order.", sort_ro)
+            .specs(specs::SORT_RO).categories(&["set", "sortedset", "list", "dangerous"]),
     ],
 };
 

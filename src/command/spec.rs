@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{KeySpec, Use, UseOfCall};
 use crate::error::CommandResult;
 
 /// A command: its facts and its handler.
@@ -22,8 +23,85 @@ pub(crate) struct Command {
     pub(crate) summary: &'static str,
     /// What it consists of, if it is a container.
     pub(crate) subcommands: &'static [Command],
+    /// What only those want to know who ask for it.
+    pub(crate) details: Details,
     /// The handler.
     pub(crate) run: Handler,
+}
+
+/// What COMMAND tells of a row, where it cannot be told from the rest of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Details {
+    /// The runs of keys, if `keys` and `uses` do not say all.
+    pub(crate) specs: &'static [KeySpec],
+    /// What is done to the keys; empty: reads or changes them, as the flags say.
+    pub(crate) uses: Use,
+    /// The same where it depends on the arguments.
+    pub(crate) varies: Option<UseOfCall>,
+    /// The ACL categories in place of the one of its group.
+    pub(crate) categories: Option<&'static [&'static str]>,
+    /// Hints for clients: how to spread a call over a cluster, and what not to rely on.
+    pub(crate) tips: &'static [&'static str],
+}
+
+impl Details {
+    /// Nothing but what follows from the rest.
+    pub(crate) const NONE: Details =
+        Details { specs: &[], uses: &[], varies: None, categories: None, tips: &[] };
+}
+
+/// Each of these completes a row.
+impl Command {
+    /// With these runs of keys.
+    pub(super) const fn specs(mut self, specs: &'static [KeySpec]) -> Command {
+        self.details.specs = specs;
+        self
+    }
+
+    /// With this use of its keys.
+    pub(super) const fn uses(mut self, uses: Use) -> Command {
+        self.details.uses = uses;
+        self
+    }
+
+    /// With a use of its keys that depends on the arguments.
+    pub(super) const fn varies(mut self, varies: UseOfCall) -> Command {
+        self.details.varies = Some(varies);
+        self
+    }
+
+    /// In these ACL categories rather than that of its group.
+    pub(super) const fn categories(mut self, categories: &'static [&'static str]) -> Command {
+        self.details.categories = Some(categories);
+        self
+    }
+
+    /// With these hints for clients.
+    pub(super) const fn tips(mut self, tips: &'static [&'static str]) -> Command {
+        self.details.tips = tips;
+        self
+    }
+}
+
+/// Tips that many rows give.
+#[allow(dead_code, reason = "families come one by one")]
+pub(super) mod tips {
+    /// The same call may answer otherwise on the same data.
+    pub(crate) const VARYING_OUTPUT: &[&str] = &["nondeterministic_output"];
+    /// The same call may answer in another order on the same data.
+    pub(crate) const VARYING_ORDER: &[&str] = &["nondeterministic_output_order"];
+    /// A call may be split by keys, and its answers added up.
+    pub(crate) const SPLIT_AND_ADD: &[&str] =
+        &["request_policy:multi_shard", "response_policy:agg_sum"];
+    /// To be sent to each shard, and to succeed on all.
+    pub(crate) const ALL_SHARDS: &[&str] =
+        &["request_policy:all_shards", "response_policy:all_succeeded"];
+    /// To be sent to each shard, and to succeed on one.
+    pub(crate) const ONE_OF_ALL_SHARDS: &[&str] =
+        &["request_policy:all_shards", "response_policy:one_succeeded"];
+    /// To be sent to each node, and to succeed on all.
+    pub(crate) const ALL_NODES: &[&str] =
+        &["request_policy:all_nodes", "response_policy:all_succeeded"];
 }
 
 type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
@@ -40,7 +118,8 @@ pub(super) const fn keyed(
     summary: &'static str,
     run: Handler,
 ) -> Command {
-    Command { name, arity, flags, keys, since, complexity, summary, subcommands: &[], run }
+    let (subcommands, details) = (&[], Details::NONE);
+    Command { name, arity, flags, keys, since, complexity, summary, subcommands, details, run }
 }
 
 /// The row of a command with one key, the first argument.
@@ -115,6 +194,26 @@ impl Group {
             Group::Stream => "stream",
             Group::String => "string",
             Group::Transactions => "transactions",
+        }
+    }
+
+    /// The ACL category of the group's commands, if they have one of their own.
+    pub(crate) const fn category(self) -> &'static [&'static str] {
+        match self {
+            Group::Bitmap => &["bitmap"],
+            Group::Connection => &["connection"],
+            Group::Generic => &["keyspace"],
+            Group::Geo => &["geo"],
+            Group::Hash => &["hash"],
+            Group::HyperLogLog => &["hyperloglog"],
+            Group::List => &["list"],
+            Group::Scripting => &["scripting"],
+            Group::Server => &[],
+            Group::Set => &["set"],
+            Group::SortedSet => &["sortedset"],
+            Group::Stream => &["stream"],
+            Group::String => &["string"],
+            Group::Transactions => &["transaction"],
         }
     }
 }
@@ -199,29 +298,37 @@ impl Flags {
     pub(crate) const ADMIN: Flags = Flags(1 << 14);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
+    /// Only reads as far as its flags tell, but may change what replicas would have to be told.
+    /// Scripts that promise not to write may not call it. Redis does not show this one either.
+    pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);
 
-    /// Every flag of Redis's with its name.
+    /// Every flag of Redis's with its name, in the order in which COMMAND INFO shows them.
     pub(crate) const NAMES: [(Flags, &'static str); 15] = [
-        (Flags::BLOCKING, "blocking"),
-        (Flags::NO_AUTH, "no_auth"),
-        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
-        (Flags::ADMIN, "admin"),
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
-        (Flags::FAST, "fast"),
+        (Flags::ADMIN, "admin"),
         (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
         (Flags::LOADING, "loading"),
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
-        (Flags::MOVABLEKEYS, "movablekeys"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Flags::MOVABLEKEYS, "movablekeys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
     ];
 
     /// Both sets together.
     pub(crate) const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
+    }
+
+    /// Whether one flag or more of another set is in this one.
+    pub(crate) const fn has_any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether all flags of another set are in this one.

@@ -2,8 +2,10 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream_id::{NewId, end_from, id_from, ids_from, new_id_from, start_from};
 use crate::error::{CommandError, CommandResult};
@@ -20,11 +22,11 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Stream,
     commands: &[
         row("xadd", AtLeast(5), ADD, "5.0.0", "O(1), and O(N) in entries that are trimmed",
-            "Appends an entry.", xadd),
+            "Appends an entry.", xadd).tips(tips::VARYING_OUTPUT),
         row("xdel", AtLeast(3), WRITE_FAST, "5.0.0", "O(log N) per entry",
-            "Deletes entries.", xdel),
+            "Deletes entries.", xdel).uses(uses::RW_DELETE),
         row("xlen", Exactly(2), READ.and(Flags::FAST), "5.0.0", "O(1)",
-            "The number of entries.", xlen),
+            "The number of entries.", xlen).uses(uses::RO),
         row("xrange", AtLeast(4), READ, "5.0.0", "O(log N + M) in entries M that are returned",
             "The entries between two IDs.", xrange),
         row("xrevrange", AtLeast(4), READ, "5.0.0", "O(log N + M) in entries M that are returned",
@@ -32,7 +34,7 @@ pub(super) const FAMILY: Family = Family {
         row("xsetid", AtLeast(3), ADD, "5.0.0", "O(1)",
             "Sets what a stream remembers of entries that are gone.", xsetid),
         row("xtrim", AtLeast(4), Flags::WRITE, "5.0.0", "O(N) in entries that are trimmed",
-            "Removes the oldest entries.", xtrim),
+            "Removes the oldest entries.", xtrim).uses(uses::RW_DELETE).tips(tips::VARYING_OUTPUT),
     ],
 };
 

@@ -2,8 +2,10 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
+use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::{Ids, end_from, id_from, ids_from, start_from};
@@ -23,11 +25,12 @@ pub(super) const FAMILY: Family = Family {
         row("xack", AtLeast(4), WRITE_FAST, "5.0.0", "O(log N) per entry",
             "Acknowledges entries: they are pending no longer.", xack),
         row("xautoclaim", AtLeast(6), WRITE_FAST, "6.2.0", "O(log N) per entry looked at",
-            "Hands over what is pending for long, some at a time.", xautoclaim),
+            "Hands over what is pending for long, some at a time.", xautoclaim)
+            .uses(uses::RW_DELETE).tips(tips::VARYING_OUTPUT),
         row("xclaim", AtLeast(6), WRITE_FAST, "5.0.0", "O(log N) per entry",
-            "Hands pending entries over to a consumer.", xclaim),
+            "Hands pending entries over to a consumer.", xclaim).tips(tips::VARYING_OUTPUT),
         row("xpending", AtLeast(3), Flags::READONLY, "5.0.0", "O(N) in entries looked at",
-            "Tells what is pending.", xpending),
+            "Tells what is pending.", xpending).tips(tips::VARYING_OUTPUT),
     ],
 };
 

@@ -2,8 +2,9 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Family, Flags, Group, Keys, keyed};
+use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
 use super::stream_id::id_from;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
@@ -26,6 +27,7 @@ pub(super) const FAMILY: Family = Family {
         complexity: "Depends on the subcommand",
         summary: "Consumer groups.",
         subcommands: XGROUP,
+        details: Details::NONE,
         run: container,
     }],
 };
@@ -33,13 +35,13 @@ pub(super) const FAMILY: Family = Family {
 #[rustfmt::skip]
 const XGROUP: &[Command] = &[
     keyed("xgroup|create", AtLeast(5), GROW, SECOND, "5.0.0", "O(1)",
-        "Makes a consumer group.", create),
+        "Makes a consumer group.", create).uses(uses::RW_INSERT),
     keyed("xgroup|createconsumer", Exactly(5), GROW, SECOND, "6.2.0", "O(1)",
-        "Makes a consumer in a group.", createconsumer),
+        "Makes a consumer in a group.", createconsumer).uses(uses::RW_INSERT),
     keyed("xgroup|delconsumer", Exactly(5), WRITE, SECOND, "5.0.0", "O(N) in its pending entries",
-        "Removes a consumer with what is pending for it.", delconsumer),
+        "Removes a consumer with what is pending for it.", delconsumer).uses(uses::RW_DELETE),
     keyed("xgroup|destroy", Exactly(4), WRITE, SECOND, "5.0.0", "O(N) in its pending entries",
-        "Removes a consumer group.", destroy),
+        "Removes a consumer group.", destroy).uses(uses::RW_DELETE),
     keyed("xgroup|help", Exactly(2), Flags::LOADING.and(Flags::STALE), Keys::NONE, "5.0.0", "O(1)",
         "What there is.", help),
     keyed("xgroup|setid", AtLeast(5), WRITE, SECOND, "5.0.0", "O(1)",

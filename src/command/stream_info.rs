@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Family, Flags, Group, Keys, keyed};
+use super::spec::tips;
+use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_claim::elapsed;
 use super::stream_group::SECOND;
@@ -24,6 +25,7 @@ pub(super) const FAMILY: Family = Family {
         complexity: "Depends on the subcommand",
         summary: "Tells about streams.",
         subcommands: XINFO,
+        details: Details::NONE,
         run: container,
     }],
 };
@@ -31,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
 #[rustfmt::skip]
 const XINFO: &[Command] = &[
     keyed("xinfo|consumers", Exactly(4), READ, SECOND, "5.0.0", "O(N) in consumers",
-        "The consumers of a group.", consumers),
+        "The consumers of a group.", consumers).tips(tips::VARYING_OUTPUT),
     keyed("xinfo|groups", Exactly(3), READ, SECOND, "5.0.0", "O(N) in groups",
         "The groups of a stream.", groups),
     keyed("xinfo|help", Exactly(2), Flags::LOADING.and(Flags::STALE), Keys::NONE, "5.0.0", "O(1)",

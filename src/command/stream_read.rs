@@ -1,7 +1,9 @@
 //! XREAD and XREADGROUP: what is new in streams, for anybody or for a group's consumer.
 
 use super::args::Args;
-use super::context::{Caller, Context};
+use super::blocking::{wait, whole};
+use super::context::Context;
+use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
@@ -9,6 +11,7 @@ use super::stream_id::id_from;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::{Mark, ReplyBuf};
+use crate::session::WaitKind;
 use crate::value::stream::{ConsumerId, Id, Pending, Stream};
 use smallvec::SmallVec;
 
@@ -20,10 +23,11 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         keyed("xread", AtLeast(4), WAITS.and(Flags::READONLY), Keys::NONE, "5.0.0",
             "O(log N + M) in entries M that are returned",
-            "What is in streams behind an ID each.", xread),
+            "What is in streams behind an ID each.", xread).specs(specs::STREAMS),
         keyed("xreadgroup", AtLeast(7), WAITS.and(Flags::WRITE), Keys::NONE, "5.0.0",
             "O(log N + M) in entries M that are returned",
-            "What a group has not read yet, or what is pending for a consumer.", xreadgroup),
+            "What a group has not read yet, or what is pending for a consumer.", xreadgroup)
+            .specs(specs::STREAMS_OF_GROUP),
     ],
 };
 
@@ -48,7 +52,11 @@ struct Read<'a> {
 
 impl<'a> Read<'a> {
     /// Reads the options up to the streams. Which command it is decides which there are.
-    fn parse(mut args: Args<'a>, in_group: bool, caller: Caller) -> Result<Read<'a>, CommandError> {
+    fn parse(
+        mut args: Args<'a>,
+        in_group: bool,
+        in_script: bool,
+    ) -> Result<Read<'a>, CommandError> {
         let mut read = Read {
             count: usize::MAX,
             block_ms: None,
@@ -60,8 +68,9 @@ impl<'a> Read<'a> {
         loop {
             let more = args.len() >= 2;
             if more && args.take_word("block") {
-                if caller != Caller::Host {
-                    return Err(CommandError::block_in_script(args.word()));
+                // A script cannot wait, and may not ask for it.
+                if in_script {
+                    return Err(CommandError::no_block_in_script(args.word()));
                 }
                 read.block_ms = Some(timeout(args.next()?)?);
             } else if more && args.take_word("count") {
@@ -153,13 +162,35 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// There is nothing to read. Whoever said BLOCK would wait for it: the one place to decide that.
-fn nothing_to_read(cx: &mut Context<'_>, _block_ms: Option<u64>, _keys: &[&[u8]]) {
-    cx.reply.null_array();
+/// There is nothing to read: who said BLOCK waits for it. `$` means what is the last ID now, so
+/// the command that is run once there is something has that in its place.
+fn nothing_to_read(cx: &mut Context<'_>, read: &Read<'_>, all: &Args<'_>, after: &[Id]) {
+    let Some(block_ms) = read.block_ms else { return cx.reply.null_array() };
+    let kind = if read.group.is_some() { WaitKind::Group } else { WaitKind::Stream };
+    let timeout_ms = Some(block_ms).filter(|&ms| ms > 0).and_then(|ms| i64::try_from(ms).ok());
+    let all = whole(all);
+    let (head, ids) = all.split_at(all.len() - read.ids.len());
+    let resolved: Vec<_> = after.iter().map(|id| id.text()).collect();
+    let now = ids.iter().zip(&resolved).map(|(text, resolved)| match *text {
+        b"$" => resolved.as_bytes(),
+        text => text,
+    });
+    let argv: Vec<&[u8]> = head.iter().copied().chain(now).collect();
+    cx.wait(wait(kind, read.keys, timeout_ms, &argv));
+}
+
+/// Keys, each with the ID to read behind.
+type Looked<'a> = SmallVec<[(&'a [u8], Id); 8]>;
+
+/// The keys to look at.
+fn looked_at<'a>(cx: &Context<'_>, read: &Read<'a>, after: &After) -> Looked<'a> {
+    let all = read.keys.iter().copied().zip(after.iter().copied());
+    all.filter(|(key, _)| cx.looks_at(key)).collect()
 }
 
 fn xread(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let read = Read::parse(args, false, cx.caller)?;
+    let all = args;
+    let read = Read::parse(args, false, cx.host.is_none())?;
     let mut after = After::new();
     for (key, text) in read.keys.iter().zip(read.ids) {
         let stream = cx.keys.read::<Stream>(key)?;
@@ -174,15 +205,16 @@ fn xread(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             text => id_from(text, 0)?,
         });
     }
+    let streams = looked_at(cx, &read, &after);
     let mut answer = Answer::new(cx.reply);
-    for (key, after) in read.keys.iter().zip(&after) {
+    for (key, after) in &streams {
         let Some(stream) = cx.keys.read::<Stream>(key)? else { continue };
         let Some(start) = after.next().filter(|_| has_after(stream, *after)) else { continue };
         let entries = stream.ascending(start, Id::MAX).take(read.count);
         reply_each(answer.begin(key), entries, reply_entry);
     }
     if !answer.end() {
-        nothing_to_read(cx, read.block_ms, read.keys);
+        nothing_to_read(cx, &read, &all, &after);
     }
     Ok(())
 }
@@ -193,7 +225,8 @@ fn has_after(stream: &Stream, id: Id) -> bool {
 }
 
 fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let read = Read::parse(args, true, cx.caller)?;
+    let all = args;
+    let read = Read::parse(args, true, cx.host.is_none())?;
     let (group, consumer) = read.group.unwrap_or_default();
     let mut after = After::new();
     for (key, text) in read.keys.iter().zip(read.ids) {
@@ -215,8 +248,9 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         });
     }
     let now = cx.keys.now();
+    let streams = looked_at(cx, &read, &after);
     let mut answer = Answer::new(cx.reply);
-    for (key, after) in read.keys.iter().zip(&after) {
+    for (key, after) in &streams {
         cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
             let Some(at) = stream.find_group(group) else { return };
             let mut reader = Reader { stream, at, name: consumer, now, count: read.count };
@@ -228,7 +262,7 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         })?;
     }
     if !answer.end() {
-        nothing_to_read(cx, read.block_ms, read.keys);
+        nothing_to_read(cx, &read, &all, &after);
     }
     Ok(())
 }

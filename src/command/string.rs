@@ -3,6 +3,7 @@
 use super::args::{Args, clamp_range};
 use super::context::Context;
 use super::expire::{Unit, deadline_from};
+use super::keyspec::{self, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -20,52 +21,56 @@ pub(super) const FAMILY: Family = Family {
     group: Group::String,
     commands: &[
         row("append", Exactly(3), ADD_FAST, Keys::FIRST, "2.0.0", "O(1) amortised",
-            "Adds text to the end of a string.", append),
+            "Adds text to the end of a string.", append).uses(uses::RW_INSERT),
         row("decr", Exactly(2), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Subtracts one from an integer.", decr),
+            "Subtracts one from an integer.", decr).uses(uses::RW_ACCESS_UPDATE),
         row("decrby", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Subtracts from an integer.", decrby),
+            "Subtracts from an integer.", decrby).uses(uses::RW_ACCESS_UPDATE),
         row("get", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
             "The string a key holds.", get),
         row("getdel", Exactly(2), Flags::WRITE.and(Flags::FAST), Keys::FIRST, "6.2.0", "O(1)",
-            "The string a key holds, which is removed.", getdel),
+            "The string a key holds, which is removed.", getdel).uses(uses::RW_ACCESS_DELETE),
         row("getex", AtLeast(2), Flags::WRITE.and(Flags::FAST), Keys::FIRST, "6.2.0", "O(1)",
-            "The string a key holds, which gets another deadline.", getex),
+            "The string a key holds, which gets another deadline.", getex)
+            .uses(uses::RW_ACCESS_UPDATE),
         row("getrange", Exactly(4), Flags::READONLY, Keys::FIRST, "2.4.0", "O(N) in bytes returned",
             "A part of a string.", getrange),
         row("getset", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Sets a string and returns the old one.", getset),
+            "Sets a string and returns the old one.", getset).uses(uses::RW_ACCESS_UPDATE),
         row("incr", Exactly(2), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Adds one to an integer.", incr),
+            "Adds one to an integer.", incr).uses(uses::RW_ACCESS_UPDATE),
         row("incrby", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Adds to an integer.", incrby),
+            "Adds to an integer.", incrby).uses(uses::RW_ACCESS_UPDATE),
         row("incrbyfloat", Exactly(3), ADD_FAST, Keys::FIRST, "2.6.0", "O(1)",
-            "Adds to a number.", incrbyfloat),
+            "Adds to a number.", incrbyfloat).uses(uses::RW_ACCESS_UPDATE),
         row("mget", AtLeast(2), READ_FAST, Keys::ALL, "1.0.0", "O(1) per key",
-            "The strings several keys hold.", mget),
+            "The strings several keys hold.", mget).tips(&["request_policy:multi_shard"]),
         row("mset", AtLeast(3), ADD, Keys::PAIRS, "1.0.1", "O(1) per key",
-            "Sets several strings.", mset),
+            "Sets several strings.", mset)
+            .uses(uses::OW_UPDATE)
+            .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
         row("msetnx", AtLeast(3), ADD, Keys::PAIRS, "1.0.1", "O(1) per key",
-            "Sets several strings if none of the keys exists.", msetnx),
+            "Sets several strings if none of the keys exists.", msetnx)
+            .uses(uses::OW_INSERT).tips(&["request_policy:multi_shard", "response_policy:agg_min"]),
         row("psetex", Exactly(4), ADD, Keys::FIRST, "2.6.0", "O(1)",
-            "Sets a string that expires, in milliseconds.", psetex),
+            "Sets a string that expires, in milliseconds.", psetex).uses(uses::OW_UPDATE),
         row("set", AtLeast(3), ADD, Keys::FIRST, "1.0.0", "O(1)",
-            "Sets a string.", set),
+            "Sets a string.", set).uses(uses::VARIABLE).varies(keyspec::use_of_set),
         row("setex", Exactly(4), ADD, Keys::FIRST, "2.0.0", "O(1)",
-            "Sets a string that expires, in seconds.", setex),
+            "Sets a string that expires, in seconds.", setex).uses(uses::OW_UPDATE),
         row("setnx", Exactly(3), ADD_FAST, Keys::FIRST, "1.0.0", "O(1)",
-            "Sets a string if the key does not exist.", setnx),
+            "Sets a string if the key does not exist.", setnx).uses(uses::OW_INSERT),
         row("setrange", Exactly(4), ADD, Keys::FIRST, "2.2.0", "O(N) in bytes written",
             "Overwrites a part of a string.", setrange),
         row("strlen", Exactly(2), READ_FAST, Keys::FIRST, "2.2.0", "O(1)",
-            "The length of a string.", strlen),
+            "The length of a string.", strlen).uses(uses::RO),
         row("substr", Exactly(4), Flags::READONLY, Keys::FIRST, "1.0.0", "O(N) in bytes returned",
             "GETRANGE by its old name.", getrange),
     ],
 };
 
 /// A text as it is kept: an integer if it is exactly one.
-fn content(text: &[u8]) -> Content<'_> {
+pub(super) fn content(text: &[u8]) -> Content<'_> {
     match text.first() {
         Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
             Some(value) => Content::Integer(value),

@@ -6,6 +6,7 @@
 use super::args::Args;
 use super::context::{Context, Host};
 use super::dispatch;
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -17,9 +18,6 @@ const ANYTIME: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
 const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
-
-/// All arguments are keys.
-const ALL: Keys = Keys::ALL;
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
@@ -33,8 +31,8 @@ pub(super) const FAMILY: Family = Family {
             "Queues the commands that follow.", multi),
         row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
-        row("watch", AtLeast(2), UNQUEUED, ALL, "2.2.0", "O(1) per key",
-            "Watches keys: EXEC does nothing if one of them changes.", watch),
+        row("watch", AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
+            "Watches keys: EXEC does nothing if one of them changes.", watch).uses(uses::RO),
     ],
 };
 

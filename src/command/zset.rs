@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{specs, uses};
 use super::random::{Draw, Members};
 use super::range::{By, Order, Range, Span, count, pop_count};
 use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
 use crate::error::{CommandError, CommandResult};
@@ -28,25 +30,25 @@ pub(super) const FAMILY: Family = Family {
         row("zadd", AtLeast(4), ADD, "1.2.0", "O(log N) per member",
             "Gives members scores.", zadd),
         row("zcard", Exactly(2), READ_FAST, "1.2.0", "O(1)",
-            "The number of members.", zcard),
+            "The number of members.", zcard).uses(uses::RO),
         row("zcount", Exactly(4), READ_FAST, "2.0.0", "O(log N)",
             "The number of members with scores in a range.", zcount),
         row("zincrby", Exactly(4), ADD, "1.2.0", "O(log N)",
-            "Adds to the score of a member.", zincrby),
+            "Adds to the score of a member.", zincrby).uses(uses::RW_ACCESS_UPDATE),
         row("zlexcount", Exactly(4), READ_FAST, "2.8.9", "O(log N)",
             "The number of members in a range of members.", zlexcount),
         keyless("zmpop", AtLeast(4), REMOVE.and(Flags::MOVABLEKEYS), "7.0.0",
             "O(K + M log N) for K keys and M members taken",
             "Takes members with the lowest or highest scores out of the first of some sets that \
-             exists.", zmpop),
+             exists.", zmpop).specs(specs::TAKE_COUNTED),
         row("zmscore", AtLeast(3), READ_FAST, "6.2.0", "O(1) per member",
             "The scores of several members.", zmscore),
         row("zpopmax", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
-            "Takes out the members with the highest scores.", zpopmax),
+            "Takes out the members with the highest scores.", zpopmax).uses(uses::RW_ACCESS_DELETE),
         row("zpopmin", AtLeast(2), REMOVE_FAST, "5.0.0", "O(log N) per member",
-            "Takes out the members with the lowest scores.", zpopmin),
+            "Takes out the members with the lowest scores.", zpopmin).uses(uses::RW_ACCESS_DELETE),
         row("zrandmember", AtLeast(2), READ, "6.2.0", "O(M log N) for M members returned",
-            "Members at random.", zrandmember),
+            "Members at random.", zrandmember).tips(tips::VARYING_OUTPUT),
         row("zrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
             "The members in a range of ranks, scores or members.", zrange),
         row("zrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
@@ -55,17 +57,18 @@ pub(super) const FAMILY: Family = Family {
             "The members with scores in a range.", zrangebyscore),
         keyed("zrangestore", AtLeast(5), Flags::WRITE.and(Flags::DENYOOM), Keys::FIRST_TWO, "6.2.0",
             "O(log N + M) for M members stored",
-            "Stores the members in a range of ranks, scores or members.", zrangestore),
+            "Stores the members in a range of ranks, scores or members.", zrangestore)
+            .specs(specs::STORE_OF_ONE),
         row("zrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
             "The rank of a member, the lowest score first.", zrank),
         row("zrem", AtLeast(3), REMOVE_FAST, "1.2.0", "O(log N) per member",
-            "Removes members.", zrem),
+            "Removes members.", zrem).uses(uses::RW_DELETE),
         row("zremrangebylex", Exactly(4), REMOVE, "2.8.9", "O(M log N) for M members removed",
-            "Removes the members in a range of members.", zremrangebylex),
+            "Removes the members in a range of members.", zremrangebylex).uses(uses::RW_DELETE),
         row("zremrangebyrank", Exactly(4), REMOVE, "2.0.0", "O(M log N) for M members removed",
-            "Removes the members in a range of ranks.", zremrangebyrank),
+            "Removes the members in a range of ranks.", zremrangebyrank).uses(uses::RW_DELETE),
         row("zremrangebyscore", Exactly(4), REMOVE, "1.2.0", "O(M log N) for M members removed",
-            "Removes the members with scores in a range.", zremrangebyscore),
+            "Removes the members with scores in a range.", zremrangebyscore).uses(uses::RW_DELETE),
         row("zrevrange", AtLeast(4), READ, "1.2.0", "O(log N + M) for M members returned",
             "The members in a range of ranks, the highest score first.", zrevrange),
         row("zrevrangebylex", AtLeast(4), READ, "2.8.9", "O(log N + M) for M members returned",
@@ -75,7 +78,7 @@ pub(super) const FAMILY: Family = Family {
         row("zrevrank", Exactly(3), READ_FAST, "2.0.0", "O(log N)",
             "The rank of a member, the highest score first.", zrevrank),
         row("zscan", AtLeast(3), READ, "2.8.0", "O(1) a call",
-            "Walks the members a step at a time.", zscan),
+            "Walks the members a step at a time.", zscan).tips(tips::VARYING_OUTPUT),
         row("zscore", Exactly(3), READ_FAST, "1.2.0", "O(1)",
             "The score of a member.", zscore),
     ],
@@ -209,8 +212,10 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len())?;
-    let scores = pairs.iter().map(|[score, _]| parse_f64(score).ok_or(CommandError::NotFloat));
-    let scores = scores.collect::<Result<SmallVec<[f64; 16]>, _>>()?;
+    let mut scores = SmallVec::<[f64; 16]>::new();
+    for [score, _] in pairs {
+        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
+    }
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
@@ -410,35 +415,59 @@ fn take_from(
     }
 }
 
-fn zmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let keys = args.counted_keys()?;
-    let order = if args.take_word("min") {
-        Order::Ascending
-    } else if args.take_word("max") {
-        Order::Descending
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    let most = pop_count(args)?;
-    for key in keys {
-        let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
-            let count = most.min(zset.len());
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            cx.reply.array(count);
-            // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
-            take_from(zset, order, count, |member, score| {
-                cx.reply.array(2);
-                cx.reply.bulk(member);
-                cx.reply.double(score);
-            });
-        })?;
-        if popped.is_some() {
-            return Ok(());
-        }
+fn zmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pop = FirstPop::parse(args)?;
+    if !pop.run(cx)? {
+        cx.reply.null_array();
     }
-    cx.reply.null_array();
     Ok(())
+}
+
+/// What is asked of ZMPOP: so many members at most, from an end of the first set that exists.
+pub(super) struct FirstPop<'a> {
+    pub(super) keys: &'a [&'a [u8]],
+    order: Order,
+    most: usize,
+}
+
+impl<'a> FirstPop<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Self, CommandError> {
+        let keys = args.counted_keys()?;
+        let order = if args.take_word("min") {
+            Order::Ascending
+        } else if args.take_word("max") {
+            Order::Descending
+        } else {
+            return Err(CommandError::Syntax);
+        };
+        Ok(FirstPop { keys, order, most: pop_count(args)? })
+    }
+
+    /// Answers with the members; false if there is no set, and then no answer.
+    pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
+        for key in self.keys {
+            if !cx.looks_at(key) {
+                continue;
+            }
+            let reply = &mut *cx.reply;
+            let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
+                let count = self.most.min(zset.len());
+                reply.array(2);
+                reply.bulk(key);
+                reply.array(count);
+                // Unlike those of ZPOPMIN, these pairs are nested in RESP2 too.
+                take_from(zset, self.order, count, |member, score| {
+                    reply.array(2);
+                    reply.bulk(member);
+                    reply.double(score);
+                });
+            })?;
+            if popped.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl<'a> Members<'a> for &'a ZSet {

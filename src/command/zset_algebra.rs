@@ -6,6 +6,7 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::specs;
 use super::range::count;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed as row};
@@ -31,25 +32,28 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         row("zdiff", AtLeast(3), READ, Keys::NONE, "6.2.0",
             "O(N*K + M log M) for N members of the first of K sets, M of them returned",
-            "The members of the first set that are in none of the others.", zdiff),
+            "The members of the first set that are in none of the others.", zdiff)
+            .specs(specs::READ_COUNTED),
         row("zdiffstore", AtLeast(4), STORE, Keys::FIRST, "6.2.0",
             "O(N*K + M log M) for N members of the first of K sets, M of them stored",
-            "Stores the members of the first set that are in none of the others.", zdiffstore),
+            "Stores the members of the first set that are in none of the others.", zdiffstore)
+            .specs(specs::STORE_OF_COUNTED),
         row("zinter", AtLeast(3), READ, Keys::NONE, "6.2.0",
             "O(N*K + M log M) for N members of the smallest of K sets, M of them returned",
-            "The members that are in all sets.", zinter),
+            "The members that are in all sets.", zinter).specs(specs::READ_COUNTED),
         row("zintercard", AtLeast(3), READ, Keys::NONE, "7.0.0",
             "O(N*K) for N members of the smallest of K sets",
-            "The number of members that are in all sets.", zintercard),
+            "The number of members that are in all sets.", zintercard).specs(specs::READ_COUNTED),
         row("zinterstore", AtLeast(4), STORE, Keys::FIRST, "2.0.0",
             "O(N*K + M log M) for N members of the smallest of K sets, M of them stored",
-            "Stores the members that are in all sets.", zinterstore),
+            "Stores the members that are in all sets.", zinterstore).specs(specs::STORE_OF_COUNTED),
         row("zunion", AtLeast(3), READ, Keys::NONE, "6.2.0",
             "O(N + M log M) for N members of all sets, M of them different",
-            "The members that are in any of the sets.", zunion),
+            "The members that are in any of the sets.", zunion).specs(specs::READ_COUNTED),
         row("zunionstore", AtLeast(4), STORE, Keys::FIRST, "2.0.0",
             "O(N + M log M) for N members of all sets, M of them different",
-            "Stores the members that are in any of the sets.", zunionstore),
+            "Stores the members that are in any of the sets.", zunionstore)
+            .specs(specs::STORE_OF_COUNTED),
     ],
 };
 
@@ -131,10 +135,11 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
 
 /// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
 pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
-    if zset.len() == 0 {
-        keys.remove(target);
-    } else {
-        keys.put_value(target, Value::ZSet(zset), NEVER);
+    match zset.len() {
+        0 => {
+            keys.remove(target);
+        }
+        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
     }
 }
 
@@ -219,7 +224,7 @@ type Sources<'a> = SmallVec<[Source<'a>; 8]>;
 fn sources<'a>(keys: &'a mut Keyspace, args: &mut Args<'_>) -> Result<Sources<'a>, CommandError> {
     let count = usize::try_from(args.integer()?).unwrap_or(0);
     if count == 0 {
-        return Err(CommandError::NoInputKey(args.command()));
+        return Err(CommandError::no_input_key(args.command()));
     }
     let names = args.take(count).ok_or(CommandError::Syntax)?;
     let keys = keys.settle(names);

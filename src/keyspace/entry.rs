@@ -245,6 +245,27 @@ impl Entry {
         }
     }
 
+    /// The same under another key; a collection shares what it can with the original.
+    pub(crate) fn copy_to(&self, key: &[u8]) -> Entry {
+        match self {
+            Entry::Packed(block) => Entry::string(key, block.deadline(), block.content()),
+            Entry::Object(object) => Entry::object(key, object.deadline, object.value.clone()),
+        }
+    }
+
+    /// Bytes allocated for key and value. Of a large collection so many elements are looked at and
+    /// stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match self {
+            Entry::Packed(block) => block.0.len(),
+            Entry::Object(object) => {
+                // An `Arc` keeps two counters beside the object.
+                let fixed = size_of::<Object>() + 2 * size_of::<usize>();
+                fixed + object.key.len() + object.value.heap_size(samples)
+            }
+        }
+    }
+
     /// Gives the key another deadline.
     pub(crate) fn set_deadline(&mut self, deadline: i64) {
         match self {

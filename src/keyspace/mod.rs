@@ -17,12 +17,14 @@ mod keys;
 mod streams;
 mod strings;
 mod undo;
+mod whole;
 
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
 pub(crate) use undo::Section;
+pub(crate) use whole::Held;
 
 use crate::clock::Now;
 use crate::error::CommandError;
@@ -164,6 +166,11 @@ impl Keyspace {
     /// Up to which sizes collections stay in their small forms.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Other limits, which hold for what is changed from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Number of keys, those included that expired and were not yet noticed.

@@ -9,19 +9,25 @@ pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     // Items still to come; a container adds its own, so depth costs no stack.
     let mut pending = 1_usize;
     while pending > 0 {
-        let inside = encode_item(walker.next(), protocol, out);
+        let double_text = if walker.is_at_decimal() { F64Text::decimal } else { F64Text::new };
+        let inside = encode_item(walker.next(), protocol, double_text, out);
         pending = (pending - 1).saturating_add(inside);
     }
 }
 
 /// Appends one item; returns how many items belong to it.
-fn encode_item(item: Item<'_>, protocol: Protocol, out: &mut Vec<u8>) -> usize {
+fn encode_item(
+    item: Item<'_>,
+    protocol: Protocol,
+    double_text: fn(f64) -> F64Text,
+    out: &mut Vec<u8>,
+) -> usize {
     match item {
         Item::Null if protocol == Protocol::Resp3 => line(out, b'_', b""),
         Item::Null => line(out, b'$', b"-1"),
         Item::NullArray => line(out, b'*', b"-1"),
         Item::Integer(value) => line(out, b':', itoa::Buffer::new().format(value).as_bytes()),
-        Item::Double(value) => line(out, b',', F64Text::new(value).as_bytes()),
+        Item::Double(value) => line(out, b',', double_text(value).as_bytes()),
         Item::Boolean(value) => line(out, b'#', if value { b"t" } else { b"f" }),
         Item::Bulk(text) => sized(out, b'$', text),
         Item::Status(text) => line(out, b'+', text),
@@ -98,6 +104,11 @@ mod tests {
         check(|r| r.double(f64::INFINITY), "$3\r\ninf\r\n", ",inf\r\n");
         check(|r| r.double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n");
         check(|r| r.double(f64::NAN.copysign(1.0)), "$3\r\nnan\r\n", ",nan\r\n");
+        check(
+            |r| r.decimal(13.361389338970184),
+            "$20\r\n13.36138933897018433\r\n",
+            ",13.36138933897018433\r\n",
+        );
         check(|r| r.boolean(true), ":1\r\n", "#t\r\n");
         check(|r| r.boolean(false), ":0\r\n", "#f\r\n");
         check(

@@ -72,6 +72,16 @@ impl Hash {
         }
     }
 
+    /// Bytes allocated; of a large hash about so many fields are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match self {
+            Hash::Packed(packed) => packed.heap_size(),
+            Hash::Table(table) => {
+                size_of::<Table<Pair>>() + table.heap_size(samples, |pair| pair.0.len())
+            }
+        }
+    }
+
     /// Whether the hash is in its small form, "listpack".
     pub(crate) fn is_packed(&self) -> bool {
         matches!(self, Hash::Packed(_))
@@ -126,6 +136,26 @@ impl Hash {
                 }
             },
             Hash::Table(table) => set_in_table(table, field, value, overwritten),
+        }
+    }
+
+    /// Makes room for about so many bytes of fields and values while the hash is small.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        if let Hash::Packed(packed) = self {
+            packed.reserve(bytes);
+        }
+    }
+
+    /// Sets a field that the caller knows to be new while the hash is small; nothing is looked up
+    /// there. In a large one an old value is replaced; the result tells whether the field is new.
+    pub(crate) fn append(&mut self, field: &[u8], value: &[u8]) -> bool {
+        match self {
+            Hash::Packed(packed) => {
+                packed.push_back(field);
+                packed.push_back(value);
+                true
+            }
+            Hash::Table(table) => set_in_table(table, field, value, |_| ()),
         }
     }
 

@@ -133,13 +133,15 @@ const VALUE_MOST: u8 = 32;
 const VALUES_MOST: usize = 4;
 
 impl Run {
-    /// The run that bytes begin with, and how many it takes.
+    /// The run that bytes begin with, and how many it takes. One that is cut off goes on with a
+    /// zero: to Redis, a NUL follows every string.
     fn read(bytes: &[u8]) -> Option<(Run, usize)> {
         let first = *bytes.first()?;
         let low = usize::from(first & 0x3f);
+        let second = usize::from(bytes.get(1).copied().unwrap_or(0));
         Some(match first >> 6 {
             0 => (Run { value: 0, len: low + 1 }, 1),
-            1 => (Run { value: 0, len: (low << 8 | usize::from(*bytes.get(1)?)) + 1 }, 2),
+            1 => (Run { value: 0, len: (low << 8 | second) + 1 }, 2),
             _ => (Run { value: (first >> 2 & 0x1f) + 1, len: usize::from(first & 3) + 1 }, 1),
         })
     }
@@ -564,6 +566,30 @@ mod tests {
             }
         }
         assert_eq!(sparse, dense, "the sparse form is left in time");
+    }
+
+    /// What redis-server 7.0.15 has after PFADD of these elements.
+    #[test]
+    fn bytes_are_those_of_redis() {
+        let mut bytes = empty();
+        for element in ["a", "b", "c", "", "0123456789", "12345678", "foo", "bar", "baz"] {
+            add(&mut bytes, element.as_bytes(), SPARSE_MOST).unwrap();
+        }
+        set_stale(&mut bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "48594c4c01000000000000000000008043fc84533384426a8c431490443e80462180423a884852844bfb80\
+             425a"
+        );
+        assert_eq!((estimate(&bytes), count(&bytes)), (None, Ok(9)));
+        let mut bytes = empty();
+        for (upto, len, estimate) in [(400, 878, 402), (2_000, DENSE_BYTES, 2_007)] {
+            for element in 0..upto {
+                add(&mut bytes, format!("{element}").as_bytes(), SPARSE_MOST).unwrap();
+            }
+            assert_eq!((bytes.len(), count(&bytes)), (len, Ok(estimate)));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! in one allocation while it is small, under limits its caller passes in, and hands out what it
 //! overwrites so that the caller can undo.
 
+pub(crate) mod geohash;
 pub(crate) mod hash;
 pub(crate) mod hyperloglog;
 pub(crate) mod list;
@@ -35,6 +36,21 @@ pub(crate) enum Value {
     Stream(Box<Stream>),
 }
 
+impl Value {
+    /// Bytes allocated, those counted in full that are shared with a copy. Of a large collection
+    /// about so many elements are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match self {
+            Value::Text(text) => text.capacity(),
+            Value::List(list) => list.heap_size(),
+            Value::Hash(hash) => hash.heap_size(samples),
+            Value::Set(set) => set.heap_size(samples),
+            Value::ZSet(zset) => zset.heap_size(),
+            Value::Stream(stream) => stream.heap_size(),
+        }
+    }
+}
+
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -45,6 +61,8 @@ pub(crate) struct Limits {
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
     /// `list-max-listpack-size`.
+    pub(crate) list_size: i64,
+    /// What that means for a chunk.
     pub(crate) list: ChunkLimit,
     /// `hll-sparse-max-bytes`.
     pub(crate) sketch_bytes: usize,
@@ -59,6 +77,7 @@ impl Default for Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
+            list_size: -2,
             list: ChunkLimit::default(),
             sketch_bytes: 3000,
             stream: NodeLimits::default(),

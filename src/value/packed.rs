@@ -69,6 +69,11 @@ impl Packed {
         Self { bytes: vec![0; head as usize], head, count: 0 }
     }
 
+    /// Makes room for so many bytes of framed elements at the back.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+    }
+
     /// Bytes an element of this length takes, framing included.
     #[inline]
     pub(crate) const fn framed_len(length: usize) -> usize {
@@ -95,7 +100,6 @@ impl Packed {
     }
 
     /// Bytes allocated.
-    #[cfg(test)]
     pub(crate) const fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }

@@ -4,7 +4,7 @@ use crate::grammar::Argv;
 use crate::peer::{Peer, encode};
 use crate::reply::{self, Reply};
 use crate::rule::{Rule, name_of};
-use moonkv::{Engine, OnError, Options, Protocol};
+use moonkv::{Engine, OnError, Options, Protocol, Session};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -135,6 +135,7 @@ fn slices(argv: &Argv) -> Vec<&[u8]> {
 /// Our side: an engine with Redis's own settings, and what it has run.
 struct Ours {
     engine: Engine,
+    session: Session,
     protocol: Protocol,
     ran: Vec<Ran>,
 }
@@ -143,18 +144,15 @@ impl Ours {
     fn open(protocol: Protocol, on_error: OnError) -> Ours {
         let mut options = Options::redis();
         (options.protocol, options.on_error) = (protocol, on_error);
-        Ours { engine: Engine::open(&options).expect("an engine opens"), protocol, ran: Vec::new() }
+        let engine = Engine::open(&options).expect("an engine opens");
+        let session = engine.session().expect("a session opens");
+        Ours { engine, session, protocol, ran: Vec::new() }
     }
 
-    fn answer(&self, argv: &[&[u8]], protocol: Protocol) -> Vec<u8> {
-        let answer = self.engine.command_resp(argv, protocol);
-        answer.unwrap_or_else(|error| format!("-{error}\r\n").into_bytes())
-    }
-
-    /// Asks something that is no part of the steps.
+    /// Asks something that is no part of the steps, and stands outside of any transaction.
     fn ask(&self, argv: &[&[u8]]) -> Reply {
-        let bytes = self.answer(argv, Protocol::Resp2);
-        reply::read(&bytes).expect("our replies are complete").0
+        let answer = self.engine.command_resp(argv, Protocol::Resp2);
+        reply::read(&answer.expect("an engine answers")).expect("our replies are complete").0
     }
 
     /// Runs the steps that are wanted, and then looks at what there is.
@@ -167,7 +165,8 @@ impl Ours {
 
     fn run(&mut self, step: Option<usize>, argv: Argv) {
         let rule = Rule::of(&argv, &mut |question| self.ask(question));
-        let reply = self.answer(&slices(&argv), self.protocol);
+        let answer = self.session.command_resp(&slices(&argv), self.protocol);
+        let reply = answer.unwrap_or_else(|error| format!("-{error}\r\n").into_bytes());
         self.ran.push(Ran { step, argv, rule, reply });
     }
 
@@ -214,8 +213,11 @@ pub(crate) fn show(argv: &Argv) -> String {
 impl Difference {
     /// What differences of one cause have in common, more or less.
     pub(crate) fn kind(&self) -> String {
-        let start = |reply: &Reply| reply.to_string().chars().take(12).collect::<String>();
-        let place = if self.step.is_none() { "data " } else { "" };
-        format!("{place}{} {} {}", name_of(&self.argv), start(&self.ours), start(&self.theirs))
+        let start = |reply: &Reply| reply.to_string().chars().take(30).collect::<String>();
+        let (ours, theirs) = self.ours.first_difference(&self.theirs);
+        let name = name_of(&self.argv);
+        let name = if name.starts_with("eval") || name == "exec" { "" } else { name.as_str() };
+        let place = if self.step.is_none() { "data" } else { "" };
+        format!("{place} {name} {} {}", start(ours), start(theirs))
     }
 }

@@ -5,8 +5,8 @@
 //! commands that it takes and printed with its seed. What does not exist here is not drawn, so
 //! the test grows with the commands. Where there is no redis-server it says so and checks nothing.
 //!
-//! From the environment: `SEED` and `COUNT`, how many commands; `FAMILY`, which families, by name
-//! and with commas between.
+//! From the environment: `SEED` and `COUNT`, how many commands; `FAMILY`, which families, and
+//! `SKIP`, which commands not, by name and with commas between; `SHOW`, how many differences.
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
@@ -27,10 +27,10 @@ use duel::{Difference, Duel, Step, show};
 use families::Menu;
 use moonkv::Protocol;
 use peer::Peer;
-use rule::is_steady;
+use rule::{is_ordered, is_steady};
 use shrink::shrink;
 use source::Source;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::env;
 
 /// Commands of a run where `COUNT` says nothing.
@@ -38,9 +38,9 @@ const COUNT: u64 = 20_000;
 /// Steps of one sequence.
 const LENGTH: usize = 250;
 /// So many differences are shown, and of one kind only one.
-const SHOWN_MOST: usize = 8;
-/// So many sequences may differ before a run ends.
-const DIFFERENT_MOST: usize = 40;
+const SHOW: u64 = 8;
+/// So many sequences may differ before a run ends, for each that is shown.
+const DIFFERENT_MOST: u64 = 5;
 
 #[test]
 fn random_commands_get_the_same_replies() {
@@ -70,6 +70,7 @@ fn check(
 ) {
     let menu = menu();
     let (first, count) = (from_environment("SEED", 1), from_environment("COUNT", COUNT));
+    let show = from_environment("SHOW", SHOW);
     let sequences = count.div_ceil(LENGTH as u64);
     let mut reports = BTreeMap::new();
     let mut different = 0;
@@ -81,7 +82,7 @@ fn check(
         reports
             .entry(difference.kind())
             .or_insert_with(|| report(other, seed, &steps, &difference, &mut play));
-        if reports.len() >= SHOWN_MOST || different >= DIFFERENT_MOST {
+        if reports.len() as u64 >= show || different >= show * DIFFERENT_MOST {
             break;
         }
     }
@@ -96,14 +97,19 @@ fn from_environment(name: &str, default: u64) -> u64 {
 
 /// What the commands that exist allow, of the families that are asked for.
 fn menu() -> Menu {
+    let skipped = words_from_environment("SKIP");
+    let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
     let commands = moonkv::commands();
-    let names: HashSet<&str> = commands.iter().map(|command| command.name).collect();
-    let wanted = env::var("FAMILY").unwrap_or_default();
-    let wanted: Vec<String> =
-        wanted.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let menu = Menu::new(&names, &wanted);
+    let names = commands.iter().map(|command| command.name).filter(|name| !is_skipped(name));
+    let wanted = words_from_environment("FAMILY");
+    let menu = Menu::new(&names.collect(), &wanted);
     assert!(menu.len() > 0, "no commands in the families {wanted:?}");
     menu
+}
+
+fn words_from_environment(name: &str) -> Vec<String> {
+    let words = env::var(name).unwrap_or_default();
+    words.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// Odd seeds speak RESP2, even ones RESP3.
@@ -115,6 +121,9 @@ fn step(menu: &Menu, source: &mut Source) -> Step {
     if source.chance(6) {
         return script::program(menu, source);
     }
+    if source.chance(5) && menu.has_transactions {
+        return transaction(menu, source);
+    }
     let mut step = menu.draw(source);
     if let [argv] = step.as_mut_slice() {
         if source.chance(8) {
@@ -123,11 +132,41 @@ fn step(menu: &Menu, source: &mut Source) -> Step {
         if source.chance(4) {
             mutate::change_case(argv, source);
         }
-        if source.chance(12) && is_steady(argv) {
+        // Nothing waits in a script, which saves the time of most that would.
+        let scripts_percent = if mutate::may_wait(argv) { 90 } else { 12 };
+        if source.chance(scripts_percent) && is_steady(argv) {
             return script::call(argv, source);
         }
     }
     step.iter_mut().for_each(mutate::make_brief);
+    step
+}
+
+/// A few commands in one transaction, which may be refused, given up or overtaken.
+fn transaction(menu: &Menu, source: &mut Source) -> Step {
+    let mut step = Step::new();
+    let mut words = |words: &[&[u8]]| step.push(words.iter().map(|word| word.to_vec()).collect());
+    if source.chance(30) {
+        words(&[b"WATCH", &source.key(), &source.key()]);
+        if source.chance(30) {
+            words(&[b"APPEND", &source.key(), b"overtaken"]);
+        }
+    }
+    words(&[b"MULTI"]);
+    for _ in 0..source.below(6) {
+        let mut commands = menu.draw(source);
+        if let [argv] = commands.as_mut_slice()
+            && is_steady(argv)
+            && is_ordered(argv)
+        {
+            if source.chance(5) {
+                mutate::mutate(argv, source);
+            }
+            step.append(&mut commands);
+        }
+    }
+    let end = if source.chance(85) { "EXEC" } else { "DISCARD" };
+    step.push(vec![end.into()]);
     step
 }
 

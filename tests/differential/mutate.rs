@@ -1,6 +1,7 @@
 //! Wrong commands out of right ones, and none that would wait or take half a gigabyte.
 
 use crate::grammar::Argv;
+use crate::rule::name_of;
 use crate::source::Source;
 
 /// Arguments that are wrong in most places.
@@ -141,10 +142,15 @@ const WAIT_FIRST: [&str; 2] = ["blmpop", "bzmpop"];
 /// How long a command may wait, in seconds.
 const WAIT_SECONDS: &[u8] = b"0.001";
 
+/// Whether a command may wait.
+pub(crate) fn may_wait(argv: &Argv) -> bool {
+    WAIT_LAST.contains(&name_of(argv).as_str())
+        || argv.iter().any(|word| word.eq_ignore_ascii_case(b"block"))
+}
+
 /// Shortens what would wait.
 pub(crate) fn make_brief(argv: &mut Argv) {
-    let name = argv.first().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
-    let name = name.unwrap_or_default();
+    let name = name_of(argv);
     let waits = |text: &Vec<u8>| {
         let text = String::from_utf8_lossy(text);
         text.trim().trim_start_matches("0x").parse::<f64>().is_ok_and(|time| time >= 0.0)

@@ -37,6 +37,16 @@ impl Reply {
         self.elements.iter().flat_map(Reply::texts).collect()
     }
 
+    /// The first places inside where two replies differ.
+    pub(crate) fn first_difference<'a>(&'a self, other: &'a Reply) -> (&'a Reply, &'a Reply) {
+        let mut pairs = self.elements.iter().zip(&other.elements);
+        let same_head = self.letter == other.letter && self.elements.len() == other.elements.len();
+        match pairs.find(|(one, another)| one != another) {
+            Some((one, another)) if same_head => one.first_difference(another),
+            _ => (self, other),
+        }
+    }
+
     /// Sorts the elements in groups of so many.
     pub(crate) fn sort_groups(&mut self, width: usize) {
         let width = if self.letter == b'%' { 2 } else { width };

@@ -57,8 +57,9 @@ const VARYING: [&str; 20] = [
 ];
 
 /// Commands without an order of their own.
-const UNORDERED: [&str; 10] = [
-    "keys", "smembers", "sinter", "sunion", "sdiff", "hgetall", "hkeys", "hvals", "sort", "setresp",
+const UNORDERED: [&str; 11] = [
+    "keys", "smembers", "sinter", "sunion", "sdiff", "hgetall", "hkeys", "hvals", "sort",
+    "sort_ro", "setresp",
 ];
 
 /// A command's name in lower case.
@@ -74,7 +75,13 @@ fn has(argv: &Argv, word: &str) -> bool {
 pub(crate) fn is_steady(argv: &Argv) -> bool {
     let name = name_of(argv);
     let is_automatic = name == "xadd" && has(argv, "*");
-    !is_automatic && !is_help(argv) && !VARYING.contains(&name.as_str())
+    let may_tie = name.starts_with("sort") && has(argv, "by");
+    !is_automatic && !may_tie && !is_help(argv) && !VARYING.contains(&name.as_str())
+}
+
+/// Whether the elements of its reply always have an order.
+pub(crate) fn is_ordered(argv: &Argv) -> bool {
+    !UNORDERED.contains(&name_of(argv).as_str())
 }
 
 /// Help is in words of our own where the commands are.
@@ -98,7 +105,9 @@ impl Rule {
             "sscan" => large_or(of_scan(argv, 2, 1)),
             "hscan" | "zscan" => large_or(of_scan(argv, 2, 2)),
             "scan" => of_scan(argv, 1, 1),
-            "sort" | "sort_ro" => large_or(of_sort(argv)),
+            "sort" | "sort_ro" => {
+                of_sort(argv, ask(&[b"OBJECT", b"ENCODING", key]).text == b"quicklist")
+            }
             "ttl" | "pttl" | "expiretime" | "pexpiretime" | "xpending" | "xinfo" => Rule::Times,
             "dump" => Rule::Presence,
             "xadd" if has(argv, "*") => Rule::Presence,
@@ -153,14 +162,18 @@ fn of_scan(argv: &Argv, cursor: usize, width: usize) -> Rule {
     if all { Rule::GroupsBehindCursor(width) } else { Rule::Presence }
 }
 
-/// A large set that is not sorted has no order; then a limit takes whatever comes first.
-fn of_sort(argv: &Argv) -> Rule {
+/// By texts kept elsewhere many elements are equal, and equal ones have no order: in a list they
+/// keep the one they had, unless a limit makes Redis sort only a part. A set that is not sorted
+/// has none either.
+fn of_sort(argv: &Argv, is_list: bool) -> Rule {
     let by = argv.iter().rposition(|word| word.eq_ignore_ascii_case(b"by"));
-    let pattern = by.and_then(|at| argv.get(at + 1));
+    let Some(pattern) = by.and_then(|at| argv.get(at + 1)) else { return Rule::Exact };
     let gets = argv.iter().filter(|word| word.eq_ignore_ascii_case(b"get")).count();
-    match pattern {
-        Some(pattern) if !pattern.contains(&b'*') && has(argv, "limit") => Rule::Presence,
-        Some(pattern) if !pattern.contains(&b'*') => Rule::Groups(gets.max(1)),
+    let sorts = pattern.contains(&b'*');
+    match has(argv, "limit") {
+        _ if sorts && !has(argv, "alpha") => Rule::Exact,
+        true if sorts || !is_list => Rule::Presence,
+        false if !is_list => Rule::Groups(gets.max(1)),
         _ => Rule::Exact,
     }
 }

@@ -41,7 +41,7 @@ const TEXTS: [&[u8]; 26] = [
     b"1e3",
     b"abc",
     b"ABC",
-    b"a\x00b",
+    b"z0\x00y",
     b"\xff\xfe\x00",
     b"line\r\nline",
     b"0123456789012345678901234567890123456789abcd",

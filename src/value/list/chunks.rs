@@ -37,7 +37,6 @@ impl Chunks {
     }
 
     /// Bytes allocated, this struct included.
-    #[cfg(test)]
     pub(super) fn heap_size(&self) -> usize {
         // An `Arc` keeps two counters beside the chunk.
         let fixed = size_of::<Packed>() + 2 * size_of::<usize>();

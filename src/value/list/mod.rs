@@ -32,6 +32,20 @@ impl Default for ChunkLimit {
 }
 
 impl ChunkLimit {
+    /// What Redis's `list-max-listpack-size` means: so many elements, or where it is negative one
+    /// of five sizes.
+    pub(crate) fn of_size(size: i64) -> Self {
+        let bytes = |kib: usize| Self { entries: usize::MAX, bytes: kib << 10 };
+        match size {
+            0.. => Self { entries: (size as usize).max(1), bytes: 8192 },
+            -1 => bytes(4),
+            -2 => bytes(8),
+            -3 => bytes(16),
+            -4 => bytes(32),
+            _ => bytes(64),
+        }
+    }
+
     /// Whether a chunk may take one more element of this length.
     #[inline]
     fn admits(self, chunk: &Packed, length: usize) -> bool {
@@ -103,7 +117,6 @@ impl List {
     }
 
     /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.body {
             Body::One(chunk) => chunk.heap_size(),
@@ -123,6 +136,13 @@ impl List {
 
 /// The ends.
 impl List {
+    /// Makes room for about so many bytes of elements to be appended, within a chunk.
+    pub(crate) fn reserve(&mut self, bytes: usize, limit: ChunkLimit) {
+        if let Body::One(chunk) = &mut self.body {
+            chunk.reserve(bytes.min(limit.bytes));
+        }
+    }
+
     /// Prepends an element.
     pub(crate) fn push_front(&mut self, element: &[u8], limit: ChunkLimit) {
         match &mut self.body {

@@ -36,6 +36,22 @@ impl Ints {
         Ints::Narrow(Vec::new())
     }
 
+    /// The integers that lie in some bytes side by side at a width, the lowest byte first; none if
+    /// they are not distinct and ascending.
+    pub(crate) fn from_bytes(width: usize, bytes: &[u8]) -> Option<Ints> {
+        match width {
+            2 => ascending(bytes, i16::from_le_bytes).map(Ints::Narrow),
+            4 => ascending(bytes, i32::from_le_bytes).map(Ints::Middle),
+            8 => ascending(bytes, i64::from_le_bytes).map(Ints::Wide),
+            _ => None,
+        }
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn heap_size(&self) -> usize {
+        each_width!(self, ints => ints.capacity()) * self.width()
+    }
+
     /// Number of integers.
     pub(crate) fn len(&self) -> usize {
         each_width!(self, ints => ints.len())
@@ -53,7 +69,7 @@ impl Ints {
     /// The integer of a rank, the least first.
     #[inline]
     pub(crate) fn get(&self, rank: usize) -> Option<i64> {
-        each_width!(self, ints => ints.get(rank).map(|&int| int.into()))
+        each_width!(self, ints => get(ints, rank))
     }
 
     /// The rank of an integer, if it is there.
@@ -98,6 +114,12 @@ impl Ints {
     }
 }
 
+fn ascending<T: Int, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let (numbers, rest) = bytes.as_chunks();
+    let ints: Vec<T> = numbers.iter().map(|number| read(*number)).collect();
+    (rest.is_empty() && ints.is_sorted_by(|a, b| a < b)).then_some(ints)
+}
+
 /// The fewest bytes an integer fits.
 fn width_of(value: i64) -> usize {
     match value {
@@ -105,6 +127,11 @@ fn width_of(value: i64) -> usize {
         _ if i32::try_from(value).is_ok() => 4,
         _ => 8,
     }
+}
+
+#[inline]
+fn get<T: Int>(ints: &[T], rank: usize) -> Option<i64> {
+    ints.get(rank).map(|&int| int.into())
 }
 
 fn find<T: Int>(ints: &[T], value: i64) -> Option<usize> {
@@ -122,11 +149,18 @@ fn insert<T: Int>(ints: &mut Vec<T>, value: i64) -> bool {
         _ => ints.len(),
     };
     if ints.len() == ints.capacity() {
-        // Doubling would leave half of a large one unused.
-        ints.reserve_exact(ints.len() / 4 + 4);
+        ints.reserve_exact(growth::<T>(ints.len()));
     }
     ints.insert(rank, value);
     true
+}
+
+/// For how many more integers room is made where there is none. Doubling would leave half of a
+/// large sequence unused; small ones get what allocators give anyway, 8 bytes off a multiple of 16.
+fn growth<T>(len: usize) -> usize {
+    let bytes = (len + 1 + len / 8) * size_of::<T>();
+    let given = (bytes + 8).next_multiple_of(16) - 8;
+    given / size_of::<T>() - len
 }
 
 fn remove<T>(ints: &mut Vec<T>, rank: usize) {

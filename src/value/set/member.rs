@@ -39,11 +39,23 @@ impl Stored {
         }
         match member.len() {
             ..=24 => block(member).map(|b| Stored::To24 { len, bytes: Box::new(b) }),
-            ..=40 => block(member).map(|b| Stored::To40 { len, bytes: Box::new(b) }),
-            ..=56 => block(member).map(|b| Stored::To56 { len, bytes: Box::new(b) }),
+            25..=40 => block(member).map(|b| Stored::To40 { len, bytes: Box::new(b) }),
+            41..=56 => block(member).map(|b| Stored::To56 { len, bytes: Box::new(b) }),
             _ => block(member).map(|b| Stored::To88 { len, bytes: Box::new(b) }),
         }
         .unwrap_or_else(|| Stored::Longer(Box::new(member.into())))
+    }
+
+    /// Bytes allocated outside of the slot.
+    pub(super) fn heap_size(&self) -> usize {
+        match self {
+            Stored::Inline { .. } => 0,
+            Stored::To24 { .. } => 24,
+            Stored::To40 { .. } => 40,
+            Stored::To56 { .. } => 56,
+            Stored::To88 { .. } => 88,
+            Stored::Longer(bytes) => size_of::<Box<[u8]>>() + bytes.len(),
+        }
     }
 
     /// The member.

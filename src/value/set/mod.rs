@@ -83,10 +83,27 @@ pub(crate) enum Added {
     Converted(Set),
 }
 
+impl From<Ints> for Set {
+    fn from(ints: Ints) -> Set {
+        Set(Form::Ints(ints))
+    }
+}
+
 impl Set {
     /// An empty set, without an allocation.
     pub(crate) const fn new() -> Set {
         Set(Form::Ints(Ints::new()))
+    }
+
+    /// Bytes allocated; of a table about so many members are looked at and stand for the others.
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        match &self.0 {
+            Form::Ints(ints) => ints.heap_size(),
+            Form::Packed(packed) => packed.heap_size(),
+            Form::Table(table) => {
+                size_of::<Table<Stored>>() + table.heap_size(samples, Stored::heap_size)
+            }
+        }
     }
 
     /// Number of members.
@@ -248,10 +265,7 @@ impl Set {
                 Form::Packed(packed)
             }
             _ => {
-                let mut table = Table::new();
-                for member in self.iter() {
-                    table.insert(member.with_bytes(Stored::new));
-                }
+                let mut table = self.to_table(self.len() + 1);
                 table.insert(Stored::new(member));
                 Form::Table(Box::new(table))
             }
@@ -268,6 +282,36 @@ impl Set {
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         let found = self.find(member);
         found.map(|place| self.take(place)).is_some()
+    }
+
+    /// A table of the members, with room for so many.
+    fn to_table(&self, room: usize) -> Table<Stored> {
+        let mut table = Table::with_capacity(room);
+        self.iter().for_each(|member| {
+            table.insert(member.with_bytes(Stored::new));
+        });
+        table
+    }
+
+    /// A set of the members of several others. It begins as a clone of the largest, which shares
+    /// what it can, if a set made of the same members would have the same form.
+    pub(crate) fn union(sets: &[&Set], ints_most: usize) -> Set {
+        let largest = sets.iter().copied().max_by_key(|set| set.len());
+        let first = largest.filter(|set| set.is_no_intset(ints_most));
+        let mut union = first.cloned().unwrap_or(Set::new());
+        for set in sets.iter().filter(|set| first.is_none_or(|first| !std::ptr::eq(first, **set))) {
+            set.iter().for_each(|member| drop(union.add_member(member, ints_most)));
+        }
+        union
+    }
+
+    /// Whether no set of the same members could be kept as integers.
+    fn is_no_intset(&self, ints_most: usize) -> bool {
+        let no_integer = |member: Member<'_>| member.with_bytes(|bytes| parse_i64(bytes).is_none());
+        match &self.0 {
+            Form::Ints(_) => false,
+            _ => self.len() > ints_most || self.iter().any(no_integer),
+        }
     }
 
     /// Takes out the member at a place that `find` or `random` gave.
@@ -465,6 +509,38 @@ mod tests {
         all.remove_member(Member::Integer(1));
         all.remove_member(Member::Bytes(b"x"));
         assert_eq!(shown(&all), ["-5", "300000"]);
+    }
+
+    #[test]
+    fn a_union_takes_the_form_its_members_ask_for() {
+        let few = |members: [&str; 2]| of(members);
+        let mut once_mixed = of(["1", "2", "x"]);
+        once_mixed.remove(b"x");
+        let mut once_many = numbered("", 600);
+        (100..600).for_each(|i| assert!(once_many.remove(i.to_string().as_bytes())));
+        let cases = [
+            (few(["1", "2"]), few(["2", "3"]), 3, "ints"),
+            (few(["1", "2"]), few(["2", "x"]), 3, "packed"),
+            (once_mixed, few(["1", "7"]), 3, "ints"),
+            (once_many, few(["1", "x"]), 101, "table"),
+            (numbered("", 300), of((300..600).map(|i| i.to_string())), 600, "table"),
+            (numbered("m", 20), numbered("n", 20), 40, "table"),
+            (numbered("m", 300), numbered("m", 310), 310, "table"),
+        ];
+        for (a, b, len, expected) in cases {
+            for sets in [[&a, &b], [&b, &a]] {
+                let before = sets.map(shown);
+                let mut union = Set::union(&sets, INTS_MOST);
+                assert_eq!((union.len(), form(&union)), (len, expected), "{before:?}");
+                assert!(sets.iter().all(|set| set.iter().all(|member| union.has(member))));
+                // What it shares with the largest is its own as soon as it changes.
+                for name in before.iter().flatten() {
+                    union.remove(name.as_bytes());
+                }
+                assert_eq!((union.len(), sets.map(shown)), (0, before));
+            }
+        }
+        assert_eq!(Set::union(&[], INTS_MOST).len(), 0);
     }
 
     #[test]

@@ -183,7 +183,6 @@ impl Stream {
     }
 
     /// Bytes allocated, this struct included.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         let fixed = size_of::<Node>() + 2 * size_of::<usize>();
         let nodes = self.nodes.iter().map(|slot| fixed + slot.node.heap_size());

@@ -119,7 +119,6 @@ impl Node {
     }
 
     /// Bytes allocated, this struct excluded.
-    #[cfg(test)]
     pub(super) fn heap_size(&self) -> usize {
         self.fields.len() + self.entries.heap_size()
     }

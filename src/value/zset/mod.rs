@@ -24,7 +24,6 @@ use tree::Tree;
 /// What the index takes for each member, on average: its slot, its share of
 /// empty slots and of the segments around them. Measured; the index is not
 /// asked, as it would have to visit every segment.
-#[cfg(test)]
 const INDEX_BYTES: usize = 58;
 
 /// Up to which size a sorted set stays packed.
@@ -100,7 +99,6 @@ impl ZSet {
 
     /// Bytes allocated, without padding by the allocator. What clones share is
     /// counted in full in each of them. O(1).
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         match &self.form {
             Form::Packed(packed) => packed.heap_size(),
@@ -147,6 +145,20 @@ impl ZSet {
         match &mut self.form {
             Form::Packed(packed) => packed.set(place),
             Form::Indexed(indexed) => indexed.set(place),
+        }
+    }
+
+    /// Adds `member`, which the caller knows to be absent while the set is packed: there it is not
+    /// looked for. Otherwise it may be there; the result tells whether it was not.
+    pub(crate) fn append(&mut self, member: &[u8], score: f64) -> bool {
+        debug_assert!(!score.is_nan());
+        let place = Place { score, member };
+        match &mut self.form {
+            Form::Packed(packed) => {
+                packed.append(place);
+                true
+            }
+            Form::Indexed(indexed) => indexed.set(place).is_none(),
         }
     }
 
@@ -251,7 +263,6 @@ impl Indexed {
     }
 
     /// Bytes allocated, the box around this included.
-    #[cfg(test)]
     fn heap_size(&self) -> usize {
         size_of::<Indexed>()
             + self.tree.heap_size()
@@ -580,5 +591,49 @@ mod tests {
         assert!((100_000..110_000).contains(&(set.heap_size() - empty)));
         set.remove(&[b'x'; 100_000]);
         assert!(set.heap_size() < empty + 10_000);
+    }
+
+    #[test]
+    fn an_update_decides_by_the_score_it_finds() {
+        for unpacked in [false, true] {
+            let mut set = ZSet::new();
+            let long = [b'x'; 300];
+            let members: [&[u8]; 4] = [b"a", b"b", &long, b"d"];
+            for (at, member) in (1..).zip(members) {
+                set.set(member, f64::from(at));
+            }
+            if unpacked {
+                set.unpack();
+            }
+            assert_eq!(set.update(b"b", |_| None), None);
+            assert_eq!(set.update(b"new", |old| old), None);
+            assert_eq!(set.update(b"b", |old| old.map(|score| score + 10.0)), Some(Some(2.0)));
+            assert_eq!(set.update(&long, |old| old.map(|score| score - 9.0)), Some(Some(3.0)));
+            assert_eq!(set.update(b"new", |old| Some(old.unwrap_or(3.5))), Some(None));
+            let expected: [(&[u8], f64); 5] =
+                [(&long, -6.0), (b"a", 1.0), (b"new", 3.5), (b"d", 4.0), (b"b", 12.0)];
+            assert_eq!(set.iter().collect::<Vec<_>>(), expected);
+            assert_eq!((set.score(b"b"), set.rank(b"d")), (Some(12.0), Some(3)));
+        }
+    }
+
+    #[test]
+    fn sorted_members_make_the_form_that_the_limits_ask_for() {
+        let names: Vec<Vec<u8>> = (0..200).map(|at| format!("m{at:03}").into_bytes()).collect();
+        let of = |count: usize| names.iter().take(count).map(|name| (name.as_slice(), -0.0));
+        for (count, is_packed) in [(0, true), (1, true), (128, true), (129, false), (200, false)] {
+            let set = ZSet::from_sorted(of(count), LIMITS);
+            assert_eq!((set.len(), set.is_packed()), (count, is_packed));
+            let members = set.iter().map(|(member, _)| member.to_vec());
+            assert!(members.eq(names.iter().take(count).cloned()));
+            // Only a small set forgets the sign of zero.
+            assert!(set.iter().all(|(_, score)| score.is_sign_negative() != is_packed));
+        }
+        let (fits, long) = ([b'x'; 64], [b'x'; 65]);
+        for (member, is_packed) in [(&fits[..], true), (&long[..], false)] {
+            let set = ZSet::from_sorted([(&b"a"[..], 1.0), (member, 2.0)].into_iter(), LIMITS);
+            assert_eq!(set.is_packed(), is_packed);
+            assert_eq!(set.score(member), Some(2.0));
+        }
     }
 }

@@ -56,7 +56,6 @@ impl Packed {
     }
 
     /// Bytes allocated.
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.bytes.capacity()
     }
@@ -108,6 +107,17 @@ impl Packed {
         self.len += 1;
     }
 
+    /// Adds an entry whose member is absent; in no time if it comes after all others.
+    pub(crate) fn append(&mut self, place: Place<'_>) {
+        if self.iter().next_back().is_some_and(|last| !last.is_before(place)) {
+            self.insert(place);
+            return;
+        }
+        self.reserve(entry_size(place.member.len()));
+        write_entry(&mut self.bytes, place);
+        self.len += 1;
+    }
+
     /// Takes `member` out; gives its score.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let found = self.find(member)?;
@@ -148,22 +158,23 @@ impl Packed {
         }
     }
 
-    /// The offset of the first entry, from one that starts at `from` on, that does not come
-    /// before `place`.
-    fn offset_for(&self, from: usize, place: Place<'_>) -> usize {
-        let mut walk = Range { bytes: self.bytes.get(from..).unwrap_or_default() };
-        loop {
-            let start = self.offset(&walk);
-            match walk.next() {
-                Some(entry) if entry.is_before(place) => {}
-                _ => return start,
+    /// The offset of the first entry, from one that starts at `start` on, that does not come
+    /// before `place`. As in `find`, of the entries passed no more is read than must be.
+    fn offset_for(&self, mut start: usize, place: Place<'_>) -> usize {
+        let entry = |start| {
+            let (score, rest) = self.bytes.get(start..)?.split_first_chunk()?;
+            let (len, size) = read_length(rest.iter())?;
+            Some((f64::from_le_bytes(*score), len, size))
+        };
+        while let Some((score, len, size)) = entry(start) {
+            let member = start + SCORE_BYTES + size;
+            let whole = || self.bytes.get(member..member + len).unwrap_or_default();
+            if score >= place.score && !(Place { score, member: whole() }).is_before(place) {
+                break;
             }
+            start = member + len + size;
         }
-    }
-
-    /// How far a forward walk has come.
-    fn offset(&self, walk: &Range<'_>) -> usize {
-        self.bytes.len() - walk.bytes.len()
+        start
     }
 
     /// Writes an entry, in place of the one its member has if that was found.

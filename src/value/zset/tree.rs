@@ -66,7 +66,6 @@ impl Tree {
     }
 
     /// Bytes allocated for nodes, without what entries own. O(1).
-    #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
         self.heap
     }

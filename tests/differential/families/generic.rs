@@ -41,10 +41,16 @@ pub(super) const FAMILY: Family = Family {
         "PEXPIRETIME $key",
         "3* PERSIST $key",
         "2* SORT $key $sorting",
-        "2* SORT $key $sorting STORE $key",
+        "2* SORT $key $order STORE $key",
+        "SORT $key BY hash1->* [ LIMIT $index $index ] [ DESC ] STORE $key",
         "SORT_RO $key $sorting",
         "DUMP $key",
         "RESTORE $key 0 $value [ REPLACE ]",
+        "SELECT 1 ; SET $key $value ; TYPE $key ; SELECT 0",
+        "SELECT 1 ; DEL $key ; EXISTS $key ; SELECT 0",
+        "SELECT 1 ; COPY $key $key DB 0 ; MOVE $key 0 ; EXISTS $everywhere ; DBSIZE ; SELECT 0",
+        "SWAPDB 0 1",
+        "SELECT 99 ; SELECT x ; SWAPDB 0 x ; SWAPDB 0 99",
         "PING [ $value ]",
         "ECHO $value",
     ],
@@ -60,29 +66,35 @@ fn argument(name: &str, source: &mut Source, argv: &mut Argv) -> bool {
     match name {
         "type" => argv.push(source.word(&TYPES)),
         "sorting" => sorting(source, argv),
+        "order" => order(source, argv),
         _ => return false,
     }
     true
 }
 
-/// Options of SORT. Without ALPHA most lists are an error, so that is mostly there.
+/// Options of SORT.
 fn sorting(source: &mut Source, argv: &mut Argv) {
-    let mut option = |percent: usize, name: &str, words: &[&str]| {
-        if source.chance(percent) {
-            argv.push(name.as_bytes().to_vec());
-            if !words.is_empty() {
-                argv.push(source.word(words));
-            }
-        }
-    };
-    option(30, "BY", &BY);
-    option(30, "GET", &GET);
-    option(15, "GET", &GET);
-    option(70, "ALPHA", &[]);
-    option(30, "DESC", &[]);
+    option(source, argv, 30, "BY", &BY);
+    order(source, argv);
+}
+
+/// Those under which every element has its place. Without ALPHA most lists are an error, so that
+/// is mostly there.
+fn order(source: &mut Source, argv: &mut Argv) {
+    option(source, argv, 30, "GET", &GET);
+    option(source, argv, 15, "GET", &GET);
+    option(source, argv, 70, "ALPHA", &[]);
+    option(source, argv, 30, "DESC", &[]);
     if source.chance(30) {
         argv.push(b"LIMIT".to_vec());
         source.argument("index", argv);
         source.argument("index", argv);
+    }
+}
+
+fn option(source: &mut Source, argv: &mut Argv, percent: usize, name: &str, words: &[&str]) {
+    if source.chance(percent) {
+        argv.push(name.as_bytes().to_vec());
+        argv.extend((!words.is_empty()).then(|| source.word(words)));
     }
 }

@@ -20,7 +20,6 @@ pub(super) const FAMILY: Family = Family {
         "STRLEN $key",
         "SET $key $value",
         "APPEND $key $value",
-        "SETRANGE $key $count $value",
         "DEL $key",
         "OBJECT ENCODING $key",
     ],

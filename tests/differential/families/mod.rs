@@ -56,8 +56,12 @@ fn nothing(_: &str, _: &mut Source, _: &mut Argv) -> bool {
     false
 }
 
-/// The templates whose commands exist, by family.
-pub(crate) struct Menu(Vec<(&'static Family, Vec<Template>)>);
+/// What there is to draw from.
+pub(crate) struct Menu {
+    /// The templates whose commands exist, by family.
+    families: Vec<(&'static Family, Vec<Template>)>,
+    pub(crate) has_transactions: bool,
+}
 
 impl Menu {
     /// What can be made of commands with these names, subcommands as `container|name`; of
@@ -78,17 +82,22 @@ impl Menu {
             (family, there.collect::<Vec<_>>())
         };
         let families = FAMILIES.iter().filter(is_wanted).map(of_family);
-        Menu(families.filter(|(_, templates)| !templates.is_empty()).collect())
+        Menu {
+            families: families.filter(|(_, templates)| !templates.is_empty()).collect(),
+            has_transactions: ["multi", "exec", "discard", "watch"]
+                .iter()
+                .all(|n| names.contains(n)),
+        }
     }
 
     /// How many forms of commands there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|(_, templates)| templates.len()).sum()
+        self.families.iter().map(|(_, templates)| templates.len()).sum()
     }
 
     /// Some commands that belong together, mostly one.
     pub(crate) fn draw(&self, source: &mut Source) -> Vec<Argv> {
-        let (family, templates) = source.pick(&self.0);
+        let (family, templates) = source.pick(&self.families);
         source.home = family.home;
         let total = templates.iter().map(|template| template.weight).sum();
         let mut at = source.below(total);

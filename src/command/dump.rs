@@ -1,0 +1,146 @@
+//! Whole values in and out: DUMP and RESTORE, and COPY.
+
+use super::args::Args;
+use super::context::Context;
+use super::keyspec::{specs, uses};
+use super::server::next_database;
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::keyed as row;
+use super::spec::{Family, Flags, Group, Keys};
+use super::string::content;
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::{Held, NEVER, Text};
+use crate::number::parse_i64;
+use crate::rdb::{self, Damage, Loaded, Source};
+
+const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Generic,
+    commands: &[
+        row("copy", AtLeast(3), ADD, Keys::FIRST_TWO, "6.2.0", "O(N) in pieces that are shared",
+            "Gives a second key what a key holds, with its deadline.", copy)
+            .specs(specs::COPY),
+        row("dump", Exactly(2), Flags::READONLY, Keys::FIRST, "2.6.0", "O(N) in elements and bytes",
+            "What a key holds, as bytes that RESTORE takes.", dump)
+            .uses(uses::RO_ACCESS).tips(&["nondeterministic_output"]),
+        row("restore", AtLeast(4), ADD, Keys::FIRST, "2.6.0",
+            "O(N) in elements and bytes, O(N log N) for sorted sets",
+            "Gives a key what was dumped.", restore)
+            .uses(uses::OW_UPDATE).categories(&["keyspace", "dangerous"]),
+    ],
+};
+
+fn dump(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot(args.key()?);
+    let source = cx.keys.held_at(slot).map(|held| match held {
+        Held::Text(Text::Integer(value)) => Source::Integer(value),
+        Held::Text(Text::Bytes(bytes)) => Source::Bytes(bytes),
+        Held::Value(value) => Source::Value(value),
+    });
+    let payload = source.map(|source| rdb::dump(source, cx.keys.limits()));
+    cx.reply.bulk_or_null(payload.as_deref());
+    Ok(())
+}
+
+/// What RESTORE was asked to do with the value.
+#[derive(Default)]
+struct Restore {
+    replaces: bool,
+    /// The deadline is a time, not a span.
+    is_absolute: bool,
+}
+
+impl Restore {
+    fn parse(mut args: Args<'_>) -> Result<Restore, CommandError> {
+        let mut chosen = Restore::default();
+        // Uses of keys are not tracked, so these two are read for their errors only.
+        let (mut has_idle, mut has_frequency) = (false, false);
+        while !args.is_empty() {
+            if args.take_word("replace") {
+                chosen.replaces = true;
+            } else if args.take_word("absttl") {
+                chosen.is_absolute = true;
+            } else if args.len() > 1 && !has_frequency && args.take_word("idletime") {
+                has_idle = true;
+                if args.integer()? < 0 {
+                    return Err(CommandError::text("ERR Invalid IDLETIME value, must be >= 0"));
+                }
+            } else if args.len() > 1 && !has_idle && args.take_word("freq") {
+                has_frequency = true;
+                if !(0..=255).contains(&args.integer()?) {
+                    let text = "ERR Invalid FREQ value, must be >= 0 and <= 255";
+                    return Err(CommandError::text(text));
+                }
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// The deadline a time to live means; none for zero.
+    fn deadline(&self, ttl: i64, now_ms: i64) -> i64 {
+        match ttl {
+            0 => NEVER,
+            ttl if self.is_absolute => ttl.min(NEVER - 1),
+            ttl => ttl.saturating_add(now_ms).min(NEVER - 1),
+        }
+    }
+}
+
+fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (key, ttl, payload) = (args.key()?, args.next()?, args.next()?);
+    let chosen = Restore::parse(args)?;
+    let slot = cx.keys.slot(key);
+    // Redis looks for the key before it looks at the time.
+    if slot.exists() && !chosen.replaces {
+        return Err(CommandError::BusyKey);
+    }
+    let ttl = parse_i64(ttl).ok_or(CommandError::NotInteger)?;
+    if ttl < 0 {
+        return Err(CommandError::text("ERR Invalid TTL value, must be >= 0"));
+    }
+    let loaded = rdb::restore(payload, cx.keys.limits()).map_err(|damage| match damage {
+        Damage::Footer => CommandError::PayloadFooter,
+        Damage::Value => CommandError::PayloadFormat,
+    })?;
+    let now = cx.keys.now();
+    match (loaded, chosen.deadline(ttl, now)) {
+        (_, deadline) if deadline <= now => {
+            cx.keys.remove_slot(slot);
+        }
+        (Loaded::Text(text), deadline) => cx.keys.put(slot, key, content(&text), deadline),
+        (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (from, to) = (args.key()?, args.key()?);
+    let (mut replaces, mut target) = (false, cx.keys.database());
+    while !args.is_empty() {
+        if args.take_word("replace") {
+            replaces = true;
+        } else if args.len() > 1 && args.take_word("db") {
+            target = next_database(cx.keys, &mut args)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if from == to && target == cx.keys.database() {
+        let text = "ERR source and destination objects are the same";
+        return Err(CommandError::text(text));
+    }
+    // The target first: if it has expired it is removed here, which may move what else there is.
+    let is_free = cx.keys.in_database(target, |keys| !keys.slot(to).exists());
+    let source = cx.keys.slot(from);
+    let copies = source.exists() && (is_free || replaces);
+    if copies {
+        cx.keys.copy(source, to, target);
+    }
+    cx.reply.integer(copies.into());
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Hashes: fields and values in turn, one by one or packed.
+
+use super::read::{Elements, Reader, Text};
+use super::write::Writer;
+use super::{kind, listpack, zipmap};
+use crate::value::hash::Hash;
+use crate::value::zset::PackedLimits;
+use crate::value::{Collection, Value};
+
+/// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
+pub(super) fn write(out: &mut Writer, hash: &Hash) {
+    if hash.is_packed() {
+        let mut packed = listpack::Builder::new();
+        for (field, value) in hash.iter() {
+            packed.push(field);
+            packed.push(value);
+        }
+        out.byte(kind::HASH_LISTPACK);
+        out.string(&packed.finish());
+        return;
+    }
+    out.byte(kind::HASH);
+    out.length(hash.len());
+    for (field, value) in hash.iter() {
+        out.string(field);
+        out.string(value);
+    }
+}
+
+/// A hash that is being read.
+struct Builder {
+    hash: Hash,
+    limits: PackedLimits,
+}
+
+impl Builder {
+    fn new(limits: PackedLimits) -> Builder {
+        Builder { hash: Hash::new(), limits }
+    }
+
+    /// Adds a field, which must not be there yet. That is only seen in the large form; the small
+    /// one is looked through once it is complete.
+    fn add(&mut self, field: &[u8], value: &[u8]) -> Option<()> {
+        if self.hash.is_packed() && self.hash.len() >= self.limits.entries {
+            self.unpack()?;
+        }
+        self.hash.append(field, value).then_some(())
+    }
+
+    /// Goes over to the large form, unless a field is there twice.
+    fn unpack(&mut self) -> Option<()> {
+        self.check_fields()?;
+        self.hash.unpack();
+        Some(())
+    }
+
+    fn check_fields(&self) -> Option<()> {
+        let mut fields: Vec<&[u8]> = self.hash.iter().map(|(field, _)| field).collect();
+        fields.sort_unstable();
+        fields.is_sorted_by(|a, b| a < b).then_some(())
+    }
+
+    /// The hash, unless it is empty, which none may be, or a field is there twice.
+    fn finish(self) -> Option<Value> {
+        if self.hash.is_packed() {
+            self.check_fields()?;
+        }
+        (!self.hash.is_empty()).then_some(Value::Hash(self.hash))
+    }
+}
+
+/// Fields and values one by one.
+pub(super) fn read(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    for _ in 0..reader.count()? {
+        let (field, value) = (reader.string()?, reader.string()?);
+        let (field, value) = (field.as_bytes(), value.as_bytes());
+        if builder.hash.is_packed() && Hash::too_long(field.len().max(value.len()), limits) {
+            builder.unpack()?;
+        }
+        builder.add(field, value)?;
+    }
+    builder.finish()
+}
+
+/// A ziplist or a listpack. It may hold longer texts than would be packed today: Redis unpacks it
+/// for the number of its fields only.
+pub(super) fn read_packed(
+    reader: &mut Reader<'_>,
+    limits: PackedLimits,
+    elements: Elements,
+) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    let mut field: Option<Text<'_>> = None;
+    let packed = reader.string()?;
+    builder.hash.reserve(packed.as_bytes().len());
+    elements(packed.as_bytes(), &mut |text| match field.take() {
+        Some(field) => builder.add(field.as_bytes(), text.as_bytes()),
+        None => {
+            field = Some(text);
+            Some(())
+        }
+    })?;
+    if field.is_some() {
+        return None;
+    }
+    builder.finish()
+}
+
+/// A zipmap, which Redis also unpacks for the length of a text.
+pub(super) fn read_zipmap(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    zipmap::read(reader.string()?.as_bytes(), &mut |field, value| {
+        if builder.hash.is_packed() && Hash::too_long(field.len().max(value.len()), limits) {
+            builder.unpack()?;
+        }
+        builder.add(field, value)
+    })?;
+    builder.finish()
+}

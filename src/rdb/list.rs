@@ -1,0 +1,92 @@
+//! Lists: elements one by one, or in nodes of several, as their history was.
+
+use super::read::{Elements, Reader};
+use super::write::Writer;
+use super::{kind, listpack, ziplist};
+use crate::value::Value;
+use crate::value::list::{ChunkLimit, List};
+
+/// A node that is one element.
+const PLAIN: u64 = 1;
+/// A node that is a listpack.
+const PACKED: u64 = 2;
+
+/// What Redis takes an element to need beside its bytes when it asks whether a node has room.
+const ELEMENT_OVERHEAD_BYTES: usize = 8;
+
+/// Writes a list in nodes. They are those that Redis has after the elements were pushed to the
+/// right end one by one; which pushes there really were is forgotten, and makes no difference.
+pub(super) fn write(out: &mut Writer, list: &List, limit: ChunkLimit) {
+    out.byte(kind::LIST_QUICKLIST_2);
+    let mut nodes = Vec::new();
+    let mut node = listpack::Builder::new();
+    for element in list.iter() {
+        let bytes = node.byte_len() + element.len() + ELEMENT_OVERHEAD_BYTES;
+        if node.len() > 0 && (node.len() >= limit.entries || bytes > limit.bytes) {
+            nodes.push(std::mem::replace(&mut node, listpack::Builder::new()).finish());
+        }
+        node.push(element);
+    }
+    nodes.push(node.finish());
+    out.length(nodes.len());
+    for node in nodes {
+        out.length(PACKED as usize);
+        out.string(&node);
+    }
+}
+
+/// The list, unless it is empty, which none may be.
+fn not_empty(list: List) -> Option<Value> {
+    (!list.is_empty()).then_some(Value::List(list))
+}
+
+/// Elements one by one.
+pub(super) fn read(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        list.push_back(reader.string()?.as_bytes(), limit);
+    }
+    not_empty(list)
+}
+
+/// Appends the elements of a node.
+fn append(list: &mut List, node: &[u8], limit: ChunkLimit, elements: Elements) -> Option<()> {
+    if list.is_empty() {
+        list.reserve(node.len(), limit);
+    }
+    elements(node, &mut |element| {
+        list.push_back(element.as_bytes(), limit);
+        Some(())
+    })
+}
+
+/// One ziplist.
+pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
+    not_empty(list)
+}
+
+/// Nodes that are ziplists.
+pub(super) fn read_quicklist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
+    }
+    not_empty(list)
+}
+
+/// Nodes that are listpacks or single elements.
+pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        let form = reader.count()?;
+        let node = reader.string()?;
+        match form {
+            PLAIN if !node.as_bytes().is_empty() => list.push_back(node.as_bytes(), limit),
+            PACKED => append(&mut list, node.as_bytes(), limit, listpack::read)?,
+            _ => return None,
+        }
+    }
+    not_empty(list)
+}

@@ -1,0 +1,270 @@
+//! The listpack: strings and integers back to back, which Redis 7 packs small collections into.
+//!
+//! In front stand the number of bytes and, where it fits 16 bits, of elements; a byte of ones ends
+//! it. An element is its encoding, its bytes, and the length of both, written so that it is read
+//! backwards: seven bits a byte, the highest first, a bit set in all but that one.
+
+use super::read::{Reader, Text, Visit};
+use crate::number::parse_i64;
+
+/// Bytes in front of the elements.
+const HEADER_BYTES: usize = 6;
+/// What the header says of elements that are too many to be counted in it.
+const COUNT_UNKNOWN: u16 = u16::MAX;
+/// The byte behind the last element.
+const END: u8 = 0xff;
+/// Texts longer than this are no integers.
+const INTEGER_TEXT_MOST: usize = 20;
+
+/// In front of a string whose length takes 32 bits.
+const STRING_32: u8 = 0xf0;
+const INTEGER_16: u8 = 0xf1;
+const INTEGER_24: u8 = 0xf2;
+const INTEGER_32: u8 = 0xf3;
+const INTEGER_64: u8 = 0xf4;
+
+/// Visits the elements of a listpack, which must be whole and well formed.
+pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
+    let mut reader = Reader::new(bytes);
+    let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+    let told = u16::from_le_bytes(reader.array()?);
+    let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
+    if size != bytes.len() || reader.byte()? != END {
+        return None;
+    }
+    let mut reader = Reader::new(elements);
+    let mut count = 0_usize;
+    while !reader.is_empty() {
+        let before = reader.len();
+        let element = element(&mut reader)?;
+        let back = BackLength::of(before - reader.len());
+        if reader.take(back.as_bytes().len())? != back.as_bytes() {
+            return None;
+        }
+        visit(element)?;
+        count += 1;
+    }
+    (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
+}
+
+/// An element without the length behind it.
+fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
+    let first = reader.byte()?;
+    Some(match first {
+        0x00..0x80 => Text::integer(first.into()),
+        0x80..0xc0 => reader.take(usize::from(first & 0x3f))?.into(),
+        0xc0..0xe0 => {
+            let bits = u16::from_be_bytes([first & 0x1f, reader.byte()?]);
+            // Thirteen bits with a sign, shifted up to those of the type and down again.
+            Text::integer((((bits << 3) as i16) >> 3).into())
+        }
+        0xe0..0xf0 => {
+            let len = u16::from_be_bytes([first & 0x0f, reader.byte()?]);
+            reader.take(len.into())?.into()
+        }
+        STRING_32 => {
+            let len = u32::from_le_bytes(reader.array()?);
+            reader.take(usize::try_from(len).ok()?)?.into()
+        }
+        INTEGER_16 => Text::integer(i16::from_le_bytes(reader.array()?).into()),
+        INTEGER_24 => Text::integer(read_i24(reader)?.into()),
+        INTEGER_32 => Text::integer(i32::from_le_bytes(reader.array()?).into()),
+        INTEGER_64 => Text::integer(i64::from_le_bytes(reader.array()?)),
+        _ => return None,
+    })
+}
+
+/// An integer of three bytes.
+pub(super) fn read_i24(reader: &mut Reader<'_>) -> Option<i32> {
+    let [a, b, c] = reader.array()?;
+    Some(i32::from_le_bytes([0, a, b, c]) >> 8)
+}
+
+/// The length behind an element.
+struct BackLength {
+    bytes: [u8; 5],
+    start: usize,
+}
+
+impl BackLength {
+    fn of(len: usize) -> BackLength {
+        let mut back = BackLength { bytes: [0; 5], start: 0 };
+        let mut rest = len;
+        for (at, byte) in back.bytes.iter_mut().enumerate().rev() {
+            *byte = (rest & 0x7f) as u8;
+            rest >>= 7;
+            if rest == 0 {
+                back.start = at;
+                break;
+            }
+        }
+        back.bytes.iter_mut().skip(back.start + 1).for_each(|byte| *byte |= 0x80);
+        back
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// A listpack that is being written.
+pub(super) struct Builder {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder { bytes: vec![0; HEADER_BYTES], count: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of the whole, its end included.
+    pub(super) fn byte_len(&self) -> usize {
+        self.bytes.len() + 1
+    }
+
+    /// Appends a text, as an integer if it is the text of one.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        let integer = if text.len() <= INTEGER_TEXT_MOST { parse_i64(text) } else { None };
+        match integer {
+            Some(value) => self.push_integer(value),
+            None => self.push_string(text),
+        }
+    }
+
+    fn push_string(&mut self, text: &[u8]) {
+        let start = self.bytes.len();
+        match text.len() {
+            len @ ..64 => self.bytes.push(0x80 | len as u8),
+            len @ ..4096 => self.bytes.extend_from_slice(&[0xe0 | (len >> 8) as u8, len as u8]),
+            len => {
+                self.bytes.push(STRING_32);
+                self.bytes.extend_from_slice(&(len as u32).to_le_bytes());
+            }
+        }
+        self.bytes.extend_from_slice(text);
+        self.close(start);
+    }
+
+    /// Appends an integer in as few bytes as it takes.
+    pub(super) fn push_integer(&mut self, value: i64) {
+        let start = self.bytes.len();
+        let bytes = value.to_le_bytes();
+        let (tag, width) = match value {
+            0..128 => return self.push_small(&[value as u8]),
+            -4096..4096 => {
+                let bits = value as u16 & 0x1fff;
+                return self.push_small(&[0xc0 | (bits >> 8) as u8, bits as u8]);
+            }
+            -0x8000..0x8000 => (INTEGER_16, 2),
+            -0x80_0000..0x80_0000 => (INTEGER_24, 3),
+            -0x8000_0000..0x8000_0000 => (INTEGER_32, 4),
+            _ => (INTEGER_64, 8),
+        };
+        self.bytes.push(tag);
+        self.bytes.extend(bytes.iter().take(width));
+        self.close(start);
+    }
+
+    /// Appends an integer that lies in its encoding.
+    fn push_small(&mut self, encoding: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(encoding);
+        self.close(start);
+    }
+
+    /// Ends the element that begins at an offset.
+    fn close(&mut self, start: usize) {
+        let back = BackLength::of(self.bytes.len() - start);
+        self.bytes.extend_from_slice(back.as_bytes());
+        self.count += 1;
+    }
+
+    /// The whole listpack.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.bytes.push(END);
+        let size = self.bytes.len() as u32;
+        let count = u16::try_from(self.count).unwrap_or(COUNT_UNKNOWN);
+        if let Some((header, _)) = self.bytes.split_first_chunk_mut::<HEADER_BYTES>() {
+            let ([a, b, c, d], [e, f]) = (size.to_le_bytes(), count.to_le_bytes());
+            *header = [a, b, c, d, e, f];
+        }
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let mut texts = Vec::new();
+        read(bytes, &mut |text| {
+            texts.push(text.into_vec());
+            Some(())
+        })?;
+        Some(texts)
+    }
+
+    /// Elements around the borders of all encodings.
+    fn borders() -> Vec<Vec<u8>> {
+        let powers = [0, 7, 12, 13, 15, 23, 31, 47, 63].map(|bits| 1_i128 << bits);
+        let integers = powers.iter().flat_map(|p| [p - 1, *p, -p - 1, -p]);
+        let integers = integers.filter_map(|value| i64::try_from(value).ok());
+        let mut all: Vec<Vec<u8>> = integers.map(|value| value.to_string().into_bytes()).collect();
+        let lengths = [0, 1, 63, 64, 125, 126, 127, 4095, 4096, 16_382, 16_384, 3_000_000];
+        all.extend(lengths.map(|len| vec![b'x'; len]));
+        all
+    }
+
+    fn packed(elements: &[Vec<u8>]) -> Vec<u8> {
+        let mut builder = Builder::new();
+        elements.iter().for_each(|element| builder.push(element));
+        assert_eq!(builder.len(), elements.len());
+        let size = builder.byte_len();
+        let bytes = builder.finish();
+        assert_eq!(bytes.len(), size);
+        bytes
+    }
+
+    #[test]
+    fn elements_of_every_encoding_come_back() {
+        assert_eq!(texts(&packed(&borders())), Some(borders()));
+        assert_eq!(texts(&packed(&[])), Some(Vec::new()));
+    }
+
+    #[test]
+    fn bytes_are_those_of_redis() {
+        let elements = ["f", "v", "n", "12345678901"].map(|text| text.as_bytes().to_vec());
+        let expected = b"\x1a\0\0\0\x04\0\x81f\x02\x81v\x02\x81n\x02\
+                         \xf4\x35\x1c\xdc\xdf\x02\0\0\0\x09\xff";
+        assert_eq!(packed(&elements), expected);
+    }
+
+    #[test]
+    fn too_many_to_count_are_read_to_the_end() {
+        let many = vec![b"1".to_vec(); 70_000];
+        let bytes = packed(&many);
+        assert_eq!(bytes.get(4..6), Some(&[0xff; 2][..]));
+        assert_eq!(texts(&bytes).map(|texts| texts.len()), Some(70_000));
+    }
+
+    #[test]
+    fn what_is_cut_or_miscounted_is_refused() {
+        let whole = packed(&["a", "400", "ccc"].map(|text| text.as_bytes().to_vec()));
+        assert!(texts(&whole).is_some());
+        for at in 0..whole.len() {
+            assert_eq!(texts(&whole[..at]), None, "cut at {at}");
+            // The letters and the integer may be others; everything else is fixed.
+            if !whole[at].is_ascii_lowercase() && at != 9 && at != 10 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0x03;
+                assert_eq!(texts(&bytes), None, "changed at {at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Redis's serialisation of one value, which DUMP gives and RESTORE takes.
+//!
+//! A payload is the value's kind in a byte, the value, the version of the format and a checksum.
+//! It is written as Redis 7.0 writes it; what Redis 2.0 to 7.0 wrote is read. Every byte of a
+//! payload may be hostile: readers check each length against what is there and allocate only in
+//! proportion to it, and a damaged payload is an error.
+//!
+//! `read.rs`, `write.rs` and `lzf.rs` are the parts all kinds are made of; `listpack.rs`,
+//! `ziplist.rs` and `zipmap.rs` are the packed forms that lie inside a string; a file for each type
+//! puts them together. This room knows values, not keys, commands or replies.
+
+mod hash;
+mod list;
+mod listpack;
+mod lzf;
+mod read;
+mod set;
+mod stream;
+mod write;
+mod ziplist;
+mod zipmap;
+mod zset;
+
+use crate::value::{Limits, Value};
+use crc::{CRC_64_REDIS, Crc, Table};
+use read::Reader;
+use write::Writer;
+
+/// The version of the format that is written, and the latest that is read: Redis 7.0's.
+const VERSION: u16 = 10;
+
+/// Bytes of the version and the checksum behind a value.
+const FOOTER_BYTES: usize = 10;
+
+const CRC: &Crc<u64, Table<16>> = &Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+
+/// The kinds of values: what they are and how they are packed.
+mod kind {
+    pub(super) const STRING: u8 = 0;
+    /// Elements one by one.
+    pub(super) const LIST: u8 = 1;
+    /// Members one by one.
+    pub(super) const SET: u8 = 2;
+    /// Members with scores as text, one by one.
+    pub(super) const ZSET: u8 = 3;
+    /// Fields and values one by one.
+    pub(super) const HASH: u8 = 4;
+    /// Members with scores as doubles, one by one.
+    pub(super) const ZSET_2: u8 = 5;
+    pub(super) const HASH_ZIPMAP: u8 = 9;
+    pub(super) const LIST_ZIPLIST: u8 = 10;
+    pub(super) const SET_INTSET: u8 = 11;
+    pub(super) const ZSET_ZIPLIST: u8 = 12;
+    pub(super) const HASH_ZIPLIST: u8 = 13;
+    /// Nodes that are ziplists.
+    pub(super) const LIST_QUICKLIST: u8 = 14;
+    pub(super) const HASH_LISTPACK: u8 = 16;
+    pub(super) const ZSET_LISTPACK: u8 = 17;
+    /// Nodes that are listpacks, and groups.
+    pub(super) const STREAM_LISTPACKS: u8 = 15;
+    /// Nodes that are listpacks or single elements.
+    pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    /// The same as a stream of before, with what it remembers of entries that are gone.
+    pub(super) const STREAM_LISTPACKS_2: u8 = 19;
+}
+
+/// A value to be written.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A string that is kept as an integer.
+    Integer(i64),
+    /// Any other string.
+    Bytes(&'a [u8]),
+    /// A collection, or a string with room to grow.
+    Value(&'a Value),
+}
+
+/// A value that was read.
+pub(crate) enum Loaded {
+    /// A string.
+    Text(Vec<u8>),
+    /// A collection.
+    Value(Value),
+}
+
+/// Why a payload was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Its version is too new, or its checksum is not that of its bytes.
+    Footer,
+    /// Its bytes are no value.
+    Value,
+}
+
+/// The payload of a value; lists are cut into nodes by the limits.
+pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
+    let mut out = Writer::new();
+    match source {
+        Source::Integer(value) => {
+            out.byte(kind::STRING);
+            out.integer(value);
+        }
+        Source::Bytes(bytes) => {
+            out.byte(kind::STRING);
+            out.string(bytes);
+        }
+        Source::Value(Value::Text(bytes)) => {
+            out.byte(kind::STRING);
+            out.string(bytes);
+        }
+        Source::Value(Value::List(list)) => list::write(&mut out, list, limits.list),
+        Source::Value(Value::Hash(hash)) => hash::write(&mut out, hash),
+        Source::Value(Value::Set(set)) => set::write(&mut out, set),
+        Source::Value(Value::ZSet(zset)) => zset::write(&mut out, zset),
+        Source::Value(Value::Stream(stream)) => stream::write(&mut out, stream),
+    }
+    seal(out.finish())
+}
+
+/// A body with the version and the checksum.
+fn seal(mut body: Vec<u8>) -> Vec<u8> {
+    body.extend_from_slice(&VERSION.to_le_bytes());
+    let sum = CRC.checksum(&body);
+    body.extend_from_slice(&sum.to_le_bytes());
+    body
+}
+
+/// The value of a payload, small forms kept under the limits. Bytes behind the value are passed
+/// over, as Redis does.
+pub(crate) fn restore(payload: &[u8], limits: &Limits) -> Result<Loaded, Damage> {
+    let body = check_footer(payload).ok_or(Damage::Footer)?;
+    load(body, limits).ok_or(Damage::Value)
+}
+
+/// What is before the footer, if that is right.
+fn check_footer(payload: &[u8]) -> Option<&[u8]> {
+    let (summed, sum) = payload.split_last_chunk()?;
+    let (body, version) = summed.split_last_chunk()?;
+    const { assert!(FOOTER_BYTES == size_of::<u16>() + size_of::<u64>()) };
+    let is_known = u16::from_le_bytes(*version) <= VERSION;
+    (is_known && CRC.checksum(summed) == u64::from_le_bytes(*sum)).then_some(body)
+}
+
+fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {
+    let mut reader = Reader::new(body);
+    let value = match reader.byte()? {
+        kind::STRING => return reader.string().map(|text| Loaded::Text(text.into_vec())),
+        kind::LIST => list::read(&mut reader, limits.list),
+        kind::LIST_ZIPLIST => list::read_ziplist(&mut reader, limits.list),
+        kind::LIST_QUICKLIST => list::read_quicklist(&mut reader, limits.list),
+        kind::LIST_QUICKLIST_2 => list::read_quicklist_2(&mut reader, limits.list),
+        kind::HASH => hash::read(&mut reader, limits.hash),
+        kind::HASH_ZIPMAP => hash::read_zipmap(&mut reader, limits.hash),
+        kind::HASH_ZIPLIST => hash::read_packed(&mut reader, limits.hash, ziplist::read),
+        kind::HASH_LISTPACK => hash::read_packed(&mut reader, limits.hash, listpack::read),
+        kind::SET => set::read(&mut reader, limits.set_intset_entries),
+        kind::SET_INTSET => set::read_ints(&mut reader, limits.set_intset_entries),
+        kind::ZSET => zset::read(&mut reader, limits.zset, Reader::score_text),
+        kind::ZSET_2 => zset::read(&mut reader, limits.zset, Reader::score),
+        kind::ZSET_ZIPLIST => zset::read_packed(&mut reader, limits.zset, ziplist::read),
+        kind::ZSET_LISTPACK => zset::read_packed(&mut reader, limits.zset, listpack::read),
+        kind::STREAM_LISTPACKS => stream::read(&mut reader, false),
+        kind::STREAM_LISTPACKS_2 => stream::read(&mut reader, true),
+        // Modules' values and what does not exist.
+        _ => None,
+    };
+    value.map(Loaded::Value)
+}

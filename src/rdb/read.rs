@@ -1,0 +1,160 @@
+//! Reading the parts every kind is made of: lengths, strings, scores.
+//!
+//! Nothing here trusts a length: each is compared with the bytes that are left before it is used.
+//! `None` means damaged.
+
+use super::lzf;
+use crate::number::{IntText, parse_f64, parse_i64};
+use std::borrow::Cow;
+
+/// A string as it is written somewhere in a payload.
+pub(super) enum Text<'a> {
+    /// An integer, which stands for its digits.
+    Integer(IntText),
+    /// Bytes as they are, or decompressed.
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl Text<'_> {
+    pub(super) fn integer(value: i64) -> Self {
+        Text::Integer(IntText::new(value))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Text::Integer(text) => text.as_bytes(),
+            Text::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The integer whose digits the text is.
+    pub(super) fn to_integer(&self) -> Option<i64> {
+        parse_i64(self.as_bytes())
+    }
+
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Text::Integer(text) => text.as_bytes().to_vec(),
+            Text::Bytes(bytes) => bytes.into_owned(),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Text<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Text::Bytes(Cow::Borrowed(bytes))
+    }
+}
+
+/// What takes the elements of a packed form one by one, and may find damage in them.
+pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(Text<'a>) -> Option<()>;
+
+/// Visits the elements of a packed form, which must be whole and well formed.
+pub(super) type Elements = for<'a> fn(&'a [u8], Visit<'_, 'a>) -> Option<()>;
+
+/// A length, or the way in which a string is written otherwise.
+enum Length {
+    Plain(u64),
+    Special(u8),
+}
+
+/// The bytes of a payload not yet read.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// How many bytes are left.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// So many bytes, as numbers are made of.
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*array)
+    }
+
+    fn length(&mut self) -> Option<Length> {
+        let first = self.byte()?;
+        let low = first & 0x3f;
+        let plain = match (first >> 6, low) {
+            (0, _) => u64::from(low),
+            (1, _) => u64::from(low) << 8 | u64::from(self.byte()?),
+            (2, 0) => u64::from(u32::from_be_bytes(self.array()?)),
+            (2, 1) => u64::from_be_bytes(self.array()?),
+            (2, _) => return None,
+            _ => return Some(Length::Special(low)),
+        };
+        Some(Length::Plain(plain))
+    }
+
+    /// A number of elements, or another number.
+    pub(super) fn count(&mut self) -> Option<u64> {
+        match self.length()? {
+            Length::Plain(count) => Some(count),
+            Length::Special(_) => None,
+        }
+    }
+
+    /// A string.
+    pub(super) fn string(&mut self) -> Option<Text<'a>> {
+        Some(match self.length()? {
+            Length::Plain(len) => self.take(usize::try_from(len).ok()?)?.into(),
+            Length::Special(0) => Text::integer(i8::from_le_bytes(self.array()?).into()),
+            Length::Special(1) => Text::integer(i16::from_le_bytes(self.array()?).into()),
+            Length::Special(2) => Text::integer(i32::from_le_bytes(self.array()?).into()),
+            Length::Special(3) => Text::Bytes(Cow::Owned(self.compressed()?)),
+            Length::Special(_) => return None,
+        })
+    }
+
+    fn compressed(&mut self) -> Option<Vec<u8>> {
+        let compressed_len = usize::try_from(self.count()?).ok()?;
+        let len = usize::try_from(self.count()?).ok()?;
+        lzf::decompress(self.take(compressed_len)?, len)
+    }
+
+    /// A string of just so many bytes.
+    pub(super) fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.string()?.as_bytes().try_into().ok()
+    }
+
+    /// A score as eight bytes.
+    pub(super) fn score(&mut self) -> Option<f64> {
+        let score = f64::from_le_bytes(self.array()?);
+        (!score.is_nan()).then_some(score)
+    }
+
+    /// A score as Redis wrote it up to 3.2: a length and text, where the largest lengths stand for
+    /// what has no digits.
+    pub(super) fn score_text(&mut self) -> Option<f64> {
+        match self.byte()? {
+            255 => Some(f64::NEG_INFINITY),
+            254 => Some(f64::INFINITY),
+            253 => None,
+            len => parse_f64(self.take(len.into())?),
+        }
+    }
+}

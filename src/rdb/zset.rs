@@ -1,0 +1,135 @@
+//! Sorted sets: members and scores in turn, one by one or packed.
+
+use super::read::{Elements, Reader, Text};
+use super::write::Writer;
+use super::{kind, listpack};
+use crate::number::{F64Text, parse_f64};
+use crate::value::zset::{PackedLimits, ZSet};
+use crate::value::{Collection, Value};
+
+/// Scores beyond this are written as text even if they are integers.
+const INTEGER_SCORE_MOST: f64 = (i64::MAX / 2) as f64;
+
+/// Writes a sorted set: one listpack while it is small, members one by one from the highest score
+/// down otherwise, as that is how Redis best takes them.
+pub(super) fn write(out: &mut Writer, zset: &ZSet) {
+    if zset.is_packed() {
+        let mut packed = listpack::Builder::new();
+        for (member, score) in zset.range(0, usize::MAX) {
+            packed.push(member);
+            push_score(&mut packed, score);
+        }
+        out.byte(kind::ZSET_LISTPACK);
+        out.string(&packed.finish());
+        return;
+    }
+    out.byte(kind::ZSET_2);
+    out.length(zset.len());
+    for (member, score) in zset.range(0, usize::MAX).rev() {
+        out.string(member);
+        out.bytes(&score.to_le_bytes());
+    }
+}
+
+/// An integer, or text. Zero with a sign, which only older versions packed, stays as they wrote it.
+fn push_score(packed: &mut listpack::Builder, score: f64) {
+    let integer = score as i64;
+    let is_integer = (integer as f64).to_bits() == score.to_bits();
+    if score.abs() <= INTEGER_SCORE_MOST && is_integer {
+        packed.push_integer(integer);
+    } else {
+        packed.push(F64Text::new(score).as_bytes());
+    }
+}
+
+/// A sorted set that is being read.
+struct Builder {
+    zset: ZSet,
+    limits: PackedLimits,
+}
+
+impl Builder {
+    fn new(limits: PackedLimits) -> Builder {
+        Builder { zset: ZSet::new(), limits }
+    }
+
+    /// Adds a member, which must not be there yet. That is only seen in the large form; the small
+    /// one is looked through once it is complete.
+    fn add(&mut self, member: &[u8], score: f64) -> Option<()> {
+        self.zset.append(member, score).then_some(())
+    }
+
+    /// Goes over to the large form if another member of this length asks for it.
+    fn make_room(&mut self, member_len: usize) -> Option<()> {
+        if self.zset.must_unpack(member_len, self.limits) {
+            self.check_members()?;
+            self.zset.unpack();
+        }
+        Some(())
+    }
+
+    fn check_members(&self) -> Option<()> {
+        let mut members: Vec<&[u8]> = self.all().map(|(member, _)| member).collect();
+        members.sort_unstable();
+        members.is_sorted_by(|a, b| a < b).then_some(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&[u8], f64)> {
+        self.zset.range(0, usize::MAX)
+    }
+
+    /// The sorted set, unless it is empty, which none may be, or a member is there twice.
+    fn finish(self) -> Option<Value> {
+        if self.zset.is_packed() {
+            self.check_members()?;
+        }
+        (!Collection::is_empty(&self.zset)).then_some(Value::ZSet(self.zset))
+    }
+}
+
+/// Members one by one, each with what `score` reads.
+pub(super) fn read<'a>(
+    reader: &mut Reader<'a>,
+    limits: PackedLimits,
+    score: fn(&mut Reader<'a>) -> Option<f64>,
+) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    for _ in 0..reader.count()? {
+        let (member, score) = (reader.string()?, score(reader)?);
+        builder.make_room(member.as_bytes().len())?;
+        builder.add(member.as_bytes(), score)?;
+    }
+    // In the small form zero has no sign, and it is known only now which form it is.
+    if builder.zset.is_packed() && builder.all().any(|(_, score)| score == 0.0) {
+        let mut unsigned = Builder::new(limits);
+        builder.all().try_for_each(|(member, score)| unsigned.add(member, score + 0.0))?;
+        builder = unsigned;
+    }
+    builder.finish()
+}
+
+/// A ziplist or a listpack. It may hold longer members than would be packed today: Redis unpacks
+/// it for their number only.
+pub(super) fn read_packed(
+    reader: &mut Reader<'_>,
+    limits: PackedLimits,
+    elements: Elements,
+) -> Option<Value> {
+    let mut builder = Builder::new(limits);
+    let mut member: Option<Text<'_>> = None;
+    let packed = reader.string()?;
+    elements(packed.as_bytes(), &mut |text| match member.take() {
+        Some(member) => {
+            builder.make_room(0)?;
+            builder.add(member.as_bytes(), parse_f64(text.as_bytes())?)
+        }
+        None => {
+            member = Some(text);
+            Some(())
+        }
+    })?;
+    if member.is_some() {
+        return None;
+    }
+    builder.finish()
+}
