@@ -13,7 +13,7 @@ use std::fmt::{self, Write};
 
 use num_bigint::BigUint;
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
-use rustc_apfloat::{Float, Round};
+use rustc_apfloat::{Float, Round, Status};
 
 /// Texts of this many bytes and more are never read as a long double.
 const LONG_DOUBLE_TEXT_LIMIT_BYTES: usize = 5 * 1024;
@@ -475,6 +475,14 @@ impl LongDouble {
         LongDouble((self.0 + other.0).value)
     }
 
+    /// A thousand times the number, rounded up; none beyond 64 bits.
+    pub(crate) fn thousands_up(self) -> Option<i64> {
+        let product = self.0 * X87DoubleExtended::from_i128(1000).value;
+        let integer = product.value.to_i128_r(64, Round::TowardPositive, &mut false);
+        let fits = !integer.status.contains(Status::INVALID_OP);
+        i64::try_from(integer.value).ok().filter(|_| fits)
+    }
+
     /// Whether this is not a number.
     pub(crate) fn is_nan(self) -> bool {
         self.0.is_nan()
@@ -870,6 +878,25 @@ mod tests {
         let long = "1.".to_string() + &"0".repeat(LONG_DOUBLE_TEXT_LIMIT_BYTES - 3);
         assert!(LongDouble::parse(long.as_bytes()).is_some());
         assert!(LongDouble::parse((long + "0").as_bytes()).is_none());
+    }
+
+    #[test]
+    fn thousands_are_rounded_up() {
+        let up = |text: &str| LongDouble::parse(text.as_bytes()).unwrap().thousands_up();
+        for (text, thousands) in [
+            ("0.001", Some(1)),
+            ("1e-400", Some(1)),
+            ("-1e-400", Some(0)),
+            ("-1.5", Some(-1500)),
+            ("0x1p-3", Some(125)),
+            ("9223372036854775", Some(9_223_372_036_854_775_000)),
+            ("9223372036854776", None),
+            ("1e300", None),
+            ("inf", None),
+            ("-inf", None),
+        ] {
+            assert_eq!(up(text), thousands, "{text}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::spec::{Family, Flags, Group, Keys};
 use super::zset::{self, take};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
-use crate::number::{LongDouble, parse_f64};
+use crate::number::LongDouble;
 use crate::session::{Argv, Otherwise, Wait, WaitKind};
 use crate::value::list::List;
 use crate::value::zset::ZSet;
@@ -62,18 +62,17 @@ pub(super) const SORTED_SETS: Family = Family {
     ],
 };
 
-/// A timeout in seconds, in whole milliseconds; none for ever.
+/// The longest anyone waits: as good as for ever, and with the present added within 64 bits.
+const WAIT_MOST_MS: i64 = i64::MAX / 2;
+
+/// A timeout in seconds, in whole milliseconds; none for ever. What leaves 64 bits counts as
+/// negative, as in Redis.
 pub(super) fn timeout(text: &[u8]) -> Result<Option<i64>, CommandError> {
-    LongDouble::parse(text)
+    let seconds = LongDouble::parse(text)
         .ok_or(CommandError::text("ERR timeout is not a float or out of range"))?;
-    // Redis reads a long double: what only that can hold is too large all the same.
-    let seconds = parse_f64(text).unwrap_or(f64::INFINITY);
-    let ms = (seconds * 1000.0).ceil();
-    // What does not fit counts as negative, as in Redis.
-    if !(0.0..9.2e18).contains(&ms) {
-        return Err(CommandError::text("ERR timeout is negative"));
-    }
-    Ok(Some(ms as i64).filter(|&ms| ms > 0))
+    let ms = seconds.thousands_up().filter(|&ms| ms >= 0);
+    let ms = ms.ok_or(CommandError::text("ERR timeout is negative"))?;
+    Ok(Some(ms.min(WAIT_MOST_MS)).filter(|&ms| ms > 0))
 }
 
 /// What a command waits for whose keys and whose own words are these.

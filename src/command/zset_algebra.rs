@@ -135,10 +135,11 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
 
 /// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
 pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
-    if zset.len() == 0 {
-        keys.remove(target);
-    } else {
-        keys.put_value(target, Value::ZSet(zset), NEVER);
+    match zset.len() {
+        0 => {
+            keys.remove(target);
+        }
+        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
     }
 }
 
@@ -223,7 +224,7 @@ type Sources<'a> = SmallVec<[Source<'a>; 8]>;
 fn sources<'a>(keys: &'a mut Keyspace, args: &mut Args<'_>) -> Result<Sources<'a>, CommandError> {
     let count = usize::try_from(args.integer()?).unwrap_or(0);
     if count == 0 {
-        return Err(CommandError::NoInputKey(args.command()));
+        return Err(CommandError::no_input_key(args.command()));
     }
     let names = args.take(count).ok_or(CommandError::Syntax)?;
     let keys = keys.settle(names);
