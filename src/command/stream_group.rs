@@ -58,11 +58,17 @@ fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 struct Options {
     make_stream: bool,
     entries_read: Option<u64>,
+    /// Why the call is refused once its key and group were found, if it is.
+    refused: Option<CommandError>,
 }
 
 impl Options {
     fn parse(mut args: Args<'_>, may_make: bool) -> Result<Options, CommandError> {
-        let mut options = Options::default();
+        // Redis counts the words that may follow the ID, so an option may come twice if another
+        // is left out.
+        let most = if may_make { 3 } else { 2 };
+        let refused = (args.len() > most).then(|| args.subcommand_error());
+        let mut options = Options { refused, ..Options::default() };
         while !args.is_empty() {
             if may_make && args.take_word("mkstream") {
                 options.make_stream = true;
@@ -88,11 +94,12 @@ fn id_or_last(text: &[u8], last: Id) -> Result<Id, CommandError> {
 
 fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, id) = (args.key()?, args.next()?, args.next()?);
-    let Options { make_stream, entries_read } = Options::parse(args, true)?;
+    let Options { make_stream, entries_read, refused } = Options::parse(args, true)?;
     let last = cx.keys.read::<Stream>(key)?.map(|stream| stream.marks().last_id);
     if last.is_none() && !make_stream {
         return Err(missing_stream());
     }
+    refused.map_or(Ok(()), Err)?;
     let last_id = id_or_last(id, last.unwrap_or(Id::MIN))?;
     cx.keys.edit(key, |stream: &mut Editor<'_, Stream>| {
         if stream.find_group(name).is_some() {
@@ -114,8 +121,9 @@ fn missing_stream() -> CommandError {
 
 fn setid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, id) = (args.key()?, args.next()?, args.next()?);
-    let Options { entries_read, .. } = Options::parse(args, false)?;
+    let Options { entries_read, refused, .. } = Options::parse(args, false)?;
     in_group(cx, key, name, |stream, group| {
+        refused.map_or(Ok(()), Err)?;
         let last_id = id_or_last(id, stream.marks().last_id)?;
         stream.set_cursor(group, Cursor { last_id, entries_read });
         Ok(())

@@ -33,7 +33,7 @@ const APART_MS: i64 = 20_000;
 const TIMES_FROM: i64 = 1_000_000_000_000;
 
 /// Commands whose replies are not the same on both sides, so that scripts may not build on them.
-const VARYING: [&str; 20] = [
+const VARYING: [&str; 21] = [
     "ttl",
     "pttl",
     "expiretime",
@@ -54,6 +54,7 @@ const VARYING: [&str; 20] = [
     "evalsha",
     "eval_ro",
     "evalsha_ro",
+    "object",
 ];
 
 /// Commands without an order of their own.
@@ -110,6 +111,8 @@ impl Rule {
             }
             "ttl" | "pttl" | "expiretime" | "pexpiretime" | "xpending" | "xinfo" => Rule::Times,
             "dump" => Rule::Presence,
+            // Redis shares small integers, but not those that were copied.
+            "object" if has(argv, "refcount") => Rule::Presence,
             "xadd" if has(argv, "*") => Rule::Presence,
             "eval" | "eval_ro" | "evalsha" | "evalsha_ro" if calls_unordered(argv) => Rule::NoOrder,
             "randomkey" | "srandmember" | "spop" | "hrandfield" | "zrandmember" => picks(argv, ask),
