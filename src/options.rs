@@ -85,6 +85,9 @@ pub struct Options {
     pub script_instructions: Option<u64>,
     /// Where the time comes from; default [`Clock::System`].
     pub clock: Clock,
+    /// Parameters of `CONFIG SET` with their values, such as `hash-max-listpack-entries`; default
+    /// none, which leaves them as Redis 7.0 has them.
+    pub config: Vec<(String, String)>,
     /// How many databases there are, for SELECT; default 16.
     pub databases: usize,
     /// How long a call waits for the end of another session's transaction before it is
@@ -105,6 +108,7 @@ impl Default for Options {
             script_memory: Some(256 << 20),
             script_instructions: None,
             clock: Clock::System,
+            config: Vec::new(),
             databases: 16,
             busy_timeout: Some(Duration::from_millis(5000)),
             protocol: Protocol::Resp2,

@@ -90,6 +90,8 @@ fn every_kind_of_change_is_undone() {
         "XTRIM s MINID 130",
         "XADD s MAXLEN 10 * f v; XADD s MAXLEN 9 * f v",
         "XSETID s 900 ENTRIESADDED 1000 MAXDELETEDID 300",
+        // A node that was trimmed empty stays, and takes entries from before its own.
+        "XDEL s 250-1; XTRIM s MINID 250; XSETID s 90; XADD s 91-1 f v",
         "XGROUP CREATE s new $; XREADGROUP GROUP new a STREAMS s 0",
         "XGROUP DESTROY s g; XGROUP DESTROY s other; XGROUP CREATE s g 3",
         "XGROUP SETID s g 4-0; XREADGROUP GROUP g a STREAMS s >",
@@ -119,6 +121,13 @@ fn every_kind_of_change_is_undone() {
         assert_ne!(text(&state(&copy)), text(&before), "{change} changes something");
         assert_eq!(text(&state(&engine)), text(&before), "{change}: the copy is one");
     }
+    for command in ["XDEL s 250-1", "XTRIM s MINID 250", "XSETID s 90"] {
+        run(&engine, command);
+    }
+    let empty = text(&state(&engine));
+    assert!(empty.starts_with("[length 0 radix-tree-keys 1 "), "{empty}");
+    fail(&engine, "XADD s 91-1 f v; XADD s * f v");
+    assert_eq!(text(&state(&engine)), empty);
     fail(&engine, "XGROUP CREATE new g $ MKSTREAM; XADD newer * f v");
     check(&engine, "EXISTS new newer", "0");
 }

@@ -10,6 +10,7 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod blocking;
+mod config;
 mod connection;
 mod context;
 mod dump;
@@ -46,6 +47,7 @@ mod zset;
 mod zset_algebra;
 
 pub(crate) use args::Args;
+pub(crate) use config::configure;
 pub(crate) use context::{Caller, Context, Host};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use spec::{Command, Flags};
@@ -61,6 +63,7 @@ use std::sync::OnceLock;
 pub(crate) const FAMILIES: &[Family] = &[
     blocking::LISTS,
     blocking::SORTED_SETS,
+    config::FAMILY,
     connection::FAMILY,
     bitmap::FAMILY,
     hyperloglog::FAMILY,

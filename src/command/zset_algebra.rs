@@ -135,10 +135,11 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
 
 /// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
 pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
-    if zset.len() == 0 {
-        keys.remove(target);
-    } else {
-        keys.put_value(target, Value::ZSet(zset), NEVER);
+    match zset.len() {
+        0 => {
+            keys.remove(target);
+        }
+        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
     }
 }
 

@@ -11,6 +11,7 @@ mod waiting;
 pub use session::Session;
 
 use crate::clock::Now;
+use crate::command::configure;
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Options};
@@ -105,7 +106,11 @@ impl Engine {
             Clock::Manual { start_ms } => Now::manual(start_ms),
         };
         options.check()?;
-        Engine::with_keys(options, Keyspace::new(now, options.databases))
+        let mut keys = Keyspace::new(now, options.databases);
+        let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        configure(&mut keys, pairs)
+            .map_err(|error| Error::Options { message: error.to_string() })?;
+        Engine::with_keys(options, keys)
     }
 
     fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {

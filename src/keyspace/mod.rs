@@ -168,6 +168,11 @@ impl Keyspace {
         &self.limits
     }
 
+    /// Other limits, which hold for what is changed from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Number of keys, those included that expired and were not yet noticed.
     pub(crate) fn len(&self) -> usize {
         self.table.len()

@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// The inverse of one change to a stream. Groups are told by their place, which is the same again
 /// once all later changes are undone.
 pub(super) enum StreamChange {
-    /// Entries were appended behind this ID, the last until then, in a node with this tail if
-    /// there was one.
-    Appended { last_id: Id, tail: Span },
+    /// Entries were appended behind this ID, the last until then, when there were so many nodes
+    /// and the last of them had this tail.
+    Appended { last_id: Id, nodes: u32, tail: Span },
     /// This entry was deleted and its node was not.
     Deleted { id: Id, entry: Span },
     /// This node lost its last entry.
@@ -45,10 +45,11 @@ impl Editor<'_, Stream> {
     pub(crate) fn append(&mut self, id: Id, pairs: &[Pair<'_>]) {
         let Editor { value: stream, key, journal, limits, .. } = self;
         if journal.is_open() && !journal.covers_append(key) {
-            let (last_id, tail) = (stream.marks().last_id, stream.tail());
+            let last_id = stream.marks().last_id;
+            let nodes = stream.nodes().len() as u32;
             journal.record(key, |j| {
-                let tail = tail.map_or_else(Span::default, |tail| j.keep(&tail.to_bytes()));
-                Change::Stream(StreamChange::Appended { last_id, tail })
+                let tail = j.keep(&stream.tail().to_bytes());
+                Change::Stream(StreamChange::Appended { last_id, nodes, tail })
             });
         }
         stream.append(id, pairs, limits.stream);
@@ -180,8 +181,10 @@ pub(super) fn undo_in_stream<'a>(
     bytes: &dyn Fn(Span) -> &'a [u8],
 ) {
     match change {
-        StreamChange::Appended { last_id, tail } => {
-            stream.cut_after(last_id, Tail::from_bytes(bytes(tail)));
+        StreamChange::Appended { last_id, nodes, tail } => {
+            if let Some(tail) = Tail::from_bytes(bytes(tail)) {
+                stream.cut_after(last_id, nodes as usize, tail);
+            }
         }
         StreamChange::Deleted { id, entry } => stream.restore(id, bytes(entry)),
         StreamChange::Emptied(node) => stream.restore_node(node),

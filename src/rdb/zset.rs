@@ -83,7 +83,7 @@ impl Builder {
         if self.zset.is_packed() {
             self.check_members()?;
         }
-        (!self.zset.is_empty()).then_some(Value::ZSet(self.zset))
+        (!Collection::is_empty(&self.zset)).then_some(Value::ZSet(self.zset))
     }
 }
 

@@ -42,14 +42,14 @@ const SHAPES: &[&str] = &[
     "BITOP AND string string string",
     "BITOP NOT string string",
     "BITOP XOR string string string",
-    "BLMOVE list list RIGHT LEFT 0.001",
-    "BLMPOP 0.001 2 list list RIGHT COUNT count",
-    "BLPOP list list 0.001",
-    "BRPOP list 0.001",
-    "BRPOPLPUSH list list 0.001",
-    "BZMPOP 0.001 1 zset MIN",
-    "BZPOPMAX zset zset 0.001",
-    "BZPOPMIN zset 0.001",
+    "BLMOVE list list RIGHT LEFT wait",
+    "BLMPOP wait 2 list list RIGHT COUNT count",
+    "BLPOP list list wait",
+    "BRPOP list wait",
+    "BRPOPLPUSH list list wait",
+    "BZMPOP wait 1 zset MIN",
+    "BZPOPMAX zset zset wait",
+    "BZPOPMIN zset wait",
     "COPY key key",
     "COPY key key REPLACE",
     "DECR string",
@@ -195,6 +195,9 @@ const SHAPES: &[&str] = &[
     "ZUNIONSTORE zset 2 zset set WEIGHTS 2 -1",
 ];
 
+/// How long a call that waits would wait.
+pub const WAIT_SECONDS: &str = "0.001";
+
 /// Keys that begin in a family mostly hold its type; renames see to the rest.
 const FAMILIES: [&str; 7] = ["string", "hash", "list", "set", "zset", "stream", "hll"];
 const KEYS_PER_FAMILY: usize = 3;
@@ -255,6 +258,7 @@ fn word(random: &mut Random, word: &str, argv: &mut Argv) {
         "float" => text(random.pick(&["0.5", "-2", "1e10", "3.25"])),
         "seconds" => text(random.pick(&["-1", "0", "1", "5", "100"])),
         "milliseconds" => text(random.pick(&["-5", "0", "1", "800", "4000", "90000"])),
+        "wait" => text(WAIT_SECONDS),
         "past" => text(random.pick(&["1", "1000", "1699999999"])),
         "future" => format!("{}", START_MS + random.below(4_000_000) as i64).into_bytes(),
         "offset" => text(random.pick(&["0", "1", "40", "500", "512", "600"])),
@@ -302,12 +306,14 @@ fn many(random: &mut Random, word: &str, argv: &mut Argv) {
     }
 }
 
-/// A maker of commands: the shapes of those that exist here.
+/// A maker of commands: the shapes of those that exist here and that a script may call.
 pub struct Commands(Vec<&'static str>);
 
 impl Commands {
     pub fn new() -> Commands {
-        let names: BTreeSet<&str> = moonkv::commands().iter().map(|info| info.name).collect();
+        let commands = moonkv::commands();
+        let in_script = commands.iter().filter(|info| !info.flags.contains(&"noscript"));
+        let names: BTreeSet<&str> = in_script.map(|info| info.name).collect();
         let exists = |shape: &&&str| names.contains(&*name(&argv(shape)).to_ascii_lowercase());
         Commands(SHAPES.iter().filter(exists).copied().collect())
     }

@@ -32,6 +32,20 @@ impl Default for ChunkLimit {
 }
 
 impl ChunkLimit {
+    /// What Redis's `list-max-listpack-size` means: so many elements, or where it is negative one
+    /// of five sizes.
+    pub(crate) fn of_size(size: i64) -> Self {
+        let bytes = |kib: usize| Self { entries: usize::MAX, bytes: kib << 10 };
+        match size {
+            0.. => Self { entries: (size as usize).max(1), bytes: 8192 },
+            -1 => bytes(4),
+            -2 => bytes(8),
+            -3 => bytes(16),
+            -4 => bytes(32),
+            _ => bytes(64),
+        }
+    }
+
     /// Whether a chunk may take one more element of this length.
     #[inline]
     fn admits(self, chunk: &Packed, length: usize) -> bool {

@@ -273,20 +273,18 @@ impl Stream {
     }
 
     /// What it takes to forget what is appended from here on.
-    pub(crate) fn tail(&self) -> Option<Tail> {
-        self.nodes.back().map(|slot| slot.node.tail())
+    pub(crate) fn tail(&self) -> Tail {
+        self.nodes.back().map_or_else(Tail::default, |slot| slot.node.tail())
     }
 
-    /// Forgets the entries behind an ID, which was the last; the tail is from when it was.
-    pub(crate) fn cut_after(&mut self, id: Id, tail: Option<Tail>) {
+    /// Forgets the entries behind an ID, which was the last when there were so many nodes and this
+    /// tail.
+    pub(crate) fn cut_after(&mut self, id: Id, nodes: usize, tail: Tail) {
         let before = self.len;
-        while let Some(last) = self.nodes.back().filter(|slot| slot.first > id) {
-            self.len -= last.node.len();
-            self.nodes.pop_back();
+        for slot in self.nodes.drain(nodes.min(self.nodes.len())..) {
+            self.len -= slot.node.len();
         }
-        if let (Some(last), Some(tail)) = (self.nodes.back_mut(), tail)
-            && last.node.tail() != tail
-        {
+        if let Some(last) = self.nodes.back_mut().filter(|slot| slot.node.tail() != tail) {
             self.len -= own(&mut last.node).cut_after(id, tail);
         }
         self.marks.last_id = id;
@@ -307,6 +305,7 @@ impl Stream {
 }
 
 /// Building a stream from what was written down. Marks and groups are set as otherwise.
+#[allow(dead_code, reason = "only RESTORE builds streams")]
 impl Stream {
     /// Adds an entry to the node that was begun last.
     pub(crate) fn load(&mut self, id: Id, pairs: &[Pair<'_>]) {

@@ -138,12 +138,12 @@ fn appended_entries_are_cut_off_again() {
         let mut random = Rng::with_seed(seed);
         let (mut stream, model) = random_stream(&mut random);
         let (copy, before, marks) = (stream.clone(), shape(&stream), stream.marks());
-        let tail = stream.tail();
+        let (nodes, tail) = (stream.nodes().len(), stream.tail());
         for at in 1..=random.u64(..40) {
             let fields = random_fields(&mut random);
             stream.append(id(marks.last_id.ms + at, 0), &pairs(&fields), LIMITS);
         }
-        stream.cut_after(marks.last_id, tail);
+        stream.cut_after(marks.last_id, nodes, tail);
         assert_eq!((shape(&stream), stream.marks()), (before.clone(), marks));
         assert_eq!(shape(&copy), before);
         check(&stream, &model, Id::MIN, Id::MAX);

@@ -599,7 +599,9 @@ mod tests {
             let mut set = ZSet::new();
             let long = [b'x'; 300];
             let members: [&[u8]; 4] = [b"a", b"b", &long, b"d"];
-            (1..).zip(members).for_each(|(at, member)| drop(set.set(member, f64::from(at))));
+            for (at, member) in (1..).zip(members) {
+                set.set(member, f64::from(at));
+            }
             if unpacked {
                 set.unpack();
             }
