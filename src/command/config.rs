@@ -8,7 +8,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
 use crate::keyspace::Keyspace;
 use crate::number::{IntText, parse_i64};
@@ -168,31 +168,35 @@ fn parse_memory(text: &[u8]) -> Option<i64> {
     parse_i64(number)?.checked_mul(factor).filter(|_| digits > 0)
 }
 
-/// Gives parameters other values: all of them, or on an error none.
+/// Gives parameters other values: all of them, or on an error none. Every name is looked at before
+/// any value.
 pub(crate) fn configure<'a>(
     keys: &mut Keyspace,
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
 ) -> CommandResult {
     let mut limits = *keys.limits();
-    let mut seen: Vec<Vec<u8>> = Vec::new();
+    let mut named = Vec::<(fn(&mut Limits, i64), &Parameter, &[u8], &[u8])>::new();
     for (name, text) in pairs {
         let parameter = find(name).ok_or_else(|| {
             let begin = b"ERR Unknown option or number of arguments for CONFIG SET - '";
-            CommandError::quoting(&[begin, name, b"'"])
+            CommandError::quoting(&[begin, clipped(name, usize::MAX), b"'"])
         })?;
-        let refuse = |why: &str| {
-            let begin = b"ERR CONFIG SET failed (possibly related to argument '";
-            CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
-        };
-        let set = parameter.set.ok_or_else(|| refuse("can't set immutable config"))?;
-        if seen.contains(&name.to_ascii_lowercase()) {
-            return Err(refuse("duplicate parameter"));
+        let set = parameter.set.ok_or_else(|| refused(name, "can't set immutable config"))?;
+        if named.iter().any(|(_, _, earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            return Err(refused(name, "duplicate parameter"));
         }
-        seen.push(name.to_ascii_lowercase());
-        set(&mut limits, parameter.parse(text).map_err(|why| refuse(&why))?);
+        named.push((set, parameter, name, text));
+    }
+    for (set, parameter, name, text) in named {
+        set(&mut limits, parameter.parse(text).map_err(|why| refused(name, &why))?);
     }
     keys.set_limits(limits);
     Ok(())
+}
+
+fn refused(name: &[u8], why: &str) -> CommandError {
+    let begin = b"ERR CONFIG SET failed (possibly related to argument '";
+    CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
 }
 
 /// A container alone: dispatch finds its subcommand before it comes here.

@@ -1,5 +1,6 @@
 //! One list of commands on both sides: an engine in this process and a real redis-server.
 
+use crate::families::LIMITS;
 use crate::grammar::Argv;
 use crate::peer::{Peer, encode};
 use crate::reply::{self, Reply};
@@ -57,10 +58,13 @@ impl Duel {
         self.send_and_compare(ran).or_else(|| ours.walk()).or_else(|| self.cross(&mut ours))
     }
 
-    /// Empties the server and has it speak a protocol.
+    /// Empties the server, gives it back its own limits and has it speak a protocol.
     fn begin(&mut self, protocol: Protocol) {
         let hello: &[u8] = if protocol == Protocol::Resp3 { b"3" } else { b"2" };
         self.ask(&[b"HELLO", hello]);
+        let limits = LIMITS.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let argv: Vec<&[u8]> = [&b"CONFIG"[..], b"SET"].into_iter().chain(limits).collect();
+        assert_eq!(self.ask(&argv).text, b"OK");
         self.ask(&[b"FLUSHALL", b"SYNC"]);
         self.ask(&[b"SCRIPT", b"FLUSH", b"SYNC"]);
     }

@@ -57,9 +57,9 @@ const VARYING: [&str; 20] = [
 ];
 
 /// Commands without an order of their own.
-const UNORDERED: [&str; 11] = [
+const UNORDERED: [&str; 12] = [
     "keys", "smembers", "sinter", "sunion", "sdiff", "hgetall", "hkeys", "hvals", "sort",
-    "sort_ro", "setresp",
+    "sort_ro", "setresp", "config",
 ];
 
 /// A command's name in lower case.
@@ -111,6 +111,9 @@ impl Rule {
             }
             "ttl" | "pttl" | "expiretime" | "pexpiretime" | "xpending" | "xinfo" => Rule::Times,
             "dump" => Rule::Presence,
+            // A pattern finds more of a server's parameters than of ours.
+            "config" if argv.iter().any(|arg| arg.contains(&b'*')) => Rule::Presence,
+            "config" => Rule::Groups(2),
             // Redis shares small integers, but not those that were copied.
             "object" if has(argv, "refcount") => Rule::Presence,
             "xadd" if has(argv, "*") => Rule::Presence,
