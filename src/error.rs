@@ -26,14 +26,6 @@ pub(crate) enum CommandError {
     MinMaxNotLex,
     /// A count that must not be negative is, or is no number.
     NotPositive,
-    /// A count that no reply could have room for.
-    OutOfRange,
-    /// A number of keys that is not positive, or is no number.
-    NumkeysNotPositive,
-    /// The same where keys are combined; the command's name is part of it.
-    NoInputKey(&'static str),
-    /// A count that must be positive is not, or is no number.
-    CountNotPositive,
     /// An increment would leave 64 bits.
     Overflow,
     /// A decrement by the one number that has no opposite.
@@ -117,6 +109,22 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// A call that waited was ended by the host.
     pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
+    /// A count that no reply could have room for.
+    pub(crate) const OUT_OF_RANGE: Self = Self::text("ERR value is out of range");
+
+    /// A number of keys that is not positive, or is no number.
+    pub(crate) const NUMKEYS_NOT_POSITIVE: Self =
+        Self::text("ERR numkeys should be greater than 0");
+
+    /// A count that must be positive is not, or is no number.
+    pub(crate) const COUNT_NOT_POSITIVE: Self = Self::text("ERR count should be greater than 0");
+
+    /// A number of keys to combine that is not positive.
+    pub(crate) fn no_input_key(command: &str) -> Self {
+        let text = format!("ERR at least 1 input key is needed for '{command}' command");
+        CommandError::Text(Cow::Owned(text))
+    }
 
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
@@ -222,12 +230,6 @@ impl fmt::Display for CommandError {
             Self::MinMaxNotFloat => "ERR min or max is not a float",
             Self::MinMaxNotLex => "ERR min or max not valid string range item",
             Self::NotPositive => "ERR value is out of range, must be positive",
-            Self::OutOfRange => "ERR value is out of range",
-            Self::NumkeysNotPositive => "ERR numkeys should be greater than 0",
-            Self::CountNotPositive => "ERR count should be greater than 0",
-            Self::NoInputKey(name) => {
-                return write!(f, "ERR at least 1 input key is needed for '{name}' command");
-            }
             Self::Overflow => "ERR increment or decrement would overflow",
             Self::DecrementOverflow => "ERR decrement would overflow",
             Self::NanOrInfinity => "ERR increment would produce NaN or Infinity",

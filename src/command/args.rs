@@ -80,7 +80,7 @@ impl<'a> Args<'a> {
     /// The number of keys, which may not be zero, and the keys.
     pub(crate) fn counted_keys(&mut self) -> Result<&'a [&'a [u8]], CommandError> {
         let count = parse_i64(self.next()?).and_then(|count| usize::try_from(count).ok());
-        let count = count.filter(|&count| count > 0).ok_or(CommandError::NumkeysNotPositive)?;
+        let count = count.filter(|&count| count > 0).ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
         self.take(count).ok_or(CommandError::Syntax)
     }
 

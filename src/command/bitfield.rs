@@ -2,10 +2,29 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::keyspec::{self, uses};
+use super::spec::Arity::AtLeast;
+use super::spec::keyed as row;
+use super::spec::{Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, Slot};
 use crate::number::parse_i64;
 use smallvec::SmallVec;
+
+const WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const READ: Flags = Flags::READONLY.and(Flags::FAST);
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Bitmap,
+    commands: &[
+        row("bitfield", AtLeast(2), WRITE, Keys::FIRST, "3.2.0", "O(1) per operation",
+            "Reads and changes integers of any width at any bit of a string.", bitfield)
+            .uses(uses::VARIABLE).varies(keyspec::use_of_bitfield),
+        row("bitfield_ro", AtLeast(2), READ, Keys::FIRST, "6.0.0", "O(1) per operation",
+            "Reads integers of any width at any bit of a string.", bitfield_ro),
+    ],
+};
 
 /// The width of an integer, and whether it has a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,11 +177,11 @@ fn parse(mut args: Args<'_>) -> Result<Operations, CommandError> {
     Ok(operations)
 }
 
-pub(super) fn bitfield(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn bitfield(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(cx, args, false)
 }
 
-pub(super) fn bitfield_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn bitfield_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(cx, args, true)
 }
 

@@ -1,11 +1,10 @@
 //! Bitmap commands: strings as sequences of bits, the first bit of a byte being its highest.
 //!
-//! BITFIELD is in `bitfield.rs`, its rows are here.
+//! BITFIELD is in `bitfield.rs`.
 
 use super::args::{Args, clamp_range};
-use super::bitfield::{bitfield, bitfield_ro};
 use super::context::Context;
-use super::keyspec::{self, specs, uses};
+use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
@@ -26,11 +25,6 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         row("bitcount", AtLeast(2), READ, Keys::FIRST, "2.6.0", "O(N) in bytes of the range",
             "Counts the bits that are set in a string or a part of it.", bitcount),
-        row("bitfield", AtLeast(2), ADD, Keys::FIRST, "3.2.0", "O(1) per operation",
-            "Reads and changes integers of any width at any bit of a string.", bitfield)
-            .uses(uses::VARIABLE).varies(keyspec::use_of_bitfield),
-        row("bitfield_ro", AtLeast(2), READ_FAST, Keys::FIRST, "6.0.0", "O(1) per operation",
-            "Reads integers of any width at any bit of a string.", bitfield_ro),
         row("bitop", AtLeast(4), ADD, FROM_SECOND, "2.6.0", "O(N) in bytes of all strings",
             "Stores the bits of strings, combined by AND, OR, XOR or NOT.", bitop)
             .specs(specs::OPERATION_OF_REST),
@@ -154,7 +148,7 @@ fn count_bits(bytes: &[u8], start: usize, end: usize) -> usize {
 
 /// How many bits of the last byte are before an end.
 fn tail_width(end: usize) -> u32 {
-    if end % 8 == 0 { 8 } else { (end % 8) as u32 }
+    if end.is_multiple_of(8) { 8 } else { (end % 8) as u32 }
 }
 
 /// Redis answers for a missing key before it reads a range.

@@ -65,6 +65,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     blocking::SORTED_SETS,
     config::FAMILY,
     connection::FAMILY,
+    bitfield::FAMILY,
     bitmap::FAMILY,
     hyperloglog::FAMILY,
     lcs::FAMILY,

@@ -52,7 +52,7 @@ impl Draw {
             return Err(CommandError::Syntax);
         }
         if with_worth && count.unsigned_abs() > i64::MAX as u64 / 2 {
-            return Err(CommandError::OutOfRange);
+            return Err(CommandError::OUT_OF_RANGE);
         }
         Ok(Draw { count, with_worth })
     }
@@ -61,7 +61,7 @@ impl Draw {
     fn shown(&self, count: usize) -> Result<usize, CommandError> {
         match usize::try_from(self.count) {
             Ok(most) => Ok(most.min(count)),
-            Err(_) if self.count.unsigned_abs() > DRAWS_MOST => Err(CommandError::OutOfRange),
+            Err(_) if self.count.unsigned_abs() > DRAWS_MOST => Err(CommandError::OUT_OF_RANGE),
             Err(_) => Ok(self.count.unsigned_abs() as usize),
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     fn a_reply_of_gigabytes_is_refused() {
         let draw = |count| Draw { count, with_worth: false }.shown(3);
         assert_eq!(draw(-1_000_000), Ok(1_000_000));
-        assert_eq!(draw(-i64::MAX), Err(CommandError::OutOfRange));
+        assert_eq!(draw(-i64::MAX), Err(CommandError::OUT_OF_RANGE));
         assert_eq!(draw(i64::MAX), Ok(3));
     }
 }

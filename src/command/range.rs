@@ -24,8 +24,8 @@ pub(super) fn pop_count(mut args: Args<'_>) -> Result<usize, CommandError> {
     if args.len() < 2 || !args.take_word("count") {
         return Err(CommandError::Syntax);
     }
-    match count(&mut args, CommandError::CountNotPositive)? {
-        0 => Err(CommandError::CountNotPositive),
+    match count(&mut args, CommandError::COUNT_NOT_POSITIVE)? {
+        0 => Err(CommandError::COUNT_NOT_POSITIVE),
         count if args.is_empty() => Ok(count),
         _ => Err(CommandError::Syntax),
     }

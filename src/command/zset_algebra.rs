@@ -224,7 +224,7 @@ type Sources<'a> = SmallVec<[Source<'a>; 8]>;
 fn sources<'a>(keys: &'a mut Keyspace, args: &mut Args<'_>) -> Result<Sources<'a>, CommandError> {
     let count = usize::try_from(args.integer()?).unwrap_or(0);
     if count == 0 {
-        return Err(CommandError::NoInputKey(args.command()));
+        return Err(CommandError::no_input_key(args.command()));
     }
     let names = args.take(count).ok_or(CommandError::Syntax)?;
     let keys = keys.settle(names);
