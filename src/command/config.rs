@@ -138,18 +138,17 @@ impl Parameter {
         let value = if self.is_memory {
             parse_memory(text).ok_or("argument must be a memory value")?
         } else {
-            parse_i64(text).ok_or("argument couldn't be parsed into an integer")?
+            parse_i64(text).ok_or("argument couldn't be parsed into an integer")?.into()
         };
         let (least, most) = self.range;
-        if !(least..=most).contains(&value) {
-            return Err(format!("argument must be between {least} and {most} inclusive"));
-        }
-        Ok(value)
+        let fits = i64::try_from(value).ok().filter(|value| (least..=most).contains(value));
+        fits.ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
     }
 }
 
-/// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000.
-fn parse_memory(text: &[u8]) -> Option<i64> {
+/// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000. No digits are a
+/// zero, as in Redis.
+fn parse_memory(text: &[u8]) -> Option<i128> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit.to_ascii_lowercase().as_slice() {
@@ -162,10 +161,10 @@ fn parse_memory(text: &[u8]) -> Option<i64> {
         b"gb" => 1 << 30,
         _ => return None,
     };
-    // Redis takes leading zeros here.
-    let number =
-        number.iter().position(|&digit| digit != b'0').map_or(&b"0"[..], |at| &number[at..]);
-    parse_i64(number)?.checked_mul(factor).filter(|_| digits > 0)
+    let number = number.iter().fold(0_i128, |number, digit| {
+        number.saturating_mul(10).saturating_add((digit - b'0').into())
+    });
+    Some(number.saturating_mul(factor))
 }
 
 /// Gives parameters other values: all of them, or on an error none. Every name is looked at before
