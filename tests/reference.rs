@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// At least so many cases run; raise it when commands are added.
-const CASES_LEAST: usize = 1480;
+const CASES_LEAST: usize = 2750;
 
 /// Libraries of later work: a case that mentions one waits.
 const LIBRARIES: [&str; 5] = ["cjson", "cmsgpack", "struct", "bit.", "'bit'"];

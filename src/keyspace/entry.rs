@@ -7,6 +7,7 @@ use super::{NEVER, Text};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::{Collection, Value};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A key and what it holds.
@@ -21,7 +22,8 @@ pub(crate) enum Entry {
 /// A key whose value is more than a packed string.
 #[derive(Clone)]
 pub(crate) struct Object {
-    pub(crate) key: Box<[u8]>,
+    /// One of up to 16 bytes lies in the object itself.
+    pub(crate) key: SmallVec<[u8; 16]>,
     pub(crate) deadline: i64,
     pub(crate) value: Value,
 }
@@ -261,7 +263,8 @@ impl Entry {
             Entry::Object(object) => {
                 // An `Arc` keeps two counters beside the object.
                 let fixed = size_of::<Object>() + 2 * size_of::<usize>();
-                fixed + object.key.len() + object.value.heap_size(samples)
+                let key = if object.key.spilled() { object.key.len() } else { 0 };
+                fixed + key + object.value.heap_size(samples)
             }
         }
     }
