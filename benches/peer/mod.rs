@@ -103,7 +103,7 @@ pub fn encode(argv: &[&[u8]]) -> Vec<u8> {
 /// Resident memory of a process, in bytes.
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap_or_default();
     let kib = line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

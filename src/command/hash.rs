@@ -74,6 +74,9 @@ fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandE
     let key = args.key()?;
     let pairs = args.pairs()?;
     cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
+        if args.len() > 2 {
+            hash.expect(args.rest().iter().copied());
+        }
         pairs.filter(|&(field, value)| hash.set(field, value)).count()
     })
 }

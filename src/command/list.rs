@@ -100,6 +100,9 @@ fn push_existing(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandR
 
 /// Adds elements at an end, one after the other; returns how many the list has then.
 fn push_all(list: &mut Editor<'_, List>, end: End, elements: &[&[u8]]) -> usize {
+    if elements.len() > 1 && end == End::Right {
+        list.expect(elements.iter().copied());
+    }
     elements.iter().for_each(|element| list.push(end, element));
     list.len()
 }

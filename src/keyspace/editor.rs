@@ -8,6 +8,7 @@ use super::Random;
 use super::journal::{Change, End, Journal};
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::packed::Packed;
 use crate::value::set::{Added, Place, Set};
 use crate::value::zset::ZSet;
 use crate::value::{Collection, Limits, Value};
@@ -47,7 +48,22 @@ impl<'a, C: Collection> Editor<'a, C> {
     }
 }
 
+/// No more bytes than these are made room for at once: large collections take other forms.
+const ROOM_MOST: usize = 64 << 10;
+
+/// Bytes that texts take in a small collection.
+fn room<'t>(texts: impl Iterator<Item = &'t [u8]>) -> usize {
+    texts.map(|text| Packed::framed_len(text.len())).sum::<usize>().min(ROOM_MOST)
+}
+
 impl Editor<'_, Hash> {
+    /// Makes room in a new hash for fields and values that will be set.
+    pub(crate) fn expect<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
+        if self.value.len() == 0 {
+            self.value.reserve(room(texts));
+        }
+    }
+
     /// Sets a field; tells whether it is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         self.make_room(field.len().max(value.len()));
@@ -99,6 +115,13 @@ impl Editor<'_, Hash> {
 }
 
 impl Editor<'_, List> {
+    /// Makes room in a new list for elements that will be pushed at its tail.
+    pub(crate) fn expect<'t>(&mut self, elements: impl Iterator<Item = &'t [u8]>) {
+        if self.value.is_empty() {
+            self.value.reserve(room(elements), self.limits.list);
+        }
+    }
+
     /// Adds an element at an end.
     pub(crate) fn push(&mut self, end: End, element: &[u8]) {
         match end {

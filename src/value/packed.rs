@@ -565,10 +565,11 @@ fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The size to allocate when `needed` bytes are: an eighth more, in whole words. The elements are
+/// The size to allocate when `needed` bytes are: a little more, and as much as common allocators
+/// give for that anyway, which is a multiple of 16 less the 8 bytes they keep. The elements are
 /// many and small, so memory counts for more here than the fewest reallocations.
 const fn grown(needed: usize) -> usize {
-    (needed + needed / 8).next_multiple_of(8)
+    (needed + needed / 32 + 8).next_multiple_of(16) - 8
 }
 
 /// Bytes taken by a length.
