@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A running redis-server and a connection to it.
@@ -18,11 +19,20 @@ pub struct Peer {
 impl Peer {
     /// Starts a server; none if the program is not installed.
     pub fn start() -> Option<Peer> {
-        let folder = std::env::temp_dir().join(format!("moonkv-bench-{}", std::process::id()));
+        Peer::start_with(&[])
+    }
+
+    /// Starts a server with further options.
+    pub fn start_with(options: &[&str]) -> Option<Peer> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let (process, count) = (std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(format!("moonkv-peer-{process}-{count}"));
         std::fs::create_dir_all(&folder).ok()?;
         let socket = folder.join("redis.sock");
-        let child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+        let mut child = Command::new("redis-server")
+            .args(["--port", "0", "--save", ""])
+            .args(options)
+            .arg("--unixsocket")
             .arg(&socket)
             .current_dir(&folder)
             .stdout(Stdio::null())
@@ -35,7 +45,9 @@ impl Peer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        None
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("redis-server is installed but does not answer");
     }
 
     /// Sends one command and waits for its reply, whose first line is returned.
@@ -100,7 +112,7 @@ pub fn encode(argv: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Resident memory of a process, in bytes.
+/// Memory that a process has for its data, in bytes; that of its program does not count.
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap_or_default();

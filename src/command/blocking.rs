@@ -111,23 +111,19 @@ fn brpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
-    let all = args;
     let (keys, timeout_ms) = keys_and_timeout(&args)?;
-    for key in keys {
-        if !cx.looks_at(key) {
-            continue;
-        }
+    let popped = cx.take_first(keys, |cx, key| {
         let reply = &mut *cx.reply;
         let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
             reply.array(2);
             reply.bulk(key);
             list.pop(end, |element| reply.bulk(element))
         })?;
-        if popped.is_some() {
-            return Ok(());
-        }
+        Ok(popped.is_some())
+    })?;
+    if !popped {
+        cx.wait(wait(WaitKind::List, keys, timeout_ms, &whole(&args)));
     }
-    cx.wait(wait(WaitKind::List, keys, timeout_ms, &whole(&all)));
     Ok(())
 }
 
@@ -191,12 +187,8 @@ fn bzpopmax(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResult {
-    let all = args;
     let (keys, timeout_ms) = keys_and_timeout(&args)?;
-    for key in keys {
-        if !cx.looks_at(key) {
-            continue;
-        }
+    let popped = cx.take_first(keys, |cx, key| {
         let reply = &mut *cx.reply;
         let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
             let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
@@ -207,10 +199,10 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
                 reply.double(score);
             });
         })?;
-        if popped.is_some() {
-            return Ok(());
-        }
+        Ok(popped.is_some())
+    })?;
+    if !popped {
+        cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &whole(&args)));
     }
-    cx.wait(wait(WaitKind::SortedSet, keys, timeout_ms, &whole(&all)));
     Ok(())
 }

@@ -54,6 +54,20 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Takes from the first of some keys that has something; false if none has.
+    pub(crate) fn take_first(
+        &mut self,
+        keys: &[&[u8]],
+        mut take: impl FnMut(&mut Self, &[u8]) -> Result<bool, CommandError>,
+    ) -> Result<bool, CommandError> {
+        for key in keys {
+            if self.looks_at(key) && take(self, key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// There is nothing to answer with: waits where that may be, and answers with a null where not.
     pub(crate) fn wait(&mut self, wait: Wait) {
         match self.host.as_mut().map(|host| &mut host.blocking) {

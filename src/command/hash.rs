@@ -75,7 +75,7 @@ fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandE
     let pairs = args.pairs()?;
     cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
         if args.len() > 2 {
-            hash.expect(args.rest().iter().copied());
+            hash.make_room_for(args.rest().iter().copied());
         }
         pairs.filter(|&(field, value)| hash.set(field, value)).count()
     })

@@ -101,7 +101,7 @@ fn push_existing(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandR
 /// Adds elements at an end, one after the other; returns how many the list has then.
 fn push_all(list: &mut Editor<'_, List>, end: End, elements: &[&[u8]]) -> usize {
     if elements.len() > 1 && end == End::Right {
-        list.expect(elements.iter().copied());
+        list.make_room_for(elements.iter().copied());
     }
     elements.iter().for_each(|element| list.push(end, element));
     list.len()
@@ -174,15 +174,15 @@ impl<'a> FirstPop<'a> {
 
     /// Answers with the elements; false if there is no list, and then no answer.
     pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
-        for key in self.keys {
-            if cx.looks_at(key) && cx.keys.read::<List>(key)?.is_some() {
-                cx.reply.array(2);
-                cx.reply.bulk(key);
-                pop_many(cx, key, self.most, self.end)?;
-                return Ok(true);
+        cx.take_first(self.keys, |cx, key| {
+            if cx.keys.read::<List>(key)?.is_none() {
+                return Ok(false);
             }
-        }
-        Ok(false)
+            cx.reply.array(2);
+            cx.reply.bulk(key);
+            pop_many(cx, key, self.most, self.end)?;
+            Ok(true)
+        })
     }
 }
 

@@ -445,10 +445,7 @@ impl<'a> FirstPop<'a> {
 
     /// Answers with the members; false if there is no set, and then no answer.
     pub(super) fn run(&self, cx: &mut Context<'_>) -> Result<bool, CommandError> {
-        for key in self.keys {
-            if !cx.looks_at(key) {
-                continue;
-            }
+        cx.take_first(self.keys, |cx, key| {
             let reply = &mut *cx.reply;
             let popped = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
                 let count = self.most.min(zset.len());
@@ -462,11 +459,8 @@ impl<'a> FirstPop<'a> {
                     reply.double(score);
                 });
             })?;
-            if popped.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            Ok(popped.is_some())
+        })
     }
 }
 

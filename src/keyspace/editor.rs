@@ -58,7 +58,7 @@ fn room<'t>(texts: impl Iterator<Item = &'t [u8]>) -> usize {
 
 impl Editor<'_, Hash> {
     /// Makes room in a new hash for fields and values that will be set.
-    pub(crate) fn expect<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
+    pub(crate) fn make_room_for<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
         if self.value.len() == 0 {
             self.value.reserve(room(texts));
         }
@@ -116,7 +116,7 @@ impl Editor<'_, Hash> {
 
 impl Editor<'_, List> {
     /// Makes room in a new list for elements that will be pushed at its tail.
-    pub(crate) fn expect<'t>(&mut self, elements: impl Iterator<Item = &'t [u8]>) {
+    pub(crate) fn make_room_for<'t>(&mut self, elements: impl Iterator<Item = &'t [u8]>) {
         if self.value.is_empty() {
             self.value.reserve(room(elements), self.limits.list);
         }
