@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
     /// A key holds another type than the command works on.
     WrongType,
@@ -84,20 +84,6 @@ pub(crate) enum CommandError {
     ScriptForbidden,
     /// A write in a script that promised not to.
     ScriptReadOnly,
-    /// A distance in something else than Redis's four units.
-    GeoUnit,
-    /// A longitude or latitude beyond the grid.
-    GeoRange {
-        /// In degrees.
-        lon: f64,
-        /// In degrees.
-        lat: f64,
-    },
-    /// A place is to be taken from a member that is not there.
-    GeoMember,
-    /// Places that are found cannot be both shown and stored; the name of the command that always
-    /// stores them.
-    GeoStore(Option<&'static str>),
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
     /// Any other text.
@@ -188,6 +174,17 @@ impl CommandError {
         CommandError::quoting(&[b"ERR Unrecognized XCLAIM option '", word, b"'"])
     }
 
+    /// The answer to a longitude or latitude beyond the grid.
+    pub(crate) fn geo_range(lon: f64, lat: f64) -> Self {
+        CommandError::Text(format!("ERR invalid longitude,latitude pair {lon:.6},{lat:.6}").into())
+    }
+
+    /// The answer to options that show what is found along with what stores it.
+    pub(crate) fn geo_store(what: &str) -> Self {
+        let text = "is not compatible with WITHDIST, WITHHASH and WITHCOORD options";
+        CommandError::Text(format!("ERR {what} {text}").into())
+    }
+
     /// The answer to a search for places without one of two options that it takes, to the command
     /// as the caller spelled it.
     pub(crate) fn geo_choice(options: &str, command: &[u8]) -> Self {
@@ -258,10 +255,6 @@ impl fmt::Display for CommandError {
                 "ERR The ID specified in XADD is equal or smaller than the target stream top item"
             }
             Self::StreamEntryTooLarge => "ERR Elements are too large to be stored",
-            Self::Arity("exec") => {
-                "EXECABORT Transaction discarded because of: \
-                 wrong number of arguments for 'exec' command"
-            }
             Self::Arity(name) => {
                 return write!(f, "ERR wrong number of arguments for '{name}' command");
             }
@@ -269,19 +262,6 @@ impl fmt::Display for CommandError {
             Self::ScriptUnknown => "ERR Unknown Redis command called from script",
             Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
-            Self::GeoUnit => "ERR unsupported unit provided. please use M, KM, FT, MI",
-            Self::GeoRange { lon, lat } => {
-                return write!(f, "ERR invalid longitude,latitude pair {lon:.6},{lat:.6}");
-            }
-            Self::GeoMember => "ERR could not decode requested zset member",
-            Self::GeoStore(command) => {
-                let what = command.map(str::to_ascii_uppercase);
-                let what = what.as_deref().unwrap_or("STORE option in GEORADIUS");
-                return write!(
-                    f,
-                    "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
-                );
-            }
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),

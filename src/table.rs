@@ -406,6 +406,35 @@ mod tests {
     }
 
     #[test]
+    fn a_table_made_for_so_many_grows_and_shrinks_as_any_other() {
+        for room in [0, 1, 20, 21, 100, 1_000] {
+            let mut table = Table::with_capacity(room);
+            for i in 0..room {
+                table.insert(key(i));
+            }
+            assert_eq!(table.segments.len(), room.div_ceil(MEAN_LOAD).max(1), "none was split");
+            for i in room..3 * room + 50 {
+                table.insert(key(i));
+            }
+            let (mut seen, mut cursor) = (HashSet::new(), 0);
+            loop {
+                cursor = table.scan(cursor, &mut |e| {
+                    seen.insert(e.0.clone());
+                });
+                if cursor == 0 {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), 3 * room + 50);
+            for i in 0..3 * room + 50 {
+                let at = table.find(key(i).key()).unwrap();
+                table.remove(at);
+            }
+            assert_eq!((table.len(), table.segments.len()), (0, 1));
+        }
+    }
+
+    #[test]
     fn a_clone_is_a_snapshot() {
         let mut table = filled(1_000);
         let snapshot = table.clone();

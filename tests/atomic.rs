@@ -9,7 +9,7 @@
 #[path = "atomic/random.rs"]
 mod random;
 
-use moonkv::{Clock, Engine, OnError, Options, Reply};
+use moonkv::{Clock, Engine, OnError, Options, Reply, Session};
 use random::{Commands, Random, writers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +36,21 @@ fn argv(words: &str) -> Argv {
     words.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
-fn ask(engine: &Engine, words: &[&[u8]]) -> Reply {
-    engine.command(words).unwrap_or_else(|error| Reply::Error(error.to_string()))
+/// Who can be asked what keys hold.
+trait Ask {
+    fn ask(&self, words: &[&[u8]]) -> Reply;
+}
+
+impl Ask for Engine {
+    fn ask(&self, words: &[&[u8]]) -> Reply {
+        self.command(words).unwrap_or_else(|error| Reply::Error(error.to_string()))
+    }
+}
+
+impl Ask for Session {
+    fn ask(&self, words: &[&[u8]]) -> Reply {
+        self.command(words).unwrap_or_else(|error| Reply::Error(error.to_string()))
+    }
 }
 
 // ---- The dump.
@@ -64,11 +77,11 @@ impl Held {
 type Dump = BTreeMap<Vec<u8>, Held>;
 
 /// All keys of the two databases that the commands here reach, those of the second behind its number.
-fn dump(engine: &Engine) -> Dump {
+fn dump(engine: &impl Ask) -> Dump {
     let mut all = Dump::new();
     for database in ["1", "0"] {
-        engine.command(&["SELECT", database]).expect("there are two databases");
-        let keys = ask(engine, &[b"KEYS", b"*"]);
+        engine.ask(&[b"SELECT", database.as_bytes()]);
+        let keys = engine.ask(&[b"KEYS", b"*"]);
         let keys = keys.as_array().expect("KEYS answers with an array");
         for name in keys.iter().map(|key| key.as_bytes().expect("a key is a string")) {
             let shown = if database == "0" { name.to_vec() } else { [b"1: ", name].concat() };
@@ -89,16 +102,16 @@ const TYPES: [(&str, &str, &str, usize); 6] = [
     ("stream", "XLEN", "XINFO STREAM key FULL COUNT 0", 2),
 ];
 
-fn held(engine: &Engine, key: &[u8]) -> Held {
-    let kind = ask(engine, &[b"TYPE", key]);
-    let encoding = ask(engine, &[b"OBJECT", b"ENCODING", key]);
+fn held(engine: &impl Ask, key: &[u8]) -> Held {
+    let kind = engine.ask(&[b"TYPE", key]);
+    let encoding = engine.ask(&[b"OBJECT", b"ENCODING", key]);
     let known = TYPES.iter().find(|(name, ..)| Some(*name) == kind.as_str());
     let Some((_, len, all, width)) = known else {
         panic!("the dump does not know what is in a key of type {kind:?}")
     };
     let all: Vec<&[u8]> =
         all.split(' ').map(|word| if word == "key" { key } else { word.as_bytes() }).collect();
-    let mut content = match ask(engine, &all) {
+    let mut content = match engine.ask(&all) {
         Reply::Array(elements) => elements,
         scalar => vec![scalar],
     };
@@ -111,11 +124,11 @@ fn held(engine: &Engine, key: &[u8]) -> Held {
     // Its bytes also tell in how many bytes integers are kept. Elsewhere they say more than Redis
     // promises: in which order a hash table is walked, where the nodes of a list end.
     let bytes = match encoding.as_str() {
-        Some("intset" | "listpack") => ask(engine, &[b"DUMP", key]),
+        Some("intset" | "listpack") => engine.ask(&[b"DUMP", key]),
         _ => Reply::Null,
     };
-    let deadline = ask(engine, &[b"PEXPIRETIME", key]);
-    Held { kind, encoding, deadline, len: ask(engine, &[len.as_bytes(), key]), content, bytes }
+    let deadline = engine.ask(&[b"PEXPIRETIME", key]);
+    Held { kind, encoding, deadline, len: engine.ask(&[len.as_bytes(), key]), content, bytes }
 }
 
 /// Compares two dumps and tells where they differ, each side cut to a readable length.
@@ -448,6 +461,48 @@ fn random_scripts_leave_no_trace_or_what_the_host_would() {
     assert!(seen.long_lists > SCRIPTS / 10, "{} lists were long", seen.long_lists);
     assert!(seen.changed > SCRIPTS * 9 / 10, "{} scripts changed something", seen.changed);
     println!("{SCRIPTS} scripts of {COMMANDS_PER_SCRIPT} commands");
+}
+
+/// Transactions of this many stretches of commands, with a savepoint before each but the first.
+const STRETCHES: usize = 4;
+
+/// The same for savepoints: going back to one restores what was there when it was set, with the
+/// scripts that failed in between, and the end of the transaction what was there at its beginning.
+#[test]
+fn random_commands_are_undone_to_any_savepoint() {
+    let engine = open(&options());
+    let session = engine.session().expect("a session opens");
+    let maker = Commands::new();
+    for seed in 0..SCRIPTS / 2 {
+        let mut random = Random(seed as u64 + 1_000_000);
+        let before = dump(&session);
+        session.begin().expect("it begins");
+        let mut marks = Vec::new();
+        for stretch in 0..STRETCHES {
+            if stretch > 0 {
+                marks.push((session.savepoint().expect("a savepoint"), dump(&session)));
+            }
+            for _ in 0..COMMANDS_PER_SCRIPT / 4 {
+                let argv = maker.make(&mut random);
+                session.ask(&argv.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            }
+            let failing = "redis.call('SET', 'list', 'x') redis.call('FLUSHALL') error('no')";
+            session.eval(failing, &NO_KEYS, &NO_KEYS).expect_err("it fails");
+        }
+        for (savepoint, then) in marks.iter().rev().take(1 + seed % STRETCHES) {
+            session.rollback_to(*savepoint).expect("back to a savepoint");
+            check_same(then, &dump(&session), &format!("seed {seed}, savepoint {savepoint}"));
+        }
+        if seed % 3 == 0 {
+            let kept = dump(&session);
+            session.commit().expect("it ends");
+            check_same(&kept, &dump(&session), &format!("seed {seed}, kept"));
+        } else {
+            session.rollback().expect("it ends");
+            check_same(&before, &dump(&session), &format!("seed {seed}, undone"));
+        }
+        engine.advance_clock(random.below(3000) as u64).expect("the clock is manual");
+    }
 }
 
 #[test]

@@ -343,6 +343,9 @@ fn restore_gives_a_deadline() {
     }
 }
 
+/// Key, time to live, payload, options, and the error.
+type Refused<'a> = (&'a str, &'a str, &'a [u8], &'a [&'a str], &'a str);
+
 #[test]
 fn restore_refuses_in_the_order_of_redis() {
     let engine = open();
@@ -354,7 +357,7 @@ fn restore_refuses_in_the_order_of_redis() {
     let footer = "ERR DUMP payload version or checksum are wrong";
     let idle = "ERR Invalid IDLETIME value, must be >= 0";
     let freq = "ERR Invalid FREQ value, must be >= 0 and <= 255";
-    let cases: [(&str, &str, &[u8], &[&str], &str); 16] = [
+    let cases: [Refused<'_>; 16] = [
         ("taken", "x", b"", &["NOPE"], "ERR syntax error"),
         ("taken", "x", b"", &[], "BUSYKEY Target key name already exists."),
         ("taken", "x", b"", &["REPLACE"], "ERR value is not an integer or out of range"),

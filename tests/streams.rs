@@ -218,6 +218,23 @@ fn a_stream_stays_when_it_is_empty() {
 }
 
 #[test]
+fn options_of_groups_may_be_repeated_but_not_too_often() {
+    let engine = open();
+    let too_many = |own: &str| {
+        format!("ERR unknown subcommand or wrong number of arguments for '{own}'. Try XGROUP HELP.")
+    };
+    check(&engine, "XGROUP CREATE s g 0 MKSTREAM MKSTREAM ENTRIESREAD 1", &too_many("CREATE"));
+    check(&engine, "EXISTS s", "0");
+    check(&engine, "XGROUP CREATE s g 0 MKSTREAM MKSTREAM MKSTREAM", "OK");
+    check(&engine, "XGROUP setId s g 0 ENTRIESREAD 1 ENTRIESREAD 2", &too_many("setId"));
+    let no_group = "NOGROUP No such consumer group 'h' for key name 's'";
+    check(&engine, "XGROUP SETID s h 0 ENTRIESREAD 1 ENTRIESREAD 2", no_group);
+    run(&engine, "SET string 1");
+    let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    check(&engine, "XGROUP CREATE string g 0 MKSTREAM MKSTREAM ENTRIESREAD 1", wrong);
+}
+
+#[test]
 fn a_consumer_takes_up_where_it_was() {
     let engine = open();
     for at in 1..=4 {

@@ -54,7 +54,14 @@ fn wrong_numbers_of_arguments_are_refused() {
     let engine = Engine::new().expect("an engine opens");
     let mut asked = 0;
     for Row { name, least, most } in rows(&engine) {
-        let expected = format!("ERR wrong number of arguments for '{name}' command");
+        let expected = match name {
+            // It ends the transaction, too, and says so.
+            "exec" => format!(
+                "EXECABORT Transaction discarded because of: \
+                 wrong number of arguments for '{name}' command"
+            ),
+            _ => format!("ERR wrong number of arguments for '{name}' command"),
+        };
         let own_words = name.split('|').count();
         let few = (own_words..least).filter(|&words| words > 0);
         for words in few.chain(most.map(|most| most + 1)).chain(most.map(|most| most + 5)) {

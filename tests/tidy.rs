@@ -529,7 +529,7 @@ fn mlua_is_in_one_room() {
 /// tells it apart, a buffer that holds nothing between two calls.
 const HARMLESS_STATICS: [(&str, &str); 6] = [
     ("src/command/mod.rs", "static INDEX: OnceLock<"),
-    ("src/engine.rs", "static MARK: u8"),
+    ("src/engine/mod.rs", "static MARK: u8"),
     ("src/ffi/reply.rs", "static KEPT: Cell<ReplyBuf>"),
     ("src/script/vm/base.rs", "static GC_OPTIONS: Options<"),
     ("src/script/vm/locale.rs", "static C_LOCALE: OnceLock<"),
@@ -561,7 +561,7 @@ fn no_global_state_and_no_threads() {
     check_breaks(globals, "src/x.rs", "static mut N: u8 = 0;\nstatic M: Mutex<u8> = f();", 2);
     check_breaks(globals, "src/x.rs", "fn f() { std::thread::spawn(g); }", 1);
     check_breaks(globals, "src/x.rs", "fn f() -> &'static str { \"static mut\" }", 0);
-    check_breaks(globals, "src/engine.rs", "static MARK: u8 = 0;\nstatic OTHER: u8 = 0;", 1);
+    check_breaks(globals, "src/engine/mod.rs", "static MARK: u8 = 0;\nstatic OTHER: u8 = 0;", 1);
 }
 
 // ---- The rules of the house.

@@ -162,8 +162,9 @@ fn move_or_wait(
 
 fn blmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let all = args;
-    let timeout_ms = timeout(args.next()?)?;
+    let seconds = args.next()?;
     let pop = list::FirstPop::parse(args)?;
+    let timeout_ms = timeout(seconds)?;
     if !pop.run(cx)? {
         cx.wait(wait(WaitKind::List, pop.keys, timeout_ms, &whole(&all)));
     }
@@ -172,8 +173,9 @@ fn blmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn bzmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let all = args;
-    let timeout_ms = timeout(args.next()?)?;
+    let seconds = args.next()?;
     let pop = zset::FirstPop::parse(args)?;
+    let timeout_ms = timeout(seconds)?;
     if !pop.run(cx)? {
         cx.wait(wait(WaitKind::SortedSet, pop.keys, timeout_ms, &whole(&all)));
     }

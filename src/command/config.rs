@@ -8,7 +8,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
 use crate::keyspace::Keyspace;
 use crate::number::{IntText, parse_i64};
@@ -138,18 +138,17 @@ impl Parameter {
         let value = if self.is_memory {
             parse_memory(text).ok_or("argument must be a memory value")?
         } else {
-            parse_i64(text).ok_or("argument couldn't be parsed into an integer")?
+            parse_i64(text).ok_or("argument couldn't be parsed into an integer")?.into()
         };
         let (least, most) = self.range;
-        if !(least..=most).contains(&value) {
-            return Err(format!("argument must be between {least} and {most} inclusive"));
-        }
-        Ok(value)
+        let fits = i64::try_from(value).ok().filter(|value| (least..=most).contains(value));
+        fits.ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
     }
 }
 
-/// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000.
-fn parse_memory(text: &[u8]) -> Option<i64> {
+/// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000. No digits are a
+/// zero, as in Redis.
+fn parse_memory(text: &[u8]) -> Option<i128> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit.to_ascii_lowercase().as_slice() {
@@ -162,37 +161,41 @@ fn parse_memory(text: &[u8]) -> Option<i64> {
         b"gb" => 1 << 30,
         _ => return None,
     };
-    // Redis takes leading zeros here.
-    let number =
-        number.iter().position(|&digit| digit != b'0').map_or(&b"0"[..], |at| &number[at..]);
-    parse_i64(number)?.checked_mul(factor).filter(|_| digits > 0)
+    let number = number.iter().fold(0_i128, |number, digit| {
+        number.saturating_mul(10).saturating_add((digit - b'0').into())
+    });
+    Some(number.saturating_mul(factor))
 }
 
-/// Gives parameters other values: all of them, or on an error none.
+/// Gives parameters other values: all of them, or on an error none. Every name is looked at before
+/// any value.
 pub(crate) fn configure<'a>(
     keys: &mut Keyspace,
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
 ) -> CommandResult {
     let mut limits = *keys.limits();
-    let mut seen: Vec<Vec<u8>> = Vec::new();
+    let mut named = Vec::<(fn(&mut Limits, i64), &Parameter, &[u8], &[u8])>::new();
     for (name, text) in pairs {
         let parameter = find(name).ok_or_else(|| {
             let begin = b"ERR Unknown option or number of arguments for CONFIG SET - '";
-            CommandError::quoting(&[begin, name, b"'"])
+            CommandError::quoting(&[begin, clipped(name, usize::MAX), b"'"])
         })?;
-        let refuse = |why: &str| {
-            let begin = b"ERR CONFIG SET failed (possibly related to argument '";
-            CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
-        };
-        let set = parameter.set.ok_or_else(|| refuse("can't set immutable config"))?;
-        if seen.contains(&name.to_ascii_lowercase()) {
-            return Err(refuse("duplicate parameter"));
+        let set = parameter.set.ok_or_else(|| refused(name, "can't set immutable config"))?;
+        if named.iter().any(|(_, _, earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            return Err(refused(name, "duplicate parameter"));
         }
-        seen.push(name.to_ascii_lowercase());
-        set(&mut limits, parameter.parse(text).map_err(|why| refuse(&why))?);
+        named.push((set, parameter, name, text));
+    }
+    for (set, parameter, name, text) in named {
+        set(&mut limits, parameter.parse(text).map_err(|why| refused(name, &why))?);
     }
     keys.set_limits(limits);
     Ok(())
+}
+
+fn refused(name: &[u8], why: &str) -> CommandError {
+    let begin = b"ERR CONFIG SET failed (possibly related to argument '";
+    CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
 }
 
 /// A container alone: dispatch finds its subcommand before it comes here.

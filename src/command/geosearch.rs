@@ -11,11 +11,15 @@ use crate::value::geohash::{Area, Point, Shape};
 use crate::value::zset::ZSet;
 use smallvec::SmallVec;
 
+const BAD_UNIT: CommandError =
+    CommandError::text("ERR unsupported unit provided. please use M, KM, FT, MI");
+const NO_MEMBER: CommandError = CommandError::text("ERR could not decode requested zset member");
+
 /// Metres in a unit of length.
 pub(super) fn unit_m(name: &[u8]) -> Result<f64, CommandError> {
     let units = [("m", 1.0), ("km", 1_000.0), ("ft", 0.3048), ("mi", 1_609.34)];
     let found = units.iter().find(|(unit, _)| name.eq_ignore_ascii_case(unit.as_bytes()));
-    found.map(|(_, metres)| *metres).ok_or(CommandError::GeoUnit)
+    found.map(|(_, metres)| *metres).ok_or(BAD_UNIT)
 }
 
 /// The next two arguments, a place.
@@ -23,7 +27,7 @@ pub(super) fn point(args: &mut Args<'_>) -> Result<Point, CommandError> {
     let point = Point { lon: args.float()?, lat: args.float()? };
     match point.is_on_grid() {
         true => Ok(point),
-        false => Err(CommandError::GeoRange { lon: point.lon, lat: point.lat }),
+        false => Err(CommandError::geo_range(point.lon, point.lat)),
     }
 }
 
@@ -108,7 +112,7 @@ impl Center {
     /// Looks a member up.
     fn of_member(zset: Option<&ZSet>, member: &[u8]) -> Result<Center, CommandError> {
         let Some(zset) = zset else { return Ok(Center::Nowhere) };
-        place(zset, member).map(Center::Member).ok_or(CommandError::GeoMember)
+        place(zset, member).map(Center::Member).ok_or(NO_MEMBER)
     }
 }
 
@@ -231,10 +235,10 @@ impl<'a> Query<'a> {
     fn check(&self, args: &Args<'_>, from: From, stores: Stores) -> CommandResult {
         let shows = self.with_distance || self.with_hash || self.with_point;
         if shows && stores == Stores::Always {
-            return Err(CommandError::GeoStore(Some(args.command())));
+            return Err(CommandError::geo_store(&args.command().to_ascii_uppercase()));
         }
         if shows && self.store.is_some() {
-            return Err(CommandError::GeoStore(None));
+            return Err(CommandError::geo_store("STORE option in GEORADIUS"));
         }
         if self.center.is_none() {
             return Err(CommandError::geo_choice("FROMMEMBER or FROMLONLAT", args.word()));

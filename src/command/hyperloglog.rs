@@ -70,9 +70,11 @@ fn pfadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         cx.keys.put_raw(slot, key, sketch::empty(), NEVER);
     }
     let mut changed = !exists;
-    for element in args.rest() {
+    // What is added before a fault is found stays, and the estimate is out of date all the same.
+    let added = args.rest().iter().try_for_each(|element| {
         changed |= add(cx.keys, key, element)?;
-    }
+        Ok(())
+    });
     if changed {
         let slot = cx.keys.slot(key);
         if let Some(byte) = with(cx.keys, slot, |bytes| Ok(sketch::stale_byte(bytes)))?.flatten() {
@@ -80,7 +82,7 @@ fn pfadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
     }
     cx.reply.integer(changed.into());
-    Ok(())
+    added
 }
 
 /// Adds an element to the HyperLogLog a key holds; tells whether that changed it.

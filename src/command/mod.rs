@@ -50,6 +50,7 @@ pub(crate) use args::Args;
 pub(crate) use config::configure;
 pub(crate) use context::{Caller, Context, Host};
 pub use introspect::{CommandInfo, commands};
+pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;
@@ -152,9 +153,9 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
         None if cx.caller == Caller::Host => Err(CommandError::unknown_command(argv)),
         None => Err(CommandError::ScriptUnknown),
     };
-    if let Err(error) = outcome {
-        if error == CommandError::Arity("exec") {
-            transaction::abandon(cx);
+    if let Err(mut error) = outcome {
+        if error == CommandError::Arity(transaction::EXEC_NAME) {
+            error = transaction::abandon(cx);
         }
         // EXEC answers with an error where a command could not be queued.
         if found.is_none_or(|command| !command.flags.has(Flags::UNQUEUED))

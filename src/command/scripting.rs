@@ -10,6 +10,11 @@ use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
+/// Runs a script by its text.
+pub(crate) const EVAL: &str = "eval";
+/// Runs a script by its SHA-1.
+pub(crate) const EVALSHA: &str = "evalsha";
+
 const RUN: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
     .and(Flags::STALE)
@@ -21,11 +26,11 @@ const RUN_RO: Flags = RUN.and(Flags::READONLY);
 pub(super) const FAMILY: Family = Family {
     group: Group::Scripting,
     commands: &[
-        row("eval", AtLeast(3), RUN, "2.6.0", "Depends on the script",
+        row(EVAL, AtLeast(3), RUN, "2.6.0", "Depends on the script",
             "Runs a script.", eval).specs(specs::SCRIPT),
         row("eval_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
             "Runs a script that does not write.", eval_ro).specs(specs::SCRIPT_RO),
-        row("evalsha", AtLeast(3), RUN, "2.6.0", "Depends on the script",
+        row(EVALSHA, AtLeast(3), RUN, "2.6.0", "Depends on the script",
             "Runs a cached script by its SHA-1.", evalsha).specs(specs::SCRIPT),
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
             "Runs a cached script that does not write by its SHA-1.", evalsha_ro)

@@ -163,7 +163,7 @@ struct Claim {
 impl Claim {
     /// Reads what follows the consumer; IDs end where something else begins.
     fn parse(mut args: Args<'_>, now: i64) -> Result<Claim, CommandError> {
-        let min_idle_ms = min_idle(args.next()?, "XCLAIM")?;
+        let min_idle_ms = min_idle(&mut args)?;
         let is_id = |text: &&[u8]| id_from(text, 0).ok();
         let ids: Ids = args.rest().iter().map_while(is_id).collect();
         for _ in &ids {
@@ -214,8 +214,9 @@ fn option_integer(text: &[u8], error: &'static str) -> Result<i64, CommandError>
 }
 
 /// How long an entry must have been pending; less than nothing is nothing.
-fn min_idle(text: &[u8], command: &str) -> Result<i64, CommandError> {
-    let idle = parse_i64(text).ok_or_else(|| {
+fn min_idle(args: &mut Args<'_>) -> Result<i64, CommandError> {
+    let idle = parse_i64(args.next()?).ok_or_else(|| {
+        let command = args.command().to_ascii_uppercase();
         CommandError::Text(format!("ERR Invalid min-idle-time argument for {command}").into())
     })?;
     Ok(idle.max(0))
@@ -315,7 +316,7 @@ const LOOKS_PER_ENTRY: u64 = 10;
 
 fn xautoclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, consumer) = (args.key()?, args.next()?, args.next()?);
-    let min_idle_ms = min_idle(args.next()?, "XAUTOCLAIM")?;
+    let min_idle_ms = min_idle(&mut args)?;
     let start = start_from(args.next()?)?;
     let (mut count, mut ids_only) = (COUNT_DEFAULT, false);
     while !args.is_empty() {

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
-use super::stream_id::id_from;
+use super::stream_id::{bound_from, id_from};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::value::stream::{Cursor, Id, Stream};
@@ -81,11 +81,6 @@ impl Options {
     }
 }
 
-/// The ID behind which a group is to read on; `$` is the last of the stream.
-fn id_or_last(text: &[u8], last: Id) -> Result<Id, CommandError> {
-    if text == b"$" { Ok(last) } else { id_from(text, 0) }
-}
-
 fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, id) = (args.key()?, args.next()?, args.next()?);
     let Options { make_stream, entries_read } = Options::parse(args, true)?;
@@ -93,7 +88,14 @@ fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if last.is_none() && !make_stream {
         return Err(missing_stream());
     }
-    let last_id = id_or_last(id, last.unwrap_or(Id::MIN))?;
+    // Options may be repeated, but only so often, and Redis notices that late.
+    if args.len() > 3 {
+        return Err(args.subcommand_error());
+    }
+    let last_id = match id {
+        b"$" => last.unwrap_or(Id::MIN),
+        id => id_from(id, 0)?,
+    };
     cx.keys.edit(key, |stream: &mut Editor<'_, Stream>| {
         if stream.find_group(name).is_some() {
             return Err(CommandError::text("BUSYGROUP Consumer Group name already exists"));
@@ -116,7 +118,14 @@ fn setid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, id) = (args.key()?, args.next()?, args.next()?);
     let Options { entries_read, .. } = Options::parse(args, false)?;
     in_group(cx, key, name, |stream, group| {
-        let last_id = id_or_last(id, stream.marks().last_id)?;
+        if args.len() > 2 {
+            return Err(args.subcommand_error());
+        }
+        // Unlike CREATE this takes `-` and `+`, too.
+        let last_id = match id {
+            b"$" => stream.marks().last_id,
+            id => bound_from(id, 0)?,
+        };
         stream.set_cursor(group, Cursor { last_id, entries_read });
         Ok(())
     })?;

@@ -58,7 +58,8 @@ pub(super) fn end_from(text: &[u8]) -> Result<Id, CommandError> {
     }
 }
 
-fn bound_from(text: &[u8], seq: u64) -> Result<Id, CommandError> {
+/// Reads an ID, or an end: `-` is the first and `+` the last of all.
+pub(super) fn bound_from(text: &[u8], seq: u64) -> Result<Id, CommandError> {
     match text {
         b"-" => Ok(Id::MIN),
         b"+" => Ok(Id::MAX),

@@ -17,6 +17,9 @@ use crate::session::{Argv, Blocking, Queue, Watched};
 const ANYTIME: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
 const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
+/// The one command that ends a transaction even by a wrong number of arguments.
+pub(super) const EXEC_NAME: &str = "exec";
+
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 
 #[rustfmt::skip]
@@ -25,7 +28,7 @@ pub(super) const FAMILY: Family = Family {
     commands: &[
         row("discard", Exactly(1), UNQUEUED, Keys::NONE, "2.0.0", "O(N) in queued commands",
             "Drops what was queued since MULTI.", discard),
-        row("exec", Exactly(1), EXEC, Keys::NONE, "1.2.0", "Depends on the commands queued",
+        row(EXEC_NAME, Exactly(1), EXEC, Keys::NONE, "1.2.0", "Depends on the commands queued",
             "Runs what was queued since MULTI, unless a watched key has changed.", exec),
         row("multi", Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
             "Queues the commands that follow.", multi),
@@ -91,13 +94,16 @@ fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     Ok(())
 }
 
-/// EXEC with a wrong number of arguments ends the transaction too.
-pub(super) fn abandon(cx: &mut Context<'_>) {
+/// EXEC with a wrong number of arguments ends the transaction too; returns the error.
+pub(super) fn abandon(cx: &mut Context<'_>) -> CommandError {
     if let Ok(host) = cx.host() {
         host.session.queue = None;
         // There is a session, so there is something to forget.
         let _ = forget_watched(cx);
     }
+    CommandError::text(
+        "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+    )
 }
 
 fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -198,7 +198,8 @@ impl Session {
     /// ```
     /// # use moonkv::{Engine, Reply};
     /// # fn main() -> Result<(), moonkv::Error> {
-    /// # let session = Engine::new()?.session()?;
+    /// # let engine = Engine::new()?;
+    /// # let session = engine.session()?;
     /// session.begin()?;
     /// session.command(&["RPUSH", "log", "kept"])?;
     /// let before = session.savepoint()?;

@@ -2,7 +2,7 @@
 
 use super::waiting::{Ticket, Waiter, Waiters, Waits};
 use super::{Call, Script};
-use crate::command::{self, Caller, Context, Host, dispatch};
+use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
@@ -155,17 +155,17 @@ impl State {
     /// Makes a call on a script in the form of a command.
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let sha;
-        let (name, script, keys, args): (&[u8], _, _, _) = match call {
+        let (name, script, keys, args): (&str, _, _, _) = match call {
             Call::Command(argv) => return self.command(id, argv, reply),
-            Call::Eval(source, keys, args) => (b"EVAL", source, keys, args),
-            Call::EvalSha(sha1, keys, args) => (b"EVALSHA", sha1, keys, args),
+            Call::Eval(source, keys, args) => (EVAL, source, keys, args),
+            Call::EvalSha(sha1, keys, args) => (EVALSHA, sha1, keys, args),
             Call::Run(script, keys, args) => {
                 sha = self.scripts.sha(script.id);
-                (b"EVALSHA", &sha[..], keys, args)
+                (EVALSHA, &sha[..], keys, args)
             }
         };
         let count = IntText::new(keys.len() as i64);
-        let argv = [&[name, script, count.as_bytes()], keys, args].concat();
+        let argv = [&[name.as_bytes(), script, count.as_bytes()], keys, args].concat();
         self.command(id, &argv, reply)
     }
 

@@ -337,14 +337,14 @@ fn apply(bytes: &mut Vec<u8>, raise: Raise) {
     }
 }
 
-/// The same in the dense form.
+/// The same in the dense form; its header is kept, to the bytes that are not used.
 pub(crate) fn to_dense(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     let registers = Registers::read(bytes)?;
-    let mut dense = header(DENSE);
-    let estimate = bytes.get(ESTIMATE_AT..HEADER_BYTES).unwrap_or_default();
-    dense.truncate(ESTIMATE_AT);
-    dense.extend_from_slice(estimate);
-    dense.reserve_exact(DENSE_BYTES - HEADER_BYTES);
+    let mut dense = Vec::with_capacity(DENSE_BYTES);
+    dense.extend_from_slice(bytes.get(..HEADER_BYTES).unwrap_or_default());
+    if let Some(form) = dense.get_mut(MAGIC.len()) {
+        *form = DENSE;
+    }
     let (fours, _) = registers.0.as_chunks::<4>();
     for &[a, b, c, d] in fours {
         dense.extend_from_slice(&[a | b << 6, b >> 2 | c << 4, c >> 4 | d << 2]);

@@ -24,7 +24,7 @@ mod shrink;
 mod source;
 
 use duel::{Difference, Duel, Step, show};
-use families::Menu;
+use families::{LIMITS, Menu};
 use moonkv::Protocol;
 use peer::Peer;
 use rule::{is_ordered, is_steady};
@@ -76,7 +76,8 @@ fn check(
     let mut different = 0;
     for seed in first..first + sequences {
         let mut source = Source::new(seed);
-        let steps: Vec<Step> = (0..LENGTH).map(|_| step(&menu, &mut source)).collect();
+        let mut steps = limits(&menu, &mut source);
+        steps.extend((0..LENGTH).map(|_| step(&menu, &mut source)));
         let Some(difference) = play(&steps, protocol(seed)) else { continue };
         different += 1;
         reports
@@ -115,6 +116,18 @@ fn words_from_environment(name: &str) -> Vec<String> {
 /// Odd seeds speak RESP2, even ones RESP3.
 fn protocol(seed: u64) -> Protocol {
     if seed.is_multiple_of(2) { Protocol::Resp3 } else { Protocol::Resp2 }
+}
+
+/// Every third sequence has values leave their small forms sooner.
+fn limits(menu: &Menu, source: &mut Source) -> Vec<Step> {
+    if !source.chance(33) || !menu.has_limits {
+        return Vec::new();
+    }
+    let mut set = |name: &str| {
+        let limit = source.between(0, 12).to_string();
+        vec![["CONFIG", "SET", name, &limit].map(|word| word.as_bytes().to_vec()).into()]
+    };
+    LIMITS.iter().map(|(name, _)| set(name)).collect()
 }
 
 fn step(menu: &Menu, source: &mut Source) -> Step {

@@ -119,6 +119,22 @@ pub(crate) fn mutate(argv: &mut Argv, source: &mut Source) {
         _ if at < argv.len() => argv[at] = source.pick(&odd()).clone(),
         _ => argv.push(source.pick(&odd()).clone()),
     }
+    put_off(argv);
+}
+
+/// Deadlines that would pass while the sides run are put off: one might be later than the other.
+fn put_off(argv: &mut Argv) {
+    let words = ["ex", "px"];
+    let is_option = |word: &Vec<u8>| words.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
+    let place = match name_of(argv).as_str() {
+        "expire" | "pexpire" | "setex" | "psetex" | "restore" => Some(2),
+        _ => argv.iter().position(is_option).map(|at| at + 1),
+    };
+    let Some(time) = place.and_then(|at| argv.get_mut(at)) else { return };
+    let number = std::str::from_utf8(time).ok().and_then(|text| text.parse::<i64>().ok());
+    if let Some(soon @ 1..1_000_000) = number {
+        *time = (soon + 20_000_000_000).to_string().into_bytes();
+    }
 }
 
 /// Spells words as nobody would.
@@ -172,6 +188,20 @@ pub(crate) fn make_brief(argv: &mut Argv) {
     if let Some(time) = place.filter(|text| waits(text)) {
         *time = WAIT_SECONDS.to_vec();
     }
+}
+
+#[test]
+fn no_deadline_is_near() {
+    let check = |line: &str, expected: &str| {
+        let mut argv: Argv = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        put_off(&mut argv);
+        assert_eq!(argv.join(&b' '), expected.as_bytes());
+    };
+    check("PEXPIRE k 2", "PEXPIRE k 20000000002");
+    check("SET k v PX 1", "SET k v PX 20000000001");
+    check("SET k v PX 0", "SET k v PX 0");
+    check("GETEX k EX x", "GETEX k EX x");
+    check("SET k v PX", "SET k v PX");
 }
 
 #[test]

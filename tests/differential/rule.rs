@@ -57,9 +57,9 @@ const VARYING: [&str; 20] = [
 ];
 
 /// Commands without an order of their own.
-const UNORDERED: [&str; 11] = [
+const UNORDERED: [&str; 12] = [
     "keys", "smembers", "sinter", "sunion", "sdiff", "hgetall", "hkeys", "hvals", "sort",
-    "sort_ro", "setresp",
+    "sort_ro", "setresp", "config",
 ];
 
 /// A command's name in lower case.
@@ -75,8 +75,9 @@ fn has(argv: &Argv, word: &str) -> bool {
 pub(crate) fn is_steady(argv: &Argv) -> bool {
     let name = name_of(argv);
     let is_automatic = name == "xadd" && has(argv, "*");
+    let is_shared = name == "object" && has(argv, "refcount");
     let may_tie = name.starts_with("sort") && has(argv, "by");
-    !is_automatic && !may_tie && !is_help(argv) && !VARYING.contains(&name.as_str())
+    !is_automatic && !is_shared && !may_tie && !is_help(argv) && !VARYING.contains(&name.as_str())
 }
 
 /// Whether the elements of its reply always have an order.
@@ -110,6 +111,11 @@ impl Rule {
             }
             "ttl" | "pttl" | "expiretime" | "pexpiretime" | "xpending" | "xinfo" => Rule::Times,
             "dump" => Rule::Presence,
+            // A pattern finds more of a server's parameters than of ours.
+            "config" if argv.iter().any(|arg| arg.contains(&b'*')) => Rule::Presence,
+            "config" => Rule::Groups(2),
+            // Redis shares small integers, but not those that were copied.
+            "object" if has(argv, "refcount") => Rule::Presence,
             "xadd" if has(argv, "*") => Rule::Presence,
             "eval" | "eval_ro" | "evalsha" | "evalsha_ro" if calls_unordered(argv) => Rule::NoOrder,
             "randomkey" | "srandmember" | "spop" | "hrandfield" | "zrandmember" => picks(argv, ask),

@@ -51,10 +51,26 @@ pub(super) const FAMILY: Family = Family {
         "SELECT 1 ; COPY $key $key DB 0 ; MOVE $key 0 ; EXISTS $everywhere ; DBSIZE ; SELECT 0",
         "SWAPDB 0 1",
         "SELECT 99 ; SELECT x ; SWAPDB 0 x ; SWAPDB 0 99",
+        "CONFIG SET $parameter $limit",
+        "CONFIG SET ( $parameter $limit )",
+        "CONFIG GET ( $parameter )",
         "PING [ $value ]",
         "ECHO $value",
     ],
 };
+
+/// The parameters that say how values are kept, with Redis's own values.
+pub(crate) const LIMITS: [(&str, &str); 9] = [
+    ("hash-max-listpack-entries", "512"),
+    ("hash-max-listpack-value", "64"),
+    ("hll-sparse-max-bytes", "3000"),
+    ("list-max-listpack-size", "-2"),
+    ("set-max-intset-entries", "512"),
+    ("stream-node-max-bytes", "4096"),
+    ("stream-node-max-entries", "100"),
+    ("zset-max-listpack-entries", "128"),
+    ("zset-max-listpack-value", "64"),
+];
 
 const TYPES: [&str; 8] = ["string", "list", "set", "zset", "hash", "stream", "HASH", "x"];
 
@@ -64,6 +80,10 @@ const GET: [&str; 6] = ["#", "str*", "hash1->*", "hash*->a", "missing", "list*"]
 
 fn argument(name: &str, source: &mut Source, argv: &mut Argv) -> bool {
     match name {
+        "parameter" => argv.push(source.word(&LIMITS.map(|(name, _)| name))),
+        "limit" => {
+            argv.push(source.word(&["0", "1", "3", "5", "8", "16", "40", "100", "-1", "-2"]))
+        }
         "type" => argv.push(source.word(&TYPES)),
         "sorting" => sorting(source, argv),
         "order" => order(source, argv),

@@ -13,6 +13,8 @@ mod stream;
 mod string;
 mod zset;
 
+pub(crate) use generic::LIMITS;
+
 use crate::grammar::{Argv, Template};
 use crate::source::Source;
 use std::collections::HashSet;
@@ -61,6 +63,7 @@ pub(crate) struct Menu {
     /// The templates whose commands exist, by family.
     families: Vec<(&'static Family, Vec<Template>)>,
     pub(crate) has_transactions: bool,
+    pub(crate) has_limits: bool,
 }
 
 impl Menu {
@@ -84,6 +87,7 @@ impl Menu {
         let families = FAMILIES.iter().filter(is_wanted).map(of_family);
         Menu {
             families: families.filter(|(_, templates)| !templates.is_empty()).collect(),
+            has_limits: names.contains("config|set"),
             has_transactions: ["multi", "exec", "discard", "watch"]
                 .iter()
                 .all(|n| names.contains(n)),
