@@ -269,10 +269,7 @@ pub extern "C" fn kv_session_savepoint(session: Option<&kv_session>) -> kv_reply
 ///
 /// Thread-safe: calls on one engine are serialised.
 #[unsafe(no_mangle)]
-pub extern "C" fn kv_session_rollback_to(
-    session: Option<&kv_session>,
-    savepoint: i64,
-) -> kv_reply {
+pub extern "C" fn kv_session_rollback_to(session: Option<&kv_session>, savepoint: i64) -> kv_reply {
     done(session, |session| session.rollback_to(number(savepoint)))
 }
 

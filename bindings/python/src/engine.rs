@@ -230,9 +230,7 @@ impl Engine {
         keys: Sequence<'py>,
         args: Sequence<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        keys.lend_with(&args, |keys, args| {
-            self.call(py, Call::Eval(script.as_bytes(), keys, args))
-        })
+        keys.lend_with(&args, |keys, args| self.call(py, Call::Eval(script.as_bytes(), keys, args)))
     }
 
     /// Runs a cached script by its SHA-1 in hexadecimal digits.

@@ -119,9 +119,7 @@ impl Session {
         keys: Sequence<'py>,
         args: Sequence<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        keys.lend_with(&args, |keys, args| {
-            self.call(py, Call::Eval(script.as_bytes(), keys, args))
-        })
+        keys.lend_with(&args, |keys, args| self.call(py, Call::Eval(script.as_bytes(), keys, args)))
     }
 
     /// Runs a cached script by its SHA-1, as :meth:`Engine.evalsha` does; after ``MULTI`` it is
