@@ -36,9 +36,9 @@
  * OWNERSHIP
  *
  * What a function takes is borrowed for the call and copied where it is kept; only kv_close,
- * kv_script_free and kv_reply_free consume. What it returns is the caller's: each kv_engine goes
- * to kv_close, each kv_script to kv_script_free, each outermost kv_reply to kv_reply_free. Engines,
- * scripts and replies may go in any order. A reply of type INTEGER, NIL, DOUBLE or BOOL, an empty
+ * kv_session_close, kv_script_free and kv_reply_free consume. What it returns is the caller's: each
+ * kv_engine goes to kv_close, each kv_session to kv_session_close, each kv_script to
+ * kv_script_free, each outermost kv_reply to kv_reply_free. All of them may go in any order. A reply of type INTEGER, NIL, DOUBLE or BOOL, an empty
  * container or text, and the status OK own no memory, so that leaving them out of kv_reply_free
  * leaks nothing; calling it always is the simpler rule. Memory is never shared with free().
  *
@@ -46,10 +46,15 @@
  *
  * Every function may be called from any thread. Calls on one engine wait for each other and each
  * is one atomic step; calls on different engines do not touch. No thread is started. A reply
- * belongs to who holds it: use it from one thread at a time. kv_close, kv_script_free and
- * kv_reply_free need the last word: nobody else may be using what they release. A callback runs
- * inside the call that caused it, and may not call the same engine: it gets an error, not a
- * deadlock.
+ * belongs to who holds it: use it from one thread at a time. kv_close, kv_session_close,
+ * kv_script_free and kv_reply_free need the last word: nobody else may be using what they release.
+ * A callback runs inside the call that caused it, and may not call the same engine: it gets an
+ * error, not a deadlock.
+ *
+ * A command that waits for a key, such as BLPOP, sleeps on the calling thread; the engine is free
+ * meanwhile. While a session's transaction is open (kv_session_begin), calls of other threads wait
+ * for its end, at most busy_timeout_ms; a call on the very thread that holds it, but not through
+ * its session, could never go on and is an error at once.
  *
  * fork()
  *
@@ -217,6 +222,16 @@ typedef struct kv_engine kv_engine;
 typedef struct kv_script kv_script;
 
 /**
+ * One who calls an engine with a state of its own, as a connection does a server: the selected
+ * database, commands that MULTI has begun to queue, watched keys, and a transaction that can be
+ * rolled back. Any number of them may be open. It holds its engine's memory, but does not keep
+ * the engine open.
+ *
+ * May be used from any thread; as a rule each thread has its own.
+ */
+typedef struct kv_session kv_session;
+
+/**
  * What a call answers. The type, whose numbers are hiredis's, tells which fields are set; the
  * others are 0 or NULL. Everything below a reply lies in one block that the outermost reply owns.
  *
@@ -262,6 +277,22 @@ typedef struct kv_reply {
      */
     void *owner;
 } kv_reply;
+
+/**
+ * A string of any bytes: where it begins and how long it is. Passed by value, always borrowed:
+ * no function keeps it after it returns. It needs no NUL at its end and may have NULs within.
+ * NULL with length 0 is the empty string; NULL with another length is answered with an error.
+ */
+typedef struct kv_bytes {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * The number of bytes.
+     */
+    size_t len;
+} kv_bytes;
 
 /**
  * What an engine is opened with. Fill it with kv_options_init, then change what you like: a
@@ -317,23 +348,26 @@ typedef struct kv_options {
      * same on every machine. Default 0, no limit.
      */
     uint64_t script_instructions;
+    /**
+     * How many databases there are, for SELECT. Default 16.
+     */
+    uint64_t databases;
+    /**
+     * How long a call waits for the end of another session's transaction before it is an error,
+     * in milliseconds. Default 5000; 0 for as long as it takes.
+     */
+    uint64_t busy_timeout_ms;
+    /**
+     * The number of pairs in config. Default 0.
+     */
+    size_t config_count;
+    /**
+     * Borrowed for the call of kv_open. Parameters of CONFIG SET such as
+     * hash-max-listpack-entries, each followed by its value: twice config_count strings. May be
+     * NULL if that is 0.
+     */
+    const struct kv_bytes *config;
 } kv_options;
-
-/**
- * A string of any bytes: where it begins and how long it is. Passed by value, always borrowed:
- * no function keeps it after it returns. It needs no NUL at its end and may have NULs within.
- * NULL with length 0 is the empty string; NULL with another length is answered with an error.
- */
-typedef struct kv_bytes {
-    /**
-     * The first byte.
-     */
-    const char *data;
-    /**
-     * The number of bytes.
-     */
-    size_t len;
-} kv_bytes;
 
 /**
  * Takes one message of redis.log, on the thread that runs the script and while it runs. The
@@ -413,8 +447,9 @@ struct kv_engine *kv_open(const struct kv_options *options, struct kv_reply *out
 struct kv_engine *kv_fork(struct kv_engine *engine, struct kv_reply *out_error);
 
 /**
- * Closes an engine and releases its keys. Replies stay valid; prepared scripts may still be
- * freed, and answer with an error if they are run.
+ * Closes an engine and releases its keys. Replies stay valid; its prepared scripts and sessions
+ * may still be released, and answer with an error if they are used. Calls of sessions that wait
+ * for a key on other threads end with that error.
  *
  * @param engine  Consumed; no other thread may be using it. NULL does nothing. From inside one of
  *                the engine's own callbacks this does nothing either: the engine stays open.
@@ -430,7 +465,9 @@ void kv_close(struct kv_engine *engine);
  * @return Owned; release with kv_reply_free. What Redis 7.0 answers, errors included. Stays
  *         valid after the engine is closed.
  *
- * Thread-safe: calls on one engine are serialised.
+ * Thread-safe: calls on one engine are serialised. A command that waits for a key, such as
+ * BLPOP, does so on the calling thread and keeps nobody else from the engine. Commands that need
+ * a connection of their own, such as MULTI and WATCH, are for kv_session_command.
  */
 struct kv_reply kv_command(struct kv_engine *engine,
                            size_t argc,
@@ -439,6 +476,7 @@ struct kv_reply kv_command(struct kv_engine *engine,
 /**
  * Stops the script that the engine is running, if it is running one: that ends with an error
  * and, under KV_ON_ERROR_ROLLBACK, leaves no trace. A script that begins later is not stopped.
+ * Calls that wait for a key end with an error too, those of all sessions.
  *
  * @param engine  Borrowed. NULL does nothing.
  *
@@ -608,6 +646,196 @@ struct kv_bytes kv_script_sha1(struct kv_script *script);
  * Thread-safe for different scripts.
  */
 void kv_script_free(struct kv_script *script);
+
+/**
+ * Opens a session.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_session_close. NULL on an error. When the engine is closed,
+ *         using the session is an error from then on.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_session *kv_session_open(struct kv_engine *engine, struct kv_reply *out_error);
+
+/**
+ * Closes a session: what it had queued is dropped, a transaction it had begun is rolled back.
+ *
+ * @param session  Consumed, before or after its engine is closed; no other thread may be using
+ *                 it. NULL does nothing. From inside one of the engine's own callbacks this does
+ *                 nothing either: the session stays open.
+ *
+ * Thread-safe for different sessions.
+ */
+void kv_session_close(struct kv_session *session);
+
+/**
+ * Runs one command, as kv_command does, with the session's state: SELECT, MULTI, EXEC, DISCARD,
+ * WATCH and UNWATCH concern this session only.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param argc     The number of strings in argv.
+ * @param argv     Borrowed. The command's name in any case, then its arguments.
+ * @return Owned; release with kv_reply_free. What Redis 7.0 answers, errors included; after MULTI
+ *         the status QUEUED. Stays valid after session and engine are closed.
+ *
+ * Thread-safe: calls on one engine are serialised. A command that waits for a key, such as
+ * BLPOP, does so on the calling thread and keeps nobody else from the engine; it ends with its
+ * timeout, by kv_session_cancel, kv_cancel or kv_close. In a transaction it does not wait.
+ */
+struct kv_reply kv_session_command(struct kv_session *session,
+                                   size_t argc,
+                                   const struct kv_bytes *argv);
+
+/**
+ * Runs a script as one atomic step, as kv_eval does; after MULTI it is queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param script   Borrowed. Lua 5.1.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_eval. In a transaction a script that fails
+ *         undoes only what it did itself.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_eval(struct kv_session *session,
+                                struct kv_bytes script,
+                                size_t nkeys,
+                                const struct kv_bytes *keys,
+                                size_t nargs,
+                                const struct kv_bytes *args);
+
+/**
+ * Runs a cached script by its SHA-1, as kv_evalsha does; after MULTI it is queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param sha1     Borrowed. 40 hexadecimal digits.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_evalsha.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_evalsha(struct kv_session *session,
+                                   struct kv_bytes sha1,
+                                   size_t nkeys,
+                                   const struct kv_bytes *keys,
+                                   size_t nargs,
+                                   const struct kv_bytes *args);
+
+/**
+ * Runs a prepared script, as kv_script_run does, on a session; after MULTI it is queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param script   Borrowed; not to be freed while it runs. Of the session's engine; one of another
+ *                 engine is an error. NULL gives an error reply.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_run(struct kv_session *session,
+                               struct kv_script *script,
+                               size_t nkeys,
+                               const struct kv_bytes *keys,
+                               size_t nargs,
+                               const struct kv_bytes *args);
+
+/**
+ * Ends the call of this session that waits for a key, if there is one: it answers with an error.
+ * A call that begins to wait later is not ended. kv_cancel ends those of all sessions.
+ *
+ * @param session  Borrowed. NULL does nothing.
+ *
+ * Thread-safe: made to be called from another thread; does not wait.
+ */
+void kv_session_cancel(struct kv_session *session);
+
+/**
+ * Begins a transaction: what follows on this session is undone by kv_session_rollback. Until it
+ * ends calls of others wait, for at most busy_timeout_ms, and commands that wait for a key answer
+ * at once.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases: if a transaction is open on this
+ *         session already, if commands are being queued since MULTI, or if another session's
+ *         transaction did not end in time or is held by this very thread.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_begin(struct kv_session *session);
+
+/**
+ * Ends the transaction; its changes stay.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases: if no transaction is open.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_commit(struct kv_session *session);
+
+/**
+ * Ends the transaction and undoes all it did.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases: if no transaction is open.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_rollback(struct kv_session *session);
+
+/**
+ * Tells whether a transaction is open, one of kv_session_begin.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @return The integer 1 or 0, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_in_transaction(struct kv_session *session);
+
+/**
+ * Sets a savepoint in the transaction. Savepoints nest.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @return The savepoint's number, an integer that counts from 1, or an error, which
+ *         kv_reply_free releases: if no transaction is open.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_savepoint(struct kv_session *session);
+
+/**
+ * Undoes what was done since a savepoint, which stays; later ones are gone.
+ *
+ * @param session    Borrowed. NULL gives an error reply.
+ * @param savepoint  The number that kv_session_savepoint gave.
+ * @return Status OK, or an error, which kv_reply_free releases: if there is no such savepoint.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_rollback_to(struct kv_session *session, int64_t savepoint);
+
+/**
+ * Forgets a savepoint and those after it; what was done since stays part of the transaction.
+ *
+ * @param session    Borrowed. NULL gives an error reply.
+ * @param savepoint  The number that kv_session_savepoint gave.
+ * @return Status OK, or an error, which kv_reply_free releases: if there is no such savepoint.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_release(struct kv_session *session, int64_t savepoint);
 
 /**
  * Directs what scripts log with redis.log to a callback. Without one it is dropped.

@@ -68,6 +68,10 @@ enum class Type : std::uint32_t {
 /* What an engine is opened with: the fields of kv_options, with its defaults. */
 struct Options : kv_options {
     Options() noexcept { kv_options_init(this); }
+
+    /* Parameters of CONFIG SET and their values, such as {"hash-max-listpack-entries", "64"}; they
+     * take the place of the fields config and config_count. */
+    std::vector<std::pair<std::string, std::string>> parameters;
 };
 
 namespace detail {
@@ -247,14 +251,107 @@ private:
     std::unique_ptr<kv_script, Free> script_;
 };
 
+/* One who calls an engine with a state of its own: the selected database, MULTI and WATCH, and
+ * transactions that can be rolled back. Can be moved, not copied. Calls throw after the engine was
+ * closed. As it goes, what it has begun is rolled back. */
+class Session {
+public:
+    /* The command's name, then its arguments. */
+    Reply command(const Strings &argv) {
+        return Reply(kv_session_command(get(), argv.size(), argv.data())).checked();
+    }
+
+    Reply eval(std::string_view script, const Strings &keys = {}, const Strings &args = {}) {
+        return Reply(kv_session_eval(get(), detail::bytes(script), keys.size(), keys.data(),
+                                     args.size(), args.data()))
+            .checked();
+    }
+
+    Reply evalsha(std::string_view sha1, const Strings &keys = {}, const Strings &args = {}) {
+        return Reply(kv_session_evalsha(get(), detail::bytes(sha1), keys.size(), keys.data(),
+                                        args.size(), args.data()))
+            .checked();
+    }
+
+    /* The script must be of the session's engine. */
+    Reply run(const Script &script, const Strings &keys = {}, const Strings &args = {}) {
+        return Reply(kv_session_run(get(), script.get(), keys.size(), keys.data(), args.size(),
+                                    args.data()))
+            .checked();
+    }
+
+    /* Ends the call that waits for a key, from any thread. */
+    void cancel() noexcept { kv_session_cancel(get()); }
+
+    /* Better use Transaction, which ends by itself. */
+    void begin() { Reply(kv_session_begin(get())).checked(); }
+    void commit() { Reply(kv_session_commit(get())).checked(); }
+    void rollback() { Reply(kv_session_rollback(get())).checked(); }
+    bool in_transaction() {
+        return Reply(kv_session_in_transaction(get())).checked().integer() != 0;
+    }
+
+    /* Returns the savepoint's number. */
+    std::int64_t savepoint() { return Reply(kv_session_savepoint(get())).checked().integer(); }
+    /* Undoes what was done since a savepoint, which stays. */
+    void rollback_to(std::int64_t savepoint) {
+        Reply(kv_session_rollback_to(get(), savepoint)).checked();
+    }
+    /* Forgets a savepoint and those after it. */
+    void release(std::int64_t savepoint) { Reply(kv_session_release(get(), savepoint)).checked(); }
+
+    kv_session *get() const noexcept { return session_.get(); }
+
+private:
+    friend class Engine;
+    struct Close {
+        void operator()(kv_session *session) const noexcept { kv_session_close(session); }
+    };
+    explicit Session(kv_session *session) noexcept : session_(session) {}
+    std::unique_ptr<kv_session, Close> session_;
+};
+
+/* A transaction of a session, for a scope: rolled back at its end unless it was committed. The
+ * session must outlive it and stay where it is. */
+class Transaction {
+public:
+    explicit Transaction(Session &session) : session_(&session) { session.begin(); }
+    Transaction(const Transaction &) = delete;
+    Transaction &operator=(const Transaction &) = delete;
+    ~Transaction() {
+        if (!session_) return;
+        kv_reply reply = kv_session_rollback(session_->get());
+        kv_reply_free(&reply);
+    }
+
+    void commit() { end().commit(); }
+    void rollback() { end().rollback(); }
+
+private:
+    Session &end() {
+        if (!session_) throw Error("ERR the transaction has ended");
+        return *std::exchange(session_, nullptr);
+    }
+
+    Session *session_;
+};
+
 /* An engine. Can be moved, not copied; may be called from any thread. */
 class Engine {
 public:
     using Log = std::function<void(std::uint32_t level, std::string_view message)>;
 
     explicit Engine(const Options &options = {}) {
+        kv_options plain = options;
+        std::vector<kv_bytes> parameters;
+        for (const auto &[name, value] : options.parameters) {
+            parameters.push_back(detail::bytes(name));
+            parameters.push_back(detail::bytes(value));
+        }
+        plain.config = parameters.data();
+        plain.config_count = options.parameters.size();
         kv_reply error;
-        engine_.reset(kv_open(&options, &error));
+        engine_.reset(kv_open(&plain, &error));
         if (!engine_) detail::fail(error);
     }
 
@@ -298,7 +395,14 @@ public:
         return Script(made);
     }
 
-    /* Stops the script that runs, from any thread. */
+    Session session() {
+        kv_reply error;
+        kv_session *made = kv_session_open(engine_.get(), &error);
+        if (!made) detail::fail(error);
+        return Session(made);
+    }
+
+    /* Stops the script that runs and ends the calls that wait for a key, from any thread. */
     void cancel() noexcept { kv_cancel(engine_.get()); }
 
     struct Tick {

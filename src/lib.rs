@@ -61,6 +61,8 @@ pub use script::{LogCallback, LogLevel};
 mod guide {
     #[doc = include_str!("../docs/scripting.md")]
     mod scripting {}
+    #[doc = include_str!("../docs/sessions.md")]
+    mod sessions {}
     #[doc = include_str!("../README.md")]
     mod readme {}
 }

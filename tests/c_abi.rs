@@ -23,6 +23,13 @@ fn the_abi_holds() {
 }
 
 #[test]
+fn sessions_hold_what_they_promise() {
+    let built = build("cc", C, "tests/c/session.c", "session", &["-lpthread"]);
+    run(&built, &[]);
+    run_under_valgrind(&built, &[]);
+}
+
+#[test]
 fn the_layouts_hold_by_static_assert() {
     run(&build("cc", C11, "tests/c/abi.c", "abi-c11", &["-lpthread"]), &[]);
 }
@@ -49,7 +56,7 @@ fn every_cpp_example_runs() {
     let examples = sources("examples/cpp", "cpp");
     assert!(!examples.is_empty());
     for (name, path) in examples {
-        let built = build("c++", CPP, &path, &format!("{name}-cpp"), &[]);
+        let built = build("c++", CPP, &path, &format!("{name}-cpp"), &["-lpthread"]);
         run(&built, &[]);
         run_under_valgrind(&built, &[]);
     }

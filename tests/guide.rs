@@ -1,4 +1,4 @@
-//! Runs every code block of `docs/scripting.md` and `README.md`, so that neither can state what is
+//! Runs every code block of the guides in `docs/` and of `README.md`, so that none can state what is
 //! not so. The kinds of block, by the first word behind the fence:
 //!
 //! - `redis`: lines `> COMMAND argument ...`, quoted as in redis-cli (a quote may stay open over
@@ -20,18 +20,20 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
-use moonkv::{Engine, Error, LogLevel, LuaFalse, LuaRandom, OnError, Options, Protocol, Reply};
+use moonkv::{
+    Engine, Error, LogLevel, LuaFalse, LuaRandom, OnError, Options, Protocol, Reply, Session,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const FILES: [&str; 2] = ["docs/scripting.md", "README.md"];
+const FILES: [&str; 3] = ["docs/scripting.md", "docs/sessions.md", "README.md"];
 
 /// At least so many blocks of each kind are there: nothing stops running unnoticed.
 const BLOCKS_LEAST: [(&str, usize); 5] =
-    [("redis", 20), ("lua", 28), ("rust", 4), ("c", 2), ("python", 4)];
+    [("redis", 28), ("lua", 28), ("rust", 7), ("c", 4), ("python", 9)];
 
 /// At least so many replies are compared.
 const REPLIES_LEAST: usize = 190;
@@ -384,9 +386,11 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Option<u8> {
     })
 }
 
-/// An engine, and what its scripts log.
+/// An engine, a session on it, and what its scripts log.
 struct Seat {
-    engine: Engine,
+    session: Session,
+    /// Open as long as the seat is there.
+    _engine: Engine,
     logged: Arc<Mutex<String>>,
 }
 
@@ -402,18 +406,19 @@ impl Seat {
             log.push_str(&format!("log: {level}: {text}\n"));
         };
         engine.set_log(Some(Box::new(write))).expect("a new engine is open");
-        Seat { engine, logged }
+        let session = engine.session().expect("a new engine is open");
+        Seat { session, _engine: engine, logged }
     }
 
     fn perform(&mut self, action: &Action) -> String {
         let reply = match action {
-            Action::Command(argv) => self.engine.command(argv),
+            Action::Command(argv) => self.session.command(argv),
             Action::Script { given, source, keys, args } => {
                 for command in given {
                     let argv = words(command).expect("quotes are closed");
-                    self.engine.command(&argv).unwrap_or_else(|e| panic!("{command}: {e}"));
+                    self.session.command(&argv).unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
-                self.engine.eval(source, keys, args)
+                self.session.eval(source, keys, args)
             }
         };
         let logged = std::mem::take(&mut *self.logged.lock().expect("no panic has happened"));

@@ -4,6 +4,7 @@
 
 use moonkv::{Clock, Engine, Error, Options, Reply, Session};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -435,10 +436,70 @@ fn timeouts_that_make_no_sense_are_errors() {
         ("BLPOP k -1", "-ERR timeout is negative"),
         ("BLPOP k 1e400", "-ERR timeout is negative"),
         ("BLMOVE a b LEFT UP 0", "-ERR syntax error"),
-        ("BLMPOP x 0 k UP", "-ERR timeout is not a float or out of range"),
+        ("BLMPOP x 0 k UP", "-ERR numkeys should be greater than 0"),
+        ("BLMPOP x 1 k LEFT", "-ERR timeout is not a float or out of range"),
         ("BZMPOP 0 0 k MIN", "-ERR numkeys should be greater than 0"),
         ("BZPOPMIN k nan", "-ERR timeout is not a float or out of range"),
     ] {
         play(&session, &[(command, expected)]);
     }
+}
+
+#[test]
+fn the_host_is_asked_while_a_call_waits_and_may_end_it() {
+    let engine = Arc::new(engine());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    // It may use the engine meanwhile: no lock is held.
+    let other = Arc::downgrade(&engine);
+    engine.set_interrupt(Some(Box::new(move || {
+        let engine = other.upgrade().expect("whoever waits holds it");
+        assert_eq!(engine.command(&["PING"]), Ok(Reply::Status("PONG".to_owned())));
+        count.fetch_add(1, Ordering::Relaxed) == 2
+    })));
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("BLPOP k 0", "-ERR the call was cancelled by the host")]);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    play(&session, &[("RPUSH k x", "1"), ("BLPOP k 0", "[k x]"), ("BLPOP k 0.13", "nil")]);
+    // A call that is served while the host may be asked.
+    let handle = waiting(&engine, "BLPOP k 0");
+    play(&session, &[("RPUSH k y", "1")]);
+    assert_eq!(reply(handle), "[k y]");
+    let before = asked.load(Ordering::Relaxed);
+    engine.set_interrupt(None);
+    play(&session, &[("BLPOP k 0.13", "nil")]);
+    assert_eq!(asked.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn the_host_may_end_waiting_for_a_transaction() {
+    let mut options = Options::default();
+    options.busy_timeout = None;
+    let engine = Arc::new(Engine::open(&options).expect("an engine opens"));
+    engine.set_interrupt(Some(Box::new(|| true)));
+    let session = engine.session().expect("a session opens");
+    session.begin().expect("it begins");
+    let other = Arc::clone(&engine);
+    let ended = thread::spawn(move || other.command(&["PING"])).join().expect("no panic");
+    assert_eq!(ended, Err(Error::Busy));
+    session.rollback().expect("it ends");
+    assert_eq!(shown(engine.command(&["PING"])), "PONG");
+}
+
+#[test]
+fn scripts_by_sha1_and_by_handle_see_the_sessions_state() {
+    let (engine, other) = (engine(), self::engine());
+    let script = engine.prepare("return redis.call('incr',KEYS[1])").expect("it compiles");
+    let strange = other.prepare("return 1").expect("it compiles");
+    let session = engine.session().expect("a session opens");
+    play(&session, &[("SELECT 2", "OK"), ("SET n 5", "OK")]);
+    assert_eq!(shown(session.evalsha(script.sha1(), &["n"], &[""; 0])), "6");
+    assert_eq!(shown(session.run(&script, &["n"], &[""; 0])), "7");
+    let refused = session.run(&strange, &["n"], &[""; 0]);
+    assert!(matches!(refused, Err(Error::Options { .. })), "{refused:?}");
+    play(&session, &[("MULTI", "OK")]);
+    assert_eq!(shown(session.evalsha(script.sha1(), &["n"], &[""; 0])), "QUEUED");
+    assert_eq!(shown(session.run(&script, &["n"], &[""; 0])), "QUEUED");
+    play(&session, &[("EXEC", "[8 9]")]);
+    assert_eq!(shown(engine.command(&["EXISTS", "n"])), "0");
 }

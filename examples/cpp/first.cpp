@@ -1,11 +1,12 @@
-// Engine, script, replies and errors from C++17.
+// Engine, script, session, replies and errors from C++17.
 //
-//     c++ -std=c++17 first.cpp -lmoonkv -o first && ./first
+//     c++ -std=c++17 -pthread first.cpp -lmoonkv -o first && ./first
 #include <moonkv.hpp>
 
 #include <cassert>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #ifdef NDEBUG
@@ -117,10 +118,76 @@ static void time_and_copies() {
     copy.cancel();
 }
 
+static void sessions() {
+    moonkv::Options options;
+    options.databases = 2;
+    options.parameters = {{"list-max-listpack-size", "2"}, {"hash-max-listpack-entries", "1"}};
+    moonkv::Engine engine(options);
+    moonkv::Session session = engine.session();
+    {
+        moonkv::Transaction transaction(session);
+        session.command({"HSET", "purse", "gold", "10", "silver", "5"});
+        const std::int64_t before = session.savepoint();
+        session.command({"DEL", "purse"});
+        session.rollback_to(before);
+        session.release(before);
+        transaction.commit();
+        try {
+            transaction.commit();
+            assert(false);
+        } catch (const moonkv::Error &error) {
+            assert(error.what() == std::string("ERR the transaction has ended"));
+        }
+    }
+    try {
+        moonkv::Transaction transaction(session);
+        session.eval("return redis.call('DEL', KEYS[1])", {"purse"});
+        engine.command({"PING"}); // Not through the session that holds the engine.
+        assert(false);
+    } catch (const moonkv::Error &error) {
+        std::cout << error.what() << '\n';
+    }
+    assert(!session.in_transaction());
+    std::cout << "gold: " << session.command({"HGET", "purse", "gold"}).str() << '\n';
+    assert(engine.command({"OBJECT", "ENCODING", "purse"}).str() == "hashtable");
+
+    moonkv::Script add = engine.prepare("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+    session.command({"SELECT", "1"});
+    session.command({"MULTI"});
+    assert(session.run(add, {"n"}, {"2"}).str() == "QUEUED");
+    assert(session.evalsha(add.sha1(), {"n"}, {"3"}).str() == "QUEUED");
+    assert(session.command({"EXEC"})[1].integer() == 5);
+    assert(!engine.command({"GET", "n"}));
+    options.parameters = {{"no-such-parameter", "1"}};
+    try {
+        moonkv::Engine never(options);
+        assert(false);
+    } catch (const moonkv::Error &error) {
+        assert(error.code() == "ERR");
+    }
+}
+
+static void workers() {
+    moonkv::Engine engine;
+    moonkv::Session worker = engine.session();
+    std::string got;
+    std::thread waiting([&] {
+        const auto job = worker.command({"BLPOP", "jobs", "0"});
+        got = job[1].str();
+    });
+    engine.command({"RPUSH", "jobs", "first"});
+    waiting.join();
+    std::cout << "worker: " << got << '\n';
+    assert(got == "first");
+    worker.cancel();
+}
+
 int main() {
     first_steps();
     elements();
     scripts();
     errors();
     time_and_copies();
+    sessions();
+    workers();
 }

@@ -4,6 +4,7 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod interrupt;
 mod session;
 mod state;
 mod waiting;
@@ -60,6 +61,8 @@ struct Shared {
     waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
     /// Rung when a transaction has ended.
     turn: Condvar,
+    /// Asked by calls that wait whether they shall.
+    interrupt: Mutex<Option<Arc<interrupt::Interrupt>>>,
     options: Options,
 }
 
@@ -125,6 +128,7 @@ impl Engine {
             dropped: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
             turn: Condvar::new(),
+            interrupt: Mutex::new(None),
             options: options.clone(),
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -498,21 +502,6 @@ impl Shared {
         }
     }
 
-    #[cold]
-    fn wait_longer<'a>(
-        &self,
-        id: usize,
-        state: MutexGuard<'a, Option<State>>,
-    ) -> Result<MutexGuard<'a, Option<State>>, Error> {
-        let waits = |state: &mut Option<State>| {
-            state.as_ref().is_some_and(|state| state.turn(id) != Turn::Yes)
-        };
-        let most = self.options.busy_timeout.unwrap_or(Duration::MAX);
-        let waited = self.turn.wait_timeout_while(state, most, waits);
-        let (state, result) = waited.map_err(|_| Error::Poisoned)?;
-        if result.timed_out() { Err(Error::Busy) } else { Ok(state) }
-    }
-
     fn close(&self) -> Result<(), Error> {
         self.locked(|place| drop(place.take()))?;
         self.end_all_waits();
@@ -548,7 +537,7 @@ impl Shared {
     /// Sleeps until a call is served, or its time is up.
     #[cold]
     fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
-        let outcome = waits.ticket.sleep(waits.most);
+        let outcome = self.sleep(&waits);
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;

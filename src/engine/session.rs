@@ -1,6 +1,6 @@
 //! Sessions: what a connection is to a server.
 
-use super::{Call, Engine, Shared, slices};
+use super::{Call, Engine, Script, Shared, slices};
 use crate::error::Error;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use std::sync::Arc;
@@ -85,10 +85,8 @@ impl Session {
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
-        if let Call::Run(script, ..) = call
-            && !Arc::ptr_eq(&self.shared, &script.shared)
-        {
-            return Err(Error::Options { message: "the script is another engine's".to_owned() });
+        if let Call::Run(script, ..) = call {
+            self.shared.check_own(script)?;
         }
         self.shared.call(self.id, call, reply)
     }
@@ -124,6 +122,33 @@ impl Session {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.shared.reply(self.id, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// Runs a cached script by its SHA-1; after `MULTI` it is queued.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha`].
+    pub fn evalsha<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.reply(self.id, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// Runs a prepared script of the session's engine; after `MULTI` it is queued.
+    ///
+    /// # Errors
+    /// As [`Engine::eval`]; [`Error::Options`] if the script is another engine's.
+    pub fn run<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        script: &Script,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.check_own(script)?;
+        self.shared.reply(self.id, Call::Run(script, &slices(keys), &slices(args)))
     }
 
     /// The protocol the session's engine was opened with.
@@ -247,6 +272,15 @@ impl Session {
             0 => Err(Error::Transaction { message: "no transaction is open".to_owned() }),
             open => work(state, open),
         })?
+    }
+}
+
+impl Shared {
+    fn check_own(self: &Arc<Self>, script: &Script) -> Result<(), Error> {
+        match Arc::ptr_eq(self, &script.shared) {
+            true => Ok(()),
+            false => Err(Error::Options { message: "the script is another engine's".to_owned() }),
+        }
     }
 }
 

@@ -79,6 +79,12 @@ impl Ticket {
         self.bell.notify_all();
     }
 
+    /// Sleeps for a time, or less if the wait ends; tells whether it has.
+    pub(super) fn ends_within(&self, time: Duration) -> bool {
+        let waited = self.bell.wait_timeout_while(self.progress(), time, |now| now.is_waiting());
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_waiting()
+    }
+
     /// Sleeps until the wait has ended, at the latest after a time, and tells how.
     pub(super) fn sleep(&self, most: Option<Duration>) -> Outcome {
         let until = most.and_then(|most| Instant::now().checked_add(most));
@@ -100,7 +106,7 @@ impl Ticket {
 }
 
 /// Longer than anybody waits; some systems cannot wait for ever and a time.
-const LONG: Duration = Duration::from_secs(3600);
+pub(super) const LONG: Duration = Duration::from_secs(3600);
 
 /// What the thread of a call is told that has to wait.
 pub(super) struct Waits {

@@ -1,11 +1,13 @@
 //! `kv_engine`: opening and closing, commands, time.
 
-use super::bytes::{Room, kv_bytes, list};
+use super::bytes::kv_bytes;
+use super::call::{self, Caller};
 use super::options::kv_options;
 use super::panic::{Failure, NULL_ENGINE, guard, guard_handle, guard_quiet};
 use super::reply::kv_reply;
 use crate::engine::{Call, Engine};
 use crate::error::Error;
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -17,6 +19,15 @@ pub struct kv_engine(pub(super) Engine);
 const fn shared_by_threads<T: Send + Sync>() {}
 const _: () = shared_by_threads::<kv_engine>();
 const _: () = shared_by_threads::<super::script::kv_script>();
+const _: () = shared_by_threads::<super::session::kv_session>();
+
+impl Caller for kv_engine {
+    const NULL: &'static CStr = NULL_ENGINE;
+
+    fn reply(&self, call: Call<'_>) -> Result<kv_reply, Failure> {
+        kv_reply::of_call(self.0.options().protocol, |buffer| self.0.call(call, buffer))
+    }
+}
 
 /// Opens an empty engine.
 ///
@@ -54,8 +65,9 @@ pub extern "C" fn kv_fork(
     guard_handle(out_error, || Ok(kv_engine(engine.ok_or(NULL_ENGINE)?.0.fork()?)))
 }
 
-/// Closes an engine and releases its keys. Replies stay valid; prepared scripts may still be
-/// freed, and answer with an error if they are run.
+/// Closes an engine and releases its keys. Replies stay valid; its prepared scripts and sessions
+/// may still be released, and answer with an error if they are used. Calls of sessions that wait
+/// for a key on other threads end with that error.
 ///
 /// @param engine  Consumed; no other thread may be using it. NULL does nothing. From inside one of
 ///                the engine's own callbacks this does nothing either: the engine stays open.
@@ -80,27 +92,22 @@ pub extern "C" fn kv_close(engine: *mut kv_engine) {
 /// @return Owned; release with kv_reply_free. What Redis 7.0 answers, errors included. Stays
 ///         valid after the engine is closed.
 ///
-/// Thread-safe: calls on one engine are serialised.
+/// Thread-safe: calls on one engine are serialised. A command that waits for a key, such as
+/// BLPOP, does so on the calling thread and keeps nobody else from the engine. Commands that need
+/// a connection of their own, such as MULTI and WATCH, are for kv_session_command.
 #[unsafe(no_mangle)]
 pub extern "C" fn kv_command(
     engine: Option<&kv_engine>,
     argc: usize,
     argv: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
-        let engine = engine.ok_or(NULL_ENGINE)?;
-        let mut room = Room::new();
-        // SAFETY: by contract the caller lends them until this returns.
-        let argv = unsafe { list(&mut room, argc, argv)? };
-        if argv.is_empty() {
-            return Err(Failure::Misuse(c"ERR a command needs at least its name"));
-        }
-        engine.reply(Call::Command(argv))
-    })
+    // SAFETY: by contract the caller lends them until this returns.
+    guard(|| unsafe { call::command(engine, argc, argv) })
 }
 
 /// Stops the script that the engine is running, if it is running one: that ends with an error
 /// and, under KV_ON_ERROR_ROLLBACK, leaves no trace. A script that begins later is not stopped.
+/// Calls that wait for a key end with an error too, those of all sessions.
 ///
 /// @param engine  Borrowed. NULL does nothing.
 ///

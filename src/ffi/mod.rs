@@ -9,10 +9,12 @@
 #![expect(unreachable_pub, reason = "what the header is made from must be pub for cbindgen")]
 
 mod bytes;
+mod call;
 mod engine;
 mod log;
 mod options;
 mod panic;
 mod reply;
 mod script;
+mod session;
 mod version;

@@ -1,9 +1,11 @@
 //! `kv_options`: checked and turned into [`Options`].
 
+use super::bytes::{Room, kv_bytes, list};
 use super::panic::{Failure, guard_quiet};
 use crate::options::{Clock, LuaFalse, LuaRandom, OnError, Options};
 use crate::reply::Protocol;
 use std::ffi::CStr;
+use std::ptr;
 use std::time::Duration;
 
 /// A script that raises an error, is stopped at a limit or cancelled leaves no trace. The default.
@@ -55,15 +57,26 @@ pub struct kv_options {
     /// The most Lua instructions a script may execute, checked every few thousand. Unlike time the
     /// same on every machine. Default 0, no limit.
     pub script_instructions: u64,
+    /// How many databases there are, for SELECT. Default 16.
+    pub databases: u64,
+    /// How long a call waits for the end of another session's transaction before it is an error,
+    /// in milliseconds. Default 5000; 0 for as long as it takes.
+    pub busy_timeout_ms: u64,
+    /// The number of pairs in config. Default 0.
+    pub config_count: usize,
+    /// Borrowed for the call of kv_open. Parameters of CONFIG SET such as
+    /// hash-max-listpack-entries, each followed by its value: twice config_count strings. May be
+    /// NULL if that is 0.
+    pub config: *const kv_bytes,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<kv_options>() == 64);
+const _: () = assert!(size_of::<kv_options>() == 96);
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(std::mem::offset_of!(kv_options, clock_start_ms) == 32);
 
 /// The struct's size in the first version: no program has a smaller one.
-const SMALLEST: usize = size_of::<kv_options>();
+const SMALLEST: usize = std::mem::offset_of!(kv_options, databases);
 
 const BAD_SIZE: &CStr = c"ERR invalid options: struct_size is not the size of kv_options; \
     use kv_options_init";
@@ -94,14 +107,15 @@ pub extern "C" fn kv_options_fill(options: *mut kv_options, struct_size: usize) 
         // SAFETY: not NULL, and the caller vouches for struct_size bytes behind it. The source is
         // as long and has no padding.
         unsafe {
-            std::ptr::from_ref(&defaults).cast::<u8>().copy_to_nonoverlapping(options.cast(), len);
+            ptr::from_ref(&defaults).cast::<u8>().copy_to_nonoverlapping(options.cast(), len);
         }
     });
 }
 
 impl Default for kv_options {
     fn default() -> kv_options {
-        let Options { script_timeout, script_memory, script_instructions, .. } = Options::default();
+        let defaults = Options::default();
+        let ms = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_millis() as u64);
         kv_options {
             struct_size: size_of::<kv_options>(),
             on_error: KV_ON_ERROR_ROLLBACK,
@@ -111,9 +125,13 @@ impl Default for kv_options {
             clock: KV_CLOCK_SYSTEM,
             reserved: 0,
             clock_start_ms: 0,
-            script_timeout_ms: script_timeout.map_or(0, |limit| limit.as_millis() as u64),
-            script_memory_bytes: script_memory.map_or(0, |limit| limit as u64),
-            script_instructions: script_instructions.unwrap_or(0),
+            script_timeout_ms: ms(defaults.script_timeout),
+            script_memory_bytes: defaults.script_memory.map_or(0, |limit| limit as u64),
+            script_instructions: defaults.script_instructions.unwrap_or(0),
+            databases: defaults.databases as u64,
+            busy_timeout_ms: ms(defaults.busy_timeout),
+            config_count: 0,
+            config: ptr::null(),
         }
     }
 }
@@ -135,15 +153,33 @@ impl kv_options {
             0..SMALLEST => return Err(BAD_SIZE.into()),
             // A mistake and a newer header look alike up to a point.
             4097.. => return Err(BAD_SIZE.into()),
+            // Every version ends with a whole field.
+            size if size % size_of::<u64>() != 0 => return Err(BAD_SIZE.into()),
             size if size > size_of::<kv_options>() => return Err(TOO_NEW.into()),
             // SAFETY: the caller vouches for so many bytes, and the copy has room for them. Every
-            // field is a plain number: any bytes are a value.
+            // field is a plain number or pointer: any bytes are a value.
             size => unsafe {
-                let place = std::ptr::from_mut(&mut read).cast::<u8>();
+                let place = ptr::from_mut(&mut read).cast::<u8>();
                 options.cast::<u8>().copy_to_nonoverlapping(place, size);
             },
         }
-        read.checked()
+        let mut options = read.checked()?;
+        // SAFETY: the caller vouches for what the struct points to.
+        options.config = unsafe { read.parameters()? };
+        Ok(options)
+    }
+
+    /// The parameters and their values. Bytes that are not UTF-8 are part of no parameter.
+    ///
+    /// # Safety
+    /// `config` must be NULL or point to twice `config_count` strings.
+    unsafe fn parameters(&self) -> Result<Vec<(String, String)>, Failure> {
+        let mut room = Room::new();
+        // SAFETY: the caller's promise; a count beyond all sense stays one.
+        let texts = unsafe { list(&mut room, self.config_count.saturating_mul(2), self.config)? };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let pairs = texts.chunks_exact(2).filter_map(|pair| pair.first().zip(pair.last()));
+        Ok(pairs.map(|(name, value)| (text(name), text(value))).collect())
     }
 
     fn checked(&self) -> Result<Options, Failure> {
@@ -177,11 +213,20 @@ impl kv_options {
             KV_CLOCK_MANUAL => Clock::Manual { start_ms: self.clock_start_ms },
             _ => return Err(BAD_CLOCK.into()),
         };
+        self.limits(&mut options)?;
+        Ok(options)
+    }
+
+    /// The options that are numbers; most stand for no limit if they are 0.
+    fn limits(&self, options: &mut Options) -> Result<(), Failure> {
         let limit = |value: u64| (value > 0).then_some(value);
         let memory = usize::try_from(self.script_memory_bytes).map_err(|_| BAD_MEMORY)?;
         options.script_timeout = limit(self.script_timeout_ms).map(Duration::from_millis);
         options.script_memory = (memory > 0).then_some(memory);
         options.script_instructions = limit(self.script_instructions);
-        Ok(options)
+        options.busy_timeout = limit(self.busy_timeout_ms).map(Duration::from_millis);
+        // What is too many stays so.
+        options.databases = usize::try_from(self.databases).unwrap_or(usize::MAX);
+        Ok(())
     }
 }

@@ -37,6 +37,7 @@ impl From<Failure> for kv_reply {
 
 pub(super) const NULL_ENGINE: &CStr = c"ERR the engine is NULL";
 pub(super) const NULL_SCRIPT: &CStr = c"ERR the script is NULL";
+pub(super) const NULL_SESSION: &CStr = c"ERR the session is NULL";
 const PANIC: &CStr = c"ERR an internal failure was caught";
 
 /// Does the work of a function that returns a reply.

@@ -1,8 +1,9 @@
 //! `kv_script` and what is done with scripts.
 
 use super::bytes::{Room, kv_bytes, list};
+use super::call::{self, Input};
 use super::engine::kv_engine;
-use super::panic::{Failure, NULL_ENGINE, NULL_SCRIPT, guard, guard_handle, guard_quiet};
+use super::panic::{NULL_ENGINE, NULL_SCRIPT, guard, guard_handle, guard_quiet};
 use super::reply::kv_reply;
 use crate::engine::{Call, Script};
 use std::mem::MaybeUninit;
@@ -11,7 +12,7 @@ use std::ptr;
 /// A script that is compiled and kept for one engine. It holds its engine's memory, but does not
 /// keep the engine open.
 pub struct kv_script {
-    script: Script,
+    pub(super) script: Script,
     /// With a NUL at its end.
     sha1: String,
 }
@@ -39,15 +40,9 @@ pub extern "C" fn kv_eval(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
-        let engine = engine.ok_or(NULL_ENGINE)?;
-        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
-        // SAFETY: by contract the caller lends all of them until this returns.
-        let (script, keys, args) = unsafe {
-            (script.slice()?, list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?)
-        };
-        engine.reply(Call::Eval(script, keys, args))
-    })
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { call::run(engine, |s, k, a| Call::Eval(s, k, a), script, input) })
 }
 
 /// Runs a script that kv_eval or kv_script_load has cached. As EVALSHA.
@@ -71,15 +66,9 @@ pub extern "C" fn kv_evalsha(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
-        let engine = engine.ok_or(NULL_ENGINE)?;
-        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
-        // SAFETY: by contract the caller lends all of them until this returns.
-        let (sha1, keys, args) = unsafe {
-            (sha1.slice()?, list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?)
-        };
-        engine.reply(Call::EvalSha(sha1, keys, args))
-    })
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { call::run(engine, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
 }
 
 /// Compiles and caches a script without running it. As SCRIPT LOAD.
@@ -184,11 +173,12 @@ pub extern "C" fn kv_script_run(
 ) -> kv_reply {
     guard(|| {
         let script = &script.ok_or(NULL_SCRIPT)?.script;
-        let (mut key_room, mut arg_room) = (Room::new(), Room::new());
+        let input = Input { nkeys, keys, nargs, args };
+        let run = |keys: &[&[u8]], args: &[&[u8]]| {
+            kv_reply::of_call(script.protocol(), |buffer| script.call(keys, args, buffer))
+        };
         // SAFETY: by contract the caller lends them until this returns.
-        let (keys, args) =
-            unsafe { (list(&mut key_room, nkeys, keys)?, list(&mut arg_room, nargs, args)?) };
-        kv_reply::of_call(script.protocol(), |buffer| script.call(keys, args, buffer))
+        unsafe { input.lend(run) }
     })
 }
 
@@ -214,11 +204,4 @@ pub extern "C" fn kv_script_sha1(script: Option<&kv_script>) -> kv_bytes {
 #[unsafe(no_mangle)]
 pub extern "C" fn kv_script_free(script: Option<Box<kv_script>>) {
     guard_quiet(|| drop(script));
-}
-
-impl kv_engine {
-    /// Makes one call and walks its reply out.
-    pub(super) fn reply(&self, call: Call<'_>) -> Result<kv_reply, Failure> {
-        kv_reply::of_call(self.0.options().protocol, |buffer| self.0.call(call, buffer))
-    }
 }

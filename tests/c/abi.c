@@ -25,7 +25,7 @@ static void layouts(void) {
     FROZEN(offsetof(kv_reply, count) == 40);
     FROZEN(offsetof(kv_reply, elements) == 48);
     FROZEN(offsetof(kv_reply, owner) == 56);
-    FROZEN(sizeof(kv_options) == 64);
+    FROZEN(sizeof(kv_options) == 96);
     FROZEN(offsetof(kv_options, on_error) == 8);
     FROZEN(offsetof(kv_options, lua_random) == 12);
     FROZEN(offsetof(kv_options, lua_false) == 16);
@@ -36,6 +36,10 @@ static void layouts(void) {
     FROZEN(offsetof(kv_options, script_timeout_ms) == 40);
     FROZEN(offsetof(kv_options, script_memory_bytes) == 48);
     FROZEN(offsetof(kv_options, script_instructions) == 56);
+    FROZEN(offsetof(kv_options, databases) == 64);
+    FROZEN(offsetof(kv_options, busy_timeout_ms) == 72);
+    FROZEN(offsetof(kv_options, config_count) == 80);
+    FROZEN(offsetof(kv_options, config) == 88);
     FROZEN(KV_REPLY_STRING == 1 && KV_REPLY_ERROR == 6 && KV_REPLY_VERB == 14);
 }
 #else
@@ -111,9 +115,12 @@ static void refuses(kv_options options, const char *text) {
 }
 
 static void options(void) {
-    kv_options defaults, changed;
+    kv_options defaults, changed, first;
     kv_reply error;
     kv_engine *engine;
+    kv_bytes broken[2] = {{"no-such-parameter", 17}, {NULL, 1}};
+    kv_bytes parameters[4] = {{"hash-max-listpack-entries", 25}, {"2", 1},
+                              {"hash-max-listpack-value", 23}, {"64", 2}};
     unsigned char small[sizeof(kv_options)];
     size_t size = sizeof(size_t) + sizeof(uint32_t), i;
 
@@ -124,6 +131,8 @@ static void options(void) {
     CHECK(defaults.lua_random == KV_LUA_RANDOM_DENIED && defaults.clock == KV_CLOCK_SYSTEM);
     CHECK(defaults.script_timeout_ms == 5000 && defaults.script_memory_bytes == 256 << 20);
     CHECK(defaults.script_instructions == 0 && defaults.protocol == 0 && !defaults.reserved);
+    CHECK(defaults.databases == 16 && defaults.busy_timeout_ms == 5000);
+    CHECK(defaults.config_count == 0 && defaults.config == NULL);
 
     /* No byte beyond the caller's size is written. */
     memset(small, 0xee, sizeof small);
@@ -146,6 +155,9 @@ static void options(void) {
                      "use kv_options_init");
     changed = defaults, changed.struct_size += 8;
     refuses(changed, "ERR invalid options: struct_size is of a newer moonkv.h than the library");
+    changed = defaults, changed.struct_size -= 4;
+    refuses(changed, "ERR invalid options: struct_size is not the size of kv_options; "
+                     "use kv_options_init");
     changed = defaults, changed.on_error = 2;
     refuses(changed, "ERR invalid options: on_error must be one of KV_ON_ERROR_...");
     changed = defaults, changed.lua_random = 9;
@@ -160,6 +172,40 @@ static void options(void) {
     refuses(changed, "ERR invalid options: reserved must be 0");
     changed = defaults, changed.script_memory_bytes = 1;
     refuses(changed, "ERR invalid options: script_memory must be at least 65536 bytes, or none");
+
+    changed = defaults, changed.databases = 0;
+    refuses(changed, "ERR invalid options: databases must be 1 to 65536");
+    changed = defaults, changed.databases = UINT64_MAX;
+    refuses(changed, "ERR invalid options: databases must be 1 to 65536");
+    changed = defaults, changed.config_count = 1;
+    refuses(changed, "ERR a list of strings is NULL and its count is not 0");
+    changed.config = broken, changed.config_count = SIZE_MAX;
+    refuses(changed, "ERR a list's count is out of range");
+    changed.config_count = 1;
+    refuses(changed, "ERR a string's data is NULL and its length is not 0");
+    broken[1] = KV_BYTES("64");
+    CHECK(kv_open(&changed, &error) == NULL);
+    HAS_ERROR(error, "ERR invalid options: ");
+
+    /* A program that knows only the first version's fields: nothing behind them is read. */
+    first = defaults, first.struct_size = offsetof(kv_options, databases);
+    first.databases = 0, first.config_count = 7, first.lua_false = KV_LUA_FALSE_INTEGER;
+    engine = kv_open(&first, &error);
+    CHECK(engine != NULL && error.type == KV_REPLY_NIL);
+    IS_OK(words(engine, "SELECT 15"));
+    IS_INTEGER(eval(engine, "return false"), 0);
+    kv_close(engine);
+
+    changed = defaults, changed.databases = 2, changed.config_count = 2;
+    changed.config = parameters;
+    engine = kv_open(&changed, NULL);
+    IS_OK(words(engine, "SELECT 1"));
+    HAS_ERROR(words(engine, "SELECT 2"), "ERR DB index is out of range");
+    IS_INTEGER(words(engine, "HSET h a 1 b 2"), 2);
+    IS_STRING(words(engine, "OBJECT ENCODING h"), "listpack");
+    IS_INTEGER(words(engine, "HSET h c 3"), 1);
+    IS_STRING(words(engine, "OBJECT ENCODING h"), "hashtable");
+    kv_close(engine);
 
     changed = defaults, changed.lua_false = KV_LUA_FALSE_INTEGER;
     changed.lua_random = KV_LUA_RANDOM_SEEDED, changed.script_timeout_ms = 0;

@@ -56,9 +56,8 @@ static inline int same(const char *a, const char *b) {
         kv_reply_free(&r_);              \
     } while (0)
 
-/* A command of words without spaces in them, at most 15. */
-static inline kv_reply words(kv_engine *engine, const char *line) {
-    kv_bytes argv[16];
+/* Cuts a line into words without spaces in them, at most 16; returns how many. */
+static inline size_t split(const char *line, kv_bytes argv[16]) {
     size_t argc = 0;
     while (argc < 16 && *line) {
         size_t len = strcspn(line, " ");
@@ -67,7 +66,20 @@ static inline kv_reply words(kv_engine *engine, const char *line) {
         line += len;
         line += strspn(line, " ");
     }
+    return argc;
+}
+
+/* A command of such words. */
+static inline kv_reply words(kv_engine *engine, const char *line) {
+    kv_bytes argv[16];
+    size_t argc = split(line, argv);
     return kv_command(engine, argc, argv);
+}
+
+static inline kv_reply session_words(kv_session *session, const char *line) {
+    kv_bytes argv[16];
+    size_t argc = split(line, argv);
+    return kv_session_command(session, argc, argv);
 }
 
 static inline kv_reply eval(kv_engine *engine, const char *script) {

@@ -107,8 +107,18 @@ impl Sequence<'_> {
 }
 
 impl<'py> Sequence<'py> {
-    pub(crate) fn arguments<'a>(&'a self) -> PyResult<Arguments<'a, 'py>> {
+    fn arguments<'a>(&'a self) -> PyResult<Arguments<'a, 'py>> {
         self.0.as_ref().map_or_else(|| Ok(Arguments::default()), Arguments::of)
+    }
+
+    /// Works with it as KEYS and another one as ARGV.
+    pub(crate) fn lend_with<R>(
+        &self,
+        args: &Self,
+        work: impl FnOnce(&[&[u8]], &[&[u8]]) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let (keys, args) = (self.arguments()?, args.arguments()?);
+        work(&keys.slices(), &args.slices())
     }
 }
 

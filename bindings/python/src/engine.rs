@@ -1,10 +1,13 @@
 //! `Engine`: the engine as a Python object. Each method turns its arguments into slices and calls
 //! the engine while the interpreter's lock is free.
 
-use crate::convert::{Arguments, Sequence, Style, Text};
+use crate::convert::{Argument, Arguments, Sequence, Style, Text};
 use crate::errors;
 use crate::log::Log;
 use crate::script::Script;
+use crate::session::Session;
+use crate::transaction::Transaction;
+use crate::wait::{detached, watch_signals};
 use moonkv::{Call, Clock, LuaFalse, LuaRandom, OnError, Options, Protocol, ReplyBuf};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
@@ -33,13 +36,19 @@ use std::time::Duration;
 ///   limit.
 /// * ``clock_start_ms``: if given, the engine's clock starts at so many milliseconds since 1970
 ///   and moves by :meth:`advance_clock` only; ``None`` follows the system's clock.
+/// * ``databases``: how many databases there are, for ``SELECT``.
+/// * ``busy_timeout``: how long a call waits for the end of another session's transaction before
+///   it raises :class:`BusyError`, in seconds; ``None`` for as long as it takes.
+/// * ``config``: a dict of parameters of ``CONFIG SET`` and their values, such as
+///   ``{"hash-max-listpack-entries": 64}``.
 /// * ``protocol``: 2 or 3, the RESP version that replies are shaped for. Under 2 a map is a flat
 ///   list and a double a string.
 /// * ``decode_responses``: strings come back as ``str`` (UTF-8) instead of ``bytes``.
 ///
 /// An engine may be used from any thread. Calls on one engine are serialised; while one works or
-/// waits, other Python threads run. Ctrl-C does not interrupt a running script: it ends at its
-/// limits or by :meth:`cancel` from another thread, and only then is ``KeyboardInterrupt`` raised.
+/// waits, other Python threads run. Ctrl-C ends a call that waits for a key or for another
+/// session's transaction. It does not interrupt a running script: that ends at its limits or by
+/// :meth:`cancel` from another thread, and only then is ``KeyboardInterrupt`` raised.
 /// After ``os.fork`` parent and child each have a copy; fork only while no other thread is inside
 /// the engine, whose lock would stay taken in the child.
 ///
@@ -63,28 +72,35 @@ pub(crate) struct Engine {
 
 impl Engine {
     fn new(inner: moonkv::Engine, style: Style) -> Self {
+        watch_signals(&inner);
         Engine { inner, spare: Mutex::new(None), log: Arc::default(), style }
     }
 
     /// Makes one call and builds its reply.
     pub(crate) fn call<'py>(&self, py: Python<'py>, call: Call<'_>) -> PyResult<Bound<'py, PyAny>> {
+        self.reply(py, |reply| self.inner.call(call, reply))
+    }
+
+    /// Builds the reply that a call leaves in a buffer.
+    pub(crate) fn reply<'py>(
+        &self,
+        py: Python<'py>,
+        call: impl FnOnce(&mut ReplyBuf) -> Result<(), moonkv::Error> + Send,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let mut reply = self.take_buffer();
-        let outcome = py.detach(|| self.inner.call(call, &mut reply));
-        let built = match outcome {
-            Ok(()) => self.style.reply(py, &reply),
-            Err(error) => Err(errors::call(error)),
-        };
+        let outcome = detached(py, || call(&mut reply));
+        let built = outcome.and_then(|()| self.style.reply(py, &reply));
         self.put_buffer(reply);
         built
     }
 
     /// Does something else on the engine.
-    fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&moonkv::Engine) -> Result<T, moonkv::Error> + Send,
     ) -> PyResult<T> {
-        py.detach(|| work(&self.inner)).map_err(errors::call)
+        detached(py, || work(&self.inner))
     }
 
     // Two threads may want a buffer at once, and building a reply may run code that calls the
@@ -106,11 +122,12 @@ impl Engine {
     #[pyo3(
         signature = (*, on_error = "rollback", lua_random = "denied", lua_false = "nil",
             script_timeout = Some(5.0), script_memory = Some(268_435_456),
-            script_instructions = None, clock_start_ms = None, protocol = 2,
-            decode_responses = false),
+            script_instructions = None, clock_start_ms = None, databases = 16,
+            busy_timeout = Some(5.0), config = None, protocol = 2, decode_responses = false),
         text_signature = "(*, on_error='rollback', lua_random='denied', lua_false='nil', \
             script_timeout=5.0, script_memory=268435456, script_instructions=None, \
-            clock_start_ms=None, protocol=2, decode_responses=False)"
+            clock_start_ms=None, databases=16, busy_timeout=5.0, config=None, protocol=2, \
+            decode_responses=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn open(
@@ -122,6 +139,9 @@ impl Engine {
         script_memory: Option<i64>,
         script_instructions: Option<i64>,
         clock_start_ms: Option<i64>,
+        databases: i64,
+        busy_timeout: Option<f64>,
+        config: Option<Bound<'_, PyDict>>,
         protocol: i64,
         decode_responses: bool,
     ) -> PyResult<Self> {
@@ -136,6 +156,10 @@ impl Engine {
         options.script_instructions =
             script_instructions.map(|limit| whole("script_instructions", limit)).transpose()?;
         options.clock = clock_start_ms.map_or(Clock::System, |start_ms| Clock::Manual { start_ms });
+        options.databases = whole("databases", databases)?;
+        options.busy_timeout =
+            busy_timeout.map(|limit| seconds("busy_timeout", limit)).transpose()?;
+        options.config = config.as_ref().map_or_else(|| Ok(Vec::new()), parameters)?;
         options.protocol = protocol_of(protocol)?;
         let style = Style { protocol: options.protocol, decode: decode_responses };
         let inner = py.detach(|| moonkv::Engine::open(&options)).map_err(errors::call)?;
@@ -206,8 +230,7 @@ impl Engine {
         keys: Sequence<'py>,
         args: Sequence<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (keys, args) = (keys.arguments()?, args.arguments()?);
-        self.call(py, Call::Eval(script.as_bytes(), &keys.slices(), &args.slices()))
+        keys.lend_with(&args, |keys, args| self.call(py, Call::Eval(script.as_bytes(), keys, args)))
     }
 
     /// Runs a cached script by its SHA-1 in hexadecimal digits.
@@ -233,8 +256,9 @@ impl Engine {
         keys: Sequence<'py>,
         args: Sequence<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (keys, args) = (keys.arguments()?, args.arguments()?);
-        self.call(py, Call::EvalSha(sha1.as_bytes(), &keys.slices(), &args.slices()))
+        keys.lend_with(&args, |keys, args| {
+            self.call(py, Call::EvalSha(sha1.as_bytes(), keys, args))
+        })
     }
 
     /// Compiles and caches a script without running it; returns its SHA-1.
@@ -293,8 +317,40 @@ impl Engine {
         Ok(Script::new(slf.clone().unbind(), inner))
     }
 
-    /// Stops the script that is running, if one is; to be called from another thread or from
-    /// the log callback. The script ends with a :class:`ResponseError`. Does not wait.
+    /// Opens a :class:`Session`: what a connection is to a server, with a selected database,
+    /// ``MULTI`` and ``WATCH``, and transactions of its own.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> with engine.session() as session:
+    /// ...     session.command("SELECT", 1)
+    /// ...     session.command("DBSIZE")
+    /// 'OK'
+    /// 0
+    #[pyo3(text_signature = "($self)")]
+    fn session(slf: &Bound<'_, Self>) -> PyResult<Session> {
+        Session::open(slf)
+    }
+
+    /// A transaction in a session of its own, as a context manager: committed at the end of the
+    /// ``with`` block, rolled back by an exception. Calls of others wait meanwhile, and those of
+    /// this thread that do not go through the session raise :class:`BusyError`.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> with engine.transaction() as session:
+    /// ...     session.command("SET", "gold", 10)
+    /// ...     session.command("INCRBY", "gold", 5)
+    /// 'OK'
+    /// 15
+    #[pyo3(text_signature = "($self)")]
+    fn transaction(slf: &Bound<'_, Self>) -> PyResult<Transaction> {
+        Transaction::on(slf)
+    }
+
+    /// Stops the script that is running, if one is, and ends the calls that wait for a key; to be
+    /// called from another thread or from the log callback. They end with a
+    /// :class:`ResponseError`. Does not wait.
     #[pyo3(text_signature = "($self)")]
     fn cancel(&self) {
         self.inner.cancel();
@@ -437,6 +493,16 @@ pub(crate) fn tick_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
         Ok::<_, PyErr>(class.cast_into::<PyType>()?.unbind())
     })?;
     Ok(class.bind(py))
+}
+
+/// The parameters and their values, which may be numbers.
+fn parameters(config: &Bound<'_, PyDict>) -> PyResult<Vec<(String, String)>> {
+    let pair = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let value: Argument<'_, '_> = Argument::extract(value.as_borrowed())?;
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Ok((name.extract()?, value))
+    };
+    config.iter().map(pair).collect()
 }
 
 fn unknown(name: &str, value: &str, first: &str, second: &str) -> PyErr {

@@ -3,6 +3,7 @@
 
 use pyo3::PyErr;
 
+pyo3::import_exception!(moonkv._errors, BusyError);
 pyo3::import_exception!(moonkv._errors, ClosedError);
 pyo3::import_exception!(moonkv._errors, MoonkvError);
 pyo3::import_exception!(moonkv._errors, NoScriptError);
@@ -10,6 +11,7 @@ pyo3::import_exception!(moonkv._errors, OptionError);
 pyo3::import_exception!(moonkv._errors, PoisonedError);
 pyo3::import_exception!(moonkv._errors, ReentrantError);
 pyo3::import_exception!(moonkv._errors, ResponseError);
+pyo3::import_exception!(moonkv._errors, TransactionError);
 pyo3::import_exception!(moonkv._errors, WrongTypeError);
 
 /// The exception for an error reply, chosen by the code it begins with.
@@ -27,6 +29,11 @@ pub(crate) fn option(message: impl Into<String>) -> PyErr {
     OptionError::new_err(message.into())
 }
 
+/// The exception for a call on a session that was closed.
+pub(crate) fn session_closed() -> PyErr {
+    ClosedError::new_err("the session is closed")
+}
+
 /// The exception for a call that gave no reply.
 pub(crate) fn call(error: moonkv::Error) -> PyErr {
     let text = error.to_string();
@@ -35,6 +42,8 @@ pub(crate) fn call(error: moonkv::Error) -> PyErr {
         moonkv::Error::Reply { message } => response(message.as_bytes()),
         moonkv::Error::Closed => ClosedError::new_err(plain),
         moonkv::Error::Reentrant => ReentrantError::new_err(plain),
+        moonkv::Error::Busy => BusyError::new_err(plain),
+        moonkv::Error::Transaction { .. } => TransactionError::new_err(plain),
         moonkv::Error::Poisoned => PoisonedError::new_err(plain),
         moonkv::Error::Options { message } => option(message),
         _ => MoonkvError::new_err(plain),

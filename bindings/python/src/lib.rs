@@ -9,6 +9,9 @@ mod engine;
 mod errors;
 mod log;
 mod script;
+mod session;
+mod transaction;
+mod wait;
 
 use pyo3::prelude::*;
 
@@ -19,5 +22,8 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<script::Script>()?;
+    module.add_class::<session::Session>()?;
+    module.add_class::<transaction::Savepoint>()?;
+    module.add_class::<transaction::Transaction>()?;
     module.add("Tick", engine::tick_class(module.py())?)
 }

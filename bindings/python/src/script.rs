@@ -37,6 +37,10 @@ impl Script {
     pub(crate) fn new(engine: Py<Engine>, inner: moonkv::Script) -> Self {
         Script { engine, inner }
     }
+
+    pub(crate) fn inner(&self) -> &moonkv::Script {
+        &self.inner
+    }
 }
 
 #[pymethods]
@@ -54,8 +58,9 @@ impl Script {
         keys: Sequence<'py>,
         args: Sequence<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (keys, args) = (keys.arguments()?, args.arguments()?);
-        self.engine.get().call(py, Call::Run(&self.inner, &keys.slices(), &args.slices()))
+        keys.lend_with(&args, |keys, args| {
+            self.engine.get().call(py, Call::Run(&self.inner, keys, args))
+        })
     }
 
     /// The script's SHA-1, 40 hexadecimal digits: what ``evalsha`` takes.

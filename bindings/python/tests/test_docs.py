@@ -11,12 +11,12 @@ import pytest
 
 import moonkv
 import moonkv._errors
-from moonkv import Engine, Script
+from moonkv import Engine, Savepoint, Script, Session, Transaction
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 
 
-@pytest.mark.parametrize("where", [moonkv, moonkv._errors, Engine, Script])
+@pytest.mark.parametrize("where", [moonkv, moonkv._errors, Engine, Script, Session])
 def test_doctests(where: ModuleType | type) -> None:
     found = doctest.DocTestFinder(exclude_empty=True).find(where, where.__name__, module=False)
     tests = [test for test in found if test.examples]
@@ -26,7 +26,7 @@ def test_doctests(where: ModuleType | type) -> None:
     assert tests and runner.summarize(verbose=False).failed == 0
 
 
-@pytest.mark.parametrize("kind", [Engine, Script])
+@pytest.mark.parametrize("kind", [Engine, Savepoint, Script, Session, Transaction])
 def test_everything_public_is_documented(kind: type) -> None:
     members = [getattr(kind, name) for name in vars(kind) if not name.startswith("_")]
     assert kind.__doc__ and all(member.__doc__ for member in members)
@@ -59,4 +59,4 @@ def test_examples(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} >= {"first.py", "use_cases.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} >= {"first.py", "sessions.py", "use_cases.py"}

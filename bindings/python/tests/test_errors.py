@@ -6,6 +6,7 @@ import pytest
 
 import moonkv
 from moonkv import (
+    BusyError,
     ClosedError,
     Engine,
     MoonkvError,
@@ -14,12 +15,21 @@ from moonkv import (
     PoisonedError,
     ReentrantError,
     ResponseError,
+    TransactionError,
     WrongTypeError,
 )
 
 
 def test_family() -> None:
-    kinds = (ResponseError, ClosedError, ReentrantError, PoisonedError, OptionError)
+    kinds = (
+        ResponseError,
+        ClosedError,
+        ReentrantError,
+        PoisonedError,
+        OptionError,
+        BusyError,
+        TransactionError,
+    )
     for kind in kinds:
         assert kind.__bases__[0] is MoonkvError
     for kind in (NoScriptError, WrongTypeError):

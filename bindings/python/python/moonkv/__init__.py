@@ -13,6 +13,7 @@ and what comes back.
 """
 
 from ._errors import (
+    BusyError,
     ClosedError,
     MoonkvError,
     NoScriptError,
@@ -20,11 +21,13 @@ from ._errors import (
     PoisonedError,
     ReentrantError,
     ResponseError,
+    TransactionError,
     WrongTypeError,
 )
-from ._moonkv import Engine, Script, Tick, __version__
+from ._moonkv import Engine, Savepoint, Script, Session, Tick, Transaction, __version__
 
 __all__ = [
+    "BusyError",
     "ClosedError",
     "Engine",
     "MoonkvError",
@@ -33,8 +36,12 @@ __all__ = [
     "PoisonedError",
     "ReentrantError",
     "ResponseError",
+    "Savepoint",
     "Script",
+    "Session",
     "Tick",
+    "Transaction",
+    "TransactionError",
     "WrongTypeError",
     "__version__",
 ]

@@ -53,6 +53,19 @@ class ReentrantError(MoonkvError):
     __module__ = "moonkv"
 
 
+class BusyError(MoonkvError):
+    """Another session's transaction is open and did not end within ``busy_timeout``, or cannot
+    end because this very thread holds it."""
+
+    __module__ = "moonkv"
+
+
+class TransactionError(MoonkvError):
+    """A transaction was begun, ended or rolled back to where that has no meaning."""
+
+    __module__ = "moonkv"
+
+
 class PoisonedError(MoonkvError):
     """An internal failure was caught earlier; the engine's data can no longer be trusted."""
 
