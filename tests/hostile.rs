@@ -55,7 +55,7 @@ fn check_alive(engine: &Engine, after: &str) {
 // ---- Time.
 
 /// Scripts that never end by themselves.
-const ENDLESS: [&str; 20] = [
+const ENDLESS: [&str; 26] = [
     "while true do end",
     "repeat until false",
     "local function f() return f() end f()",
@@ -73,6 +73,12 @@ const ENDLESS: [&str; 20] = [
     "local t = setmetatable({}, {__tostring = function() while true do end end}) tostring(t)",
     "table.sort({3, 2, 1, 4}, function() while true do end end)",
     "string.gsub('x', 'x', function() while true do end end)",
+    "return string.rep('a', 40):match(string.rep('a?', 40) .. string.rep('a', 41))",
+    "return string.rep('a', 200):find(string.rep('a*', 30) .. 'b')",
+    "return string.rep('a', 200):gsub(string.rep('a-', 30) .. 'b', '')",
+    "return string.rep('a', 200):gsub(string.rep('.-', 30) .. 'b', function() end)",
+    "for word in string.rep('a', 200):gmatch(string.rep('a+', 30) .. 'b') do end",
+    "while true do pcall(string.match, string.rep('a', 200), string.rep('a*', 30) .. 'b') end",
     "load(function() while true do end end)",
     "while true do redis.pcall('NOSUCH') end",
     "while true do redis.call('SET', 'k', 'v') end",
@@ -104,8 +110,7 @@ fn no_script_outlives_its_instructions() {
     }
 }
 
-/// Single calls into the library that take long: no instruction ends while they run. Pattern
-/// matching is Lua's own, and not held to the limits.
+/// Single calls into the library that take long: no instruction ends while they run.
 #[test]
 fn no_library_call_outlives_the_time() {
     let engine = open(|options| options.script_timeout = Some(Duration::from_millis(50)));
@@ -117,6 +122,14 @@ fn no_library_call_outlives_the_time() {
         "local s = string.rep('x', 1e7) while true do s:reverse() end",
         "while true do redis.sha1hex(string.rep('x', 1e6)) end",
         "local s = string.rep('a', 1e4) while true do s:gsub('a', 'b') end",
+        "local s = string.rep('a', 1e7) while true do s:gsub('a', 'b') end",
+        "local s = string.rep('a', 1e7) while true do s:find('b', 1, true) end",
+        "local s = string.rep('a', 1e6) return s:find('.-.-b')",
+        "local s = string.rep('(', 3e6) return s:find('%b()')",
+        "local s = string.rep('a', 1e6) return s:match('^(.*).-%1b')",
+        "local s, p = 'b', string.rep('[a-z]', 1e6) while true do s:match(p) s:find('[' .. p) end",
+        "local s = string.rep('\\n', 1e7) while true do string.format('%q', s) end",
+        "local s = string.rep('x', 1e7) while true do string.format('%s%s%s', s, s, s) end",
     ];
     let mut late = Vec::new();
     for script in cases {
@@ -131,6 +144,21 @@ fn no_library_call_outlives_the_time() {
         check_alive(&engine, script);
     }
     assert!(late.is_empty(), "{} of {}:\n{}", late.len(), cases.len(), late.join("\n"));
+}
+
+/// Hosts call from threads with little stack of their own.
+#[test]
+fn a_small_stack_is_enough_for_patterns() {
+    let deep = "return ('a'):rep(3e5):match(('a?'):rep(2e5)):len()";
+    let nested = "local depth = 0
+        local function f() return (('a'):gsub('a', function() depth = depth + 1 return f() end)) end
+        pcall(f) return depth > 150 and 200000";
+    for script in [deep, nested] {
+        let thread = thread::Builder::new().stack_size(256 * 1024);
+        let run = move || eval(&Engine::new().expect("an engine opens"), script);
+        let answer = thread.spawn(run).expect("a thread starts").join();
+        assert_eq!(answer.expect("the thread ends"), "200000", "{script}");
+    }
 }
 
 // ---- Memory.
@@ -148,6 +176,11 @@ fn no_script_takes_all_memory() {
         "local t = {} for i = 1, 1e9 do t[i] = i end",
         "local s = {} for i = 1, 1e6 do s[i] = string.rep('x', 100) .. i end return table.concat(s)",
         "return ('x'):rep(1e6):gsub('x', ('y'):rep(1000))",
+        "return ('x'):rep(1e4):gsub('x', function() return ('y'):rep(1e4) end)",
+        "return ('x'):rep(1e4):gsub('x', {x = ('y'):rep(1e4)})",
+        "return ('a'):rep(1e6):match(('a?'):rep(1e6))",
+        "local s = 'x' while true do s = string.format('%s%s', s, s) end",
+        "local s = ('\\0'):rep(3e6) return string.format('%q', s)",
         "return string.rep('x', 9e6)",
         "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
         "local f = function() end while true do local g = f f = function() return g() end end",
@@ -443,7 +476,15 @@ fn no_script_takes_the_process_down() {
         "local t = setmetatable({}, {}) for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return t.x",
         "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__tostring = function() return tostring(t) end}) end return tostring(t)",
         "return tostring(string.format('%s', ('x'):rep(1e7)):len())",
+        "return ('a'):rep(3e5):match(('a?'):rep(2e5)):len()",
+        "return ('a'):rep(3e5):find(('a-'):rep(2e5) .. 'b')",
+        "return ('a'):rep(3e5):gsub(('(a*)'):rep(32) .. '%32', '%9')",
+        "local function f(n) return (('a'):gsub('a', function() return f(n + 1) end)) end return pcall(f, 1)",
+        "local f = setmetatable({}, {}) getmetatable(f).__index = function(_, k) return (k:gsub('.', f)) end return pcall(string.gsub, 'x', 'x', f)",
         "return string.format('%99999999d', 1)",
+        "return string.format('%99.99f', 1e308) .. string.format('%-99.99s|', ('x'):rep(1e6))",
+        "return pcall(string.format, '%100s', 'x')",
+        "return pcall(string.format, ('%s'):rep(1e5), 'x')",
         "return string.format('%.99999999f', 1)",
         "local s = 'return ' .. ('-'):rep(1e6) .. '1' return loadstring(s)",
         "local a = {} for i = 1, 250 do a[i] = 'local a' .. i end return loadstring(table.concat(a, ' '))",

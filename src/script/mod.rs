@@ -5,10 +5,12 @@
 //! limits and turns its result into the reply; on an error the section is rolled back and the
 //! reply is the error, with the script's SHA-1 and the line, as Redis 7.0 words it.
 //!
-//! Everything that touches Lua itself is in `vm/`.
+//! Everything that touches Lua itself is in `vm/`; `pattern/` is the matcher of Lua's patterns, which
+//! knows bytes only.
 
 pub(crate) mod cache;
 mod flags;
+mod pattern;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};

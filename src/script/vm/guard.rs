@@ -4,8 +4,8 @@
 //! could catch an error (pcall, xpcall, coroutine.resume, coroutine.wrap, load) raises again when it
 //! sees it. A script cannot outlive its doom by catching.
 //!
-//! Doom is found in four places: the count hook, the allocator, C functions that announce long work
-//! ([`Guard::work`]), and each coroutine switch. The raise carries a light userdata and allocates
+//! Doom is found in five places: the count hook, the allocator, C functions that announce long work
+//! ([`Guard::work`]), pattern matching, and each coroutine switch. The raise carries a light userdata and allocates
 //! nothing: the text is made by [`Doom::message`] when Lua is left.
 
 use std::alloc::{Layout, alloc, dealloc};
@@ -22,6 +22,7 @@ use mlua_sys::lua_State;
 
 use super::alloc::Heap;
 use super::math::RandomMode;
+use super::patterns::Patterns;
 use super::sandbox::Fixtures;
 
 /// Instructions between two looks at the limits. Measured on PUC 5.1.5: a standing hook costs an empty
@@ -130,6 +131,7 @@ pub(crate) struct Guard {
     pub(super) named: Cell<u64>,
     pub(super) scratch: Cell<(*mut u8, usize)>,
     pub(super) fixtures: Fixtures,
+    pub(super) patterns: Patterns,
     /// What the functions of `redis.*` share with Rust: found from any state in a few loads, where an
     /// upvalue takes a walk.
     pub(super) bridge: Cell<*mut c_void>,
@@ -158,6 +160,7 @@ impl Guard {
             named: Cell::new(0),
             scratch: Cell::new((ptr::null_mut(), 0)),
             fixtures: Fixtures::new(),
+            patterns: Patterns::new(),
             bridge: Cell::new(ptr::null_mut()),
         })
     }
@@ -212,6 +215,7 @@ impl Guard {
             .set(limits.memory.map_or(usize::MAX, |allowance| in_use.saturating_add(allowance)));
         self.instructions.set(0);
         self.worked.set(0);
+        self.patterns.begin();
         self.depth.set(0);
         self.random_state.set(super::math::seeded(0));
         self.running.set(true);
@@ -304,8 +308,9 @@ impl Guard {
         self.heap.bytes_in_use().saturating_sub(self.start_bytes.get())
     }
 
-    fn count(&self, instructions: u32) {
-        let counted = self.instructions.get().saturating_add(u64::from(instructions));
+    /// Counts instructions; past the limit the run is doomed.
+    pub(super) fn count(&self, instructions: u64) {
+        let counted = self.instructions.get().saturating_add(instructions);
         self.instructions.set(counted);
         if let Some(limit) = self.limits.get().instructions.filter(|limit| counted > *limit) {
             self.condemn(Doom::Instructions { limit });
@@ -363,7 +368,7 @@ impl Guard {
             return;
         }
         let interval = FIRST_INTERVAL.min(self.interval());
-        self.count(interval);
+        self.count(u64::from(interval));
         // SAFETY: setting a hook allocates nothing.
         unsafe { ffi::lua_sethook(thread, Some(on_count), ffi::LUA_MASKCOUNT, interval as c_int) };
     }
@@ -476,7 +481,7 @@ unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _event: *mut ffi::lua_De
     unsafe {
         let guard = Guard::of_state(l);
         let interval = ffi::lua_gethookcount(l).unsigned_abs();
-        guard.count(interval);
+        guard.count(u64::from(interval));
         if guard.check() {
             guard.raise(l);
         }

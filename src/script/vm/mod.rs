@@ -1,9 +1,9 @@
 //! The Lua VM: the only room that touches Lua's C API.
 //!
 //! `sandbox.rs` opens a state and builds the world scripts see; `guard.rs` and `alloc.rs` keep a
-//! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs` and
-//! `strings.rs` stand in for the library functions that are unsafe, unstoppable or not
-//! deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
+//! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
+//! `strings.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
+//! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
 //! `pull.rs` convert replies to Lua values and back. This file ties them to one run.
 //!
 //! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
@@ -21,6 +21,7 @@ mod guard;
 mod load;
 mod locale;
 mod math;
+mod patterns;
 mod peek;
 mod proxy;
 mod pull;

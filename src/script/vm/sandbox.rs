@@ -14,7 +14,7 @@ use mlua_sys::lua_State;
 
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
-use super::{alloc, base, coroutine, load, math, peek, strings, tables};
+use super::{alloc, base, coroutine, load, math, patterns, peek, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
 const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
@@ -42,7 +42,11 @@ const BASE_FUNCTIONS: [Function; 15] = [
     // rawequal and ipairs stay stock: a proxy is one object, and a library has no element 1.
 ];
 
-const LIBRARY_FUNCTIONS: [(&CStr, Function); 13] = [
+const LIBRARY_FUNCTIONS: [(&CStr, Function); 17] = [
+    (c"string", (c"find", patterns::find)),
+    (c"string", (c"gmatch", patterns::gmatch)),
+    (c"string", (c"gsub", patterns::gsub)),
+    (c"string", (c"match", patterns::r#match)),
     (c"string", (c"rep", strings::rep)),
     (c"math", (c"random", math::random)),
     (c"math", (c"randomseed", math::randomseed)),
@@ -227,6 +231,11 @@ unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
         for (library, (name, function)) in LIBRARY_FUNCTIONS {
             set_library_function(l, guard, library, name, function);
         }
+        // `string.gfind` is gmatch by its older name, and the same function.
+        push_global(l, guard, c"string");
+        ffi::lua_getfield_(l, -1, c"gmatch".as_ptr());
+        ffi::lua_setfield(l, -2, c"gfind".as_ptr());
+        ffi::lua_settop(l, -2);
         push_global(l, guard, c"next");
         guard.fixtures.next.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
     }
