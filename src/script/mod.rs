@@ -9,6 +9,7 @@
 
 pub(crate) mod cache;
 mod flags;
+mod lib;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
