@@ -24,11 +24,14 @@ const FRACTION_DIGITS: usize = 17;
 /// Ten to the power of [`FRACTION_DIGITS`].
 const FRACTION_SCALE: u64 = 100_000_000_000_000_000;
 
-/// Significant digits in the text of a double.
-const DOUBLE_DIGITS: i32 = 17;
+/// Significant digits in the text of a double: the most that are written.
+const DOUBLE_DIGITS: usize = 17;
 
-/// From this magnitude on, a double is written with an exponent.
-const DOUBLE_EXPONENT_FROM: f64 = 1e17;
+/// The magnitudes from which on a double of so many digits is written with an exponent.
+const EXPONENT_FROM: [f64; DOUBLE_DIGITS + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17,
+];
 
 /// Exponents read from text stop growing here, far beyond any that matters.
 const EXPONENT_LIMIT: i64 = 1 << 40;
@@ -72,6 +75,13 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
         _ => parse_decimal_f64(unsigned)?,
     };
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Reads what stands behind "0x" in an unsigned double. Unlike [`parse_f64`] it takes every range:
+/// what is too large is infinite, what is too small zero.
+pub(crate) fn parse_hexadecimal_f64(digits: &[u8]) -> Option<f64> {
+    let bits = Hexadecimal::read(digits)?.nearest::<Double>()?.to_bits();
+    u64::try_from(bits).ok().map(f64::from_bits)
 }
 
 /// Reads up to 15 digits, which a double holds exactly: most scores are such.
@@ -213,12 +223,17 @@ impl Hexadecimal {
         }
     }
 
-    /// Rounds to a format; `None` when that overflows or loses all bits.
-    fn round<F: Float>(&self) -> Option<F> {
+    /// Rounds to a format: to infinity or zero beyond its range.
+    fn nearest<F: Float>(&self) -> Option<F> {
         // Exponents beyond this bound overflow or vanish in every format.
         let exponent = self.exponent.clamp(-100_000, 100_000);
         let text = format!("0x{:x}p{exponent}", self.mantissa);
-        let value = F::from_str_r(&text, Round::NearestTiesToEven).ok()?.value;
+        Some(F::from_str_r(&text, Round::NearestTiesToEven).ok()?.value)
+    }
+
+    /// Rounds to a format; `None` when that overflows or loses all bits.
+    fn round<F: Float>(&self) -> Option<F> {
+        let value = self.nearest::<F>()?;
         let in_range = value.is_finite() && (!value.is_zero() || self.mantissa == 0);
         in_range.then_some(value)
     }
@@ -308,14 +323,20 @@ impl F64Text {
 
     /// Writes a double. A NaN with its sign bit set is "-nan", as in C.
     pub(crate) fn new(value: f64) -> Self {
+        F64Text::with_digits(value, DOUBLE_DIGITS)
+    }
+
+    /// Writes a double as C's `%.<digits>g` does, with 1 to 17 digits.
+    pub(crate) fn with_digits(value: f64, digits: usize) -> Self {
+        let digits = digits.clamp(1, DOUBLE_DIGITS);
         let mut text = StackText::new();
-        if let Some(integer) = as_plain_integer(value) {
+        if let Some(integer) = as_plain_integer(value, digits) {
             text.push(itoa::Buffer::new().format(integer).as_bytes());
         } else {
             if value.is_sign_negative() {
                 text.push(b"-");
             }
-            push_magnitude(&mut text, value.abs());
+            push_magnitude(&mut text, value.abs(), digits);
         }
         F64Text(text)
     }
@@ -354,8 +375,8 @@ impl F64Text {
 
 /// The integer a double equals, if its text is then just the digits. Negative
 /// zero is not one: its text keeps the sign.
-fn as_plain_integer(value: f64) -> Option<i64> {
-    if value.abs() >= DOUBLE_EXPONENT_FROM {
+fn as_plain_integer(value: f64, digits: usize) -> Option<i64> {
+    if value.abs() >= *EXPONENT_FROM.get(digits)? {
         return None;
     }
     let integer = value as i64;
@@ -363,22 +384,22 @@ fn as_plain_integer(value: f64) -> Option<i64> {
 }
 
 /// Writes a double that has no sign.
-fn push_magnitude(text: &mut StackText, value: f64) {
+fn push_magnitude(text: &mut StackText, value: f64, digits: usize) {
     if value.is_nan() {
         text.push(b"nan");
     } else if value.is_infinite() {
         text.push(b"inf");
     } else {
-        push_finite(text, value);
+        push_finite(text, value, digits);
     }
 }
 
 /// Writes a finite double that has no sign.
-fn push_finite(text: &mut StackText, value: f64) {
-    let Scientific { digits, exponent } = Scientific::of(value);
+fn push_finite(text: &mut StackText, value: f64, most: usize) {
+    let Scientific { digits, exponent } = Scientific::of(value, most);
     let digits = trim_zeros(digits.as_bytes());
     let (first, rest) = digits.split_at_checked(1).unwrap_or((b"0", b""));
-    if (0..DOUBLE_DIGITS).contains(&exponent) {
+    if (0..most as i32).contains(&exponent) {
         push_positional(text, digits, exponent as usize + 1);
     } else if (-4..0).contains(&exponent) {
         text.push(b"0.");
@@ -422,7 +443,7 @@ fn trim_zeros(mut digits: &[u8]) -> &[u8] {
     digits
 }
 
-/// A double as its 17 correctly rounded digits and its power of ten.
+/// A double as so many correctly rounded digits and its power of ten.
 struct Scientific {
     /// The digits, the point being behind the first.
     digits: StackText,
@@ -432,10 +453,10 @@ struct Scientific {
 
 impl Scientific {
     /// Takes a finite, unsigned double apart.
-    fn of(value: f64) -> Self {
+    fn of(value: f64, digits: usize) -> Self {
         let mut written = StackText::new();
         // Writing into a StackText cannot fail.
-        let _ = write!(written, "{value:.16e}");
+        let _ = write!(written, "{value:.*e}", digits - 1);
         let mut parts = written.as_bytes().split(|&byte| byte == b'e');
         let mut digits = StackText::new();
         for part in parts.next().unwrap_or_default().split(|&byte| byte == b'.') {

@@ -10,6 +10,7 @@
 
 pub(crate) mod cache;
 mod flags;
+mod lib;
 mod pattern;
 pub(crate) mod vm;
 

@@ -1,7 +1,7 @@
 //! The table `redis`: everything in it but `call` and `pcall`, and its making.
 
 use super::bridge::Bridge;
-use super::{base, call, pull, sandbox};
+use super::{base, call, libraries, pull, sandbox};
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
 use mlua_sys as ffi;
@@ -84,6 +84,7 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         ffi::lua_pushstring_(l, VERSION.as_ptr());
         ffi::lua_setfield(l, -2, c"REDIS_VERSION".as_ptr());
         sandbox::add_library(l, guard, c"redis");
+        libraries::install(l, guard, bridge);
         sandbox::push_globals(l, guard);
         (*bridge).globals = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         make_refs(l, bridge);

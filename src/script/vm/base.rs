@@ -290,6 +290,10 @@ pub(super) unsafe extern "C-unwind" fn tostring(l: *mut lua_State) -> c_int {
                 ffi::lua_pushstring_(l, c"true".as_ptr());
             }
             ffi::LUA_TBOOLEAN => ffi::lua_pushstring_(l, c"false".as_ptr()),
+            // cjson.null, which is no object.
+            ffi::LUA_TLIGHTUSERDATA if ffi::lua_touserdata(l, 1).is_null() => {
+                ffi::lua_pushstring_(l, c"userdata: (nil)".as_ptr());
+            }
             other => push_name(l, Guard::of_closure(l), other),
         }
         1

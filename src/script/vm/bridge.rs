@@ -5,6 +5,7 @@
 //! cleared after it is left, so a C function that runs at all may follow them.
 
 use super::guard::Guard;
+use super::libraries::Libraries;
 use super::{Function, Run};
 use crate::command::Command;
 use crate::keyspace::Keyspace;
@@ -178,6 +179,7 @@ pub(super) struct Bridge {
     pub(super) panic: Option<Box<dyn Any + Send>>,
     pub(super) to_compile: Text,
     pub(super) compiled: c_int,
+    pub(super) libraries: Libraries,
     /// The real globals table, a registry reference.
     pub(super) globals: c_int,
 }
@@ -198,6 +200,7 @@ impl Bridge {
             panic: None,
             to_compile: Text::NONE,
             compiled: ffi::LUA_NOREF,
+            libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,
         }
     }

@@ -4,7 +4,8 @@
 //! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
 //! `strings.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
 //! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
-//! `pull.rs` convert replies to Lua values and back. This file ties them to one run.
+//! `pull.rs` convert replies to Lua values and back; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
+//! `bit.rs` are the libraries of those names. This file ties them to one run.
 //!
 //! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
 //! a C function calls an inner function that does all Rust work and returns plain data, and only
@@ -14,13 +15,20 @@
 mod alloc;
 mod api;
 mod base;
+mod bit;
 mod bridge;
 mod call;
+mod cjson;
+mod cmsgpack;
 mod coroutine;
 mod guard;
+mod json_decode;
+mod json_encode;
+mod libraries;
 mod load;
 mod locale;
 mod math;
+mod output;
 mod patterns;
 mod peek;
 mod proxy;
@@ -28,6 +36,7 @@ mod pull;
 mod push;
 mod sandbox;
 mod strings;
+mod structure;
 mod tables;
 
 use super::{Input, LogCallback};
@@ -149,6 +158,7 @@ impl Vm {
     pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
         let _locale = LocaleGuard::enter();
         self.bridge.current = Some(Current::new(function, run));
+        self.bridge.libraries.begin();
         self.state.begin(self.limits);
         let l = self.state.raw();
         // SAFETY: three pushes fit the stack every state starts with, and allocate nothing; the
@@ -160,6 +170,7 @@ impl Vm {
         };
         let doom = self.state.end();
         self.bridge.current = None;
+        self.bridge.libraries.end();
         let outcome = match (status, doom) {
             (ffi::LUA_OK, None) => Ok(()),
             (_, Some(doom)) => Err(Failure { message: doom.message().into(), place: None }),
