@@ -402,10 +402,7 @@ fn whole_number(text: &[u8]) -> u64 {
 }
 
 /// Writes a string without its escapes. The error tells what is wrong and where.
-pub(crate) fn push_unescaped(
-    out: &mut Vec<u8>,
-    text: &[u8],
-) -> Result<(), (&'static CStr, usize)> {
+pub(crate) fn push_unescaped(out: &mut Vec<u8>, text: &[u8]) -> Result<(), (&'static CStr, usize)> {
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
         let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());

@@ -80,7 +80,8 @@ fn escapes_are_read_and_refused() {
     assert_eq!(unescaped(r#"a\b\f\n\r\t\/\\\"z"#).unwrap(), b"a\x08\x0c\n\r\t/\\\"z");
     assert_eq!(unescaped(r"\u0041\u00e9\u20AC\uD83D\uDE00").unwrap(), "Aé€😀".as_bytes());
     assert_eq!(unescaped(r"\u0000").unwrap(), [0]);
-    let invalid = [r"\uD83D", r"\uD83Dx23456", r"\uD83D\u0041", r"\uDE00\uDE00", r"\u12", r"\u00g0"];
+    let invalid =
+        [r"\uD83D", r"\uD83Dx23456", r"\uD83D\u0041", r"\uDE00\uDE00", r"\u12", r"\u00g0"];
     for text in invalid {
         assert_eq!(unescaped(&format!("ab{text}")), Err((INVALID_UNICODE, 2)), "{text}");
     }

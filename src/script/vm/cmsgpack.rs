@@ -196,8 +196,7 @@ unsafe extern "C-unwind" fn unpack_limit(l: *mut lua_State) -> c_int {
     }
 }
 
-const TOO_MANY: &CStr =
-    c"too many return values at once; use unpack_one or unpack_limit instead.";
+const TOO_MANY: &CStr = c"too many return values at once; use unpack_one or unpack_limit instead.";
 
 /// Unpacks up to so many values from an offset on. Gives back the offset behind them, -1 at the end,
 /// and the values; just the values where there is neither limit nor offset.
@@ -223,8 +222,7 @@ unsafe fn unpack_some(l: *mut lua_State, limit: i64, offset: i64) -> c_int {
         let most = if all { i64::from(c_int::MAX) } else { limit };
         let levels = &mut (*Bridge::of_state(l)).libraries.levels;
         levels.clear();
-        let mut unpack =
-            Unpack { l, guard: Guard::of_state(l), reader: Reader { rest }, levels };
+        let mut unpack = Unpack { l, guard: Guard::of_state(l), reader: Reader { rest }, levels };
         let mut count = 0;
         while i64::from(count) < most && !unpack.reader.rest.is_empty() {
             unpack.value();

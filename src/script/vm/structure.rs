@@ -11,8 +11,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::os::raw::c_int;
 
-pub(super) const FUNCTIONS: [Function; 3] =
-    [(c"pack", pack), (c"unpack", unpack), (c"size", size)];
+pub(super) const FUNCTIONS: [Function; 3] = [(c"pack", pack), (c"unpack", unpack), (c"size", size)];
 
 /// Bytes of padding there can be before an option.
 const PADDING_MOST: usize = INTEGER_BYTES_MOST;
