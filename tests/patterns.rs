@@ -94,7 +94,7 @@ impl Drop for Stock {
 }
 
 fn ours(script: &Script, argv: &[&[u8]]) -> Vec<u8> {
-    match script.run(&[b"".as_slice(); 0], argv).expect("the script runs") {
+    match script.run(&[""; 0], argv).expect("the script runs") {
         Reply::Bulk(text) => text.to_vec(),
         other => unreachable!("{other:?}"),
     }

@@ -20,7 +20,7 @@ mod class {
     pub(super) const WORD: u16 = ALPHA | DIGIT;
 
     /// Of each byte its classes, as the C locale has them.
-    pub(super) static OF: [u16; 256] = table();
+    pub(super) const OF: &[u16; 256] = &table();
 
     const fn table() -> [u16; 256] {
         let mut table = [0; 256];

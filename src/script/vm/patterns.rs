@@ -42,6 +42,12 @@ impl Patterns {
     pub(super) fn begin(&self) {
         self.steps.set(STEP_INTERVAL);
     }
+
+    /// Ends a run: a long text that a raise kept from being given back is.
+    pub(super) fn end(&self) {
+        // SAFETY: no search is under way between runs.
+        unsafe { (*self.matcher.get()).drop_output() };
+    }
 }
 
 /// The limits of a run, as a search sees them. A step counts as an instruction.
@@ -477,7 +483,7 @@ unsafe fn push_replacement(l: *mut lua_State, guard: &Guard, subject: &[u8], fou
 ///
 /// # Safety
 /// As [`gsub_by_call`]; the value stays on the stack while the result is in use.
-unsafe fn result_text<'a>(l: *mut lua_State, subject: &'a [u8], found: Span) -> &'a [u8] {
+unsafe fn result_text(l: *mut lua_State, subject: &[u8], found: Span) -> &[u8] {
     // SAFETY: the caller's promise.
     unsafe {
         if ffi::lua_toboolean(l, -1) == 0 {
