@@ -248,7 +248,7 @@ unsafe fn find_plain(
     let found = memchr::memmem::find(rest, text);
     // SAFETY: the caller's promise; the search is over and owned nothing that is left.
     unsafe {
-        guard.work(l, found.unwrap_or(rest.len()) / BYTES_A_UNIT);
+        guard.work(l, (found.unwrap_or(rest.len()) + text.len()) / BYTES_A_UNIT);
         let Some(found) = found else { return push_nil(l) };
         let start = from + found;
         ffi::lua_pushnumber(l, (start + 1) as f64);
