@@ -287,23 +287,21 @@ pub(super) unsafe extern "C-unwind" fn gmatch(l: *mut lua_State) -> c_int {
         check_text(l, 1);
         check_text(l, 2);
         ffi::lua_settop(l, 2);
-        ffi::lua_pushvalue(l, ffi::lua_upvalueindex(1));
-        ffi::lua_insert(l, 1);
         ffi::lua_pushnumber(l, 0.0);
-        ffi::lua_pushcclosure(l, gmatch_next, 4);
+        ffi::lua_pushcclosure(l, gmatch_next, 3);
         1
     }
 }
 
-/// The function that `gmatch` gives. Its upvalues are the guard, the subject, the pattern, and where
-/// the next search begins.
+/// The function that `gmatch` gives. Its upvalues are the subject, the pattern, and where the next
+/// search begins.
 unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything, and upvalues outlive the call.
     unsafe {
         let guard = Guard::of_state(l);
-        let subject = check_text(l, ffi::lua_upvalueindex(2));
-        let pattern = check_text(l, ffi::lua_upvalueindex(3));
-        let place = ffi::lua_upvalueindex(4);
+        let subject = check_text(l, ffi::lua_upvalueindex(1));
+        let pattern = check_text(l, ffi::lua_upvalueindex(2));
+        let place = ffi::lua_upvalueindex(3);
         let from = ffi::lua_tonumber(l, place) as usize;
         if from > subject.len() {
             return 0;
