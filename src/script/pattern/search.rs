@@ -28,12 +28,6 @@ pub(super) struct Work {
     pub(super) groups: Groups,
 }
 
-impl Default for Span {
-    fn default() -> Span {
-        Span { start: 0, end: 0 }
-    }
-}
-
 impl Work {
     /// The bytes on the heap.
     pub(super) fn bytes(&self) -> usize {

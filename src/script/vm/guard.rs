@@ -238,6 +238,7 @@ impl Guard {
         self.limits.set(Limits::default());
         self.running.set(false);
         self.drop_scratch();
+        self.patterns.end();
         // SAFETY: clearing a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, None, 0, 0) };
         self.doom.take()

@@ -42,6 +42,12 @@ impl Patterns {
     pub(super) fn begin(&self) {
         self.steps.set(STEP_INTERVAL);
     }
+
+    /// Ends a run: a long text that a raise kept from being given back is.
+    pub(super) fn end(&self) {
+        // SAFETY: no search is under way between runs.
+        unsafe { (*self.matcher.get()).drop_output() };
+    }
 }
 
 /// The limits of a run, as a search sees them. A step counts as an instruction.
@@ -242,7 +248,7 @@ unsafe fn find_plain(
     let found = memchr::memmem::find(rest, text);
     // SAFETY: the caller's promise; the search is over and owned nothing that is left.
     unsafe {
-        guard.work(l, found.unwrap_or(rest.len()) / BYTES_A_UNIT);
+        guard.work(l, (found.unwrap_or(rest.len()) + text.len()) / BYTES_A_UNIT);
         let Some(found) = found else { return push_nil(l) };
         let start = from + found;
         ffi::lua_pushnumber(l, (start + 1) as f64);
@@ -281,23 +287,21 @@ pub(super) unsafe extern "C-unwind" fn gmatch(l: *mut lua_State) -> c_int {
         check_text(l, 1);
         check_text(l, 2);
         ffi::lua_settop(l, 2);
-        ffi::lua_pushvalue(l, ffi::lua_upvalueindex(1));
-        ffi::lua_insert(l, 1);
         ffi::lua_pushnumber(l, 0.0);
-        ffi::lua_pushcclosure(l, gmatch_next, 4);
+        ffi::lua_pushcclosure(l, gmatch_next, 3);
         1
     }
 }
 
-/// The function that `gmatch` gives. Its upvalues are the guard, the subject, the pattern, and where
-/// the next search begins.
+/// The function that `gmatch` gives. Its upvalues are the subject, the pattern, and where the next
+/// search begins.
 unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything, and upvalues outlive the call.
     unsafe {
         let guard = Guard::of_state(l);
-        let subject = check_text(l, ffi::lua_upvalueindex(2));
-        let pattern = check_text(l, ffi::lua_upvalueindex(3));
-        let place = ffi::lua_upvalueindex(4);
+        let subject = check_text(l, ffi::lua_upvalueindex(1));
+        let pattern = check_text(l, ffi::lua_upvalueindex(2));
+        let place = ffi::lua_upvalueindex(3);
         let from = ffi::lua_tonumber(l, place) as usize;
         if from > subject.len() {
             return 0;
@@ -477,7 +481,7 @@ unsafe fn push_replacement(l: *mut lua_State, guard: &Guard, subject: &[u8], fou
 ///
 /// # Safety
 /// As [`gsub_by_call`]; the value stays on the stack while the result is in use.
-unsafe fn result_text<'a>(l: *mut lua_State, subject: &'a [u8], found: Span) -> &'a [u8] {
+unsafe fn result_text(l: *mut lua_State, subject: &[u8], found: Span) -> &[u8] {
     // SAFETY: the caller's promise.
     unsafe {
         if ffi::lua_toboolean(l, -1) == 0 {
