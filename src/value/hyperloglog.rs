@@ -261,7 +261,7 @@ fn run_of(bytes: &[u8], register: usize) -> Option<(Found, Option<usize>)> {
         let (byte, next) = (*bytes.get(at)?, bytes.get(at + 1).copied().unwrap_or(0));
         let is_wide = usize::from(byte >> 6 == 1);
         let low = usize::from(byte & 0x3f >> (4 * (byte >> 7)));
-        let len = (low << (8 * is_wide) | usize::from(next) * is_wide) + 1;
+        let len = ((low << (8 * is_wide)) | (usize::from(next) * is_wide)) + 1;
         if register < first + len {
             break;
         }
