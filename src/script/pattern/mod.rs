@@ -117,6 +117,18 @@ pub(crate) fn is_plain(pattern: &[u8]) -> bool {
     pattern.iter().find(|byte| telling(byte)).is_none_or(|&byte| byte == 0)
 }
 
+/// Where a text first stands in another one. In a short one the general search takes longer to begin
+/// than to search.
+pub(crate) fn find_text(subject: &[u8], text: &[u8]) -> Option<usize> {
+    const SHORT_BYTES: usize = 64;
+    let Some(&first) = text.first() else { return Some(0) };
+    if subject.len() > SHORT_BYTES {
+        return memchr::memmem::find(subject, text);
+    }
+    let mut places = memchr::memchr_iter(first, subject);
+    places.find(|&at| subject.get(at..).is_some_and(|rest| rest.starts_with(text)))
+}
+
 /// Read patterns are kept for the next search by the same pattern.
 const KEPT: usize = 16;
 /// Patterns longer than this are read anew for each search.

@@ -245,7 +245,7 @@ unsafe fn find_plain(
     from: usize,
 ) -> c_int {
     let rest = subject.get(from..).unwrap_or_default();
-    let found = memchr::memmem::find(rest, text);
+    let found = pattern::find_text(rest, text);
     // SAFETY: the caller's promise; the search is over and owned nothing that is left.
     unsafe {
         guard.work(l, (found.unwrap_or(rest.len()) + text.len()) / BYTES_A_UNIT);
