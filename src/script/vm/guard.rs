@@ -287,6 +287,12 @@ impl Guard {
         growth < LARGE_BYTES || !self.check()
     }
 
+    /// Whether that is certain for a small block, and needs no closer look.
+    #[inline]
+    pub(super) fn has_room(&self, growth: usize) -> bool {
+        self.heap.bytes_in_use().saturating_add(growth) <= self.ceiling.get()
+    }
+
     /// Notes that the system itself refused memory.
     #[cold]
     pub(super) fn system_refused(&self, asked_bytes: usize) {
