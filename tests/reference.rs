@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// At least so many cases run; raise it when commands are added.
-const CASES_LEAST: usize = 2750;
+const CASES_LEAST: usize = 3030;
 
 /// Parameters of later work.
 const PARAMETERS: [&str; 1] = ["\"maxmemory\""];

@@ -14,7 +14,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
 use crate::reply::ReplyBuf;
-use crate::value::zset::ZSet;
+use crate::value::zset::{PackedLimits, ZSet};
 use smallvec::SmallVec;
 
 const READ: Flags = Flags::READONLY;
@@ -632,6 +632,20 @@ fn range(
     Ok(())
 }
 
+impl Walk<'_> {
+    /// How many members Redis stores before a target that was small becomes large. Until then zeros
+    /// lose their sign.
+    fn stored_small(&self, zset: &ZSet, span: Span, limits: PackedLimits) -> usize {
+        let is_long = |(member, _): (&[u8], f64)| member.len() > limits.value_bytes;
+        let mut members = zset.range(span.start, span.count);
+        let first_long = match self.order {
+            Order::Ascending => members.position(is_long),
+            Order::Descending => members.rev().position(is_long),
+        };
+        first_long.unwrap_or(span.count).min(limits.entries)
+    }
+}
+
 fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (target, source) = (args.key()?, args.key()?);
     let by_default =
@@ -640,7 +654,17 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let limits = cx.keys.limits().zset;
     let stored = cx.keys.read::<ZSet>(source)?.map_or_else(ZSet::new, |zset| {
         let span = walk.span(zset);
-        ZSet::from_sorted(zset.range(span.start, span.count), limits)
+        let members = zset.range(span.start, span.count);
+        // A range by ranks tells its length beforehand, and so the form of the target.
+        let is_large = walk.limits.is_none() && span.count > limits.entries;
+        let unsigned = if is_large { 0 } else { walk.stored_small(zset, span, limits) };
+        // Counted as they are stored, from the end that the walk begins at.
+        let place =
+            |at: usize| if walk.order == Order::Ascending { at } else { span.count - 1 - at };
+        let signed = members.enumerate().map(|(at, (member, score))| {
+            (member, if place(at) < unsigned { score + 0.0 } else { score })
+        });
+        ZSet::from_sorted(signed, limits)
     });
     cx.reply.count(stored.len());
     put(cx.keys, target, stored);
