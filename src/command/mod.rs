@@ -15,6 +15,7 @@ mod connection;
 mod context;
 mod dump;
 mod expire;
+mod function;
 mod generic;
 mod geo;
 mod geosearch;
@@ -75,6 +76,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     geo::FAMILY,
     dump::FAMILY,
     expire::FAMILY,
+    function::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
     introspect::FAMILY,

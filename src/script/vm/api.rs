@@ -1,7 +1,7 @@
 //! The table `redis`: everything in it but `call` and `pcall`, and its making.
 
 use super::bridge::Bridge;
-use super::{base, call, libraries, pull, sandbox};
+use super::{base, call, libraries, pull, register, sandbox};
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
 use mlua_sys as ffi;
@@ -88,6 +88,7 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         sandbox::push_globals(l, guard);
         (*bridge).globals = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         make_refs(l, bridge);
+        register::install(l, guard, bridge);
         // The first release of a reference makes room for the list of free ones; done here, it
         // is protected, and later ones take no memory.
         ffi::lua_pushboolean(l, 0);
@@ -140,7 +141,7 @@ unsafe fn push_error(l: *mut lua_State, text: &CStr) {
 }
 
 /// Raises `{err = text}`.
-unsafe fn raise(l: *mut lua_State, text: &CStr) -> ! {
+pub(super) unsafe fn raise(l: *mut lua_State, text: &CStr) -> ! {
     // SAFETY: called from a C function that owns nothing.
     unsafe {
         push_error(l, text);
