@@ -143,6 +143,13 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
     INDEX.get_or_init(Index::new).find(&lower)
 }
 
+/// Whether there is a command of this name, with a subcommand of this one if it is a container.
+pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
+    let Some(command) = find(name) else { return false };
+    let own = own.filter(|_| !command.subcommands.is_empty());
+    own.is_none_or(|own| resolve(command, &[name, own], Caller::Host).is_ok())
+}
+
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
 pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));

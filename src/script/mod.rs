@@ -204,6 +204,11 @@ impl Scripts {
         self.functions.flush(&mut self.vm);
     }
 
+    /// The texts of all libraries.
+    pub(crate) fn library_codes(&self) -> Vec<Vec<u8>> {
+        self.functions.libraries().map(|(_, library)| library.code.to_vec()).collect()
+    }
+
     /// All libraries as one payload.
     pub(crate) fn dump_libraries(&self) -> Vec<u8> {
         rdb::dump_libraries(self.functions.libraries().map(|(_, library)| &*library.code))

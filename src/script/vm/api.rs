@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::{base, call, libraries, pull, register, sandbox};
+use crate::command;
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
 use mlua_sys as ffi;
@@ -302,12 +303,17 @@ unsafe extern "C-unwind" fn replicate_commands(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        if ffi::lua_gettop(l) == 0 {
+        let count = ffi::lua_gettop(l);
+        if count == 0 {
             raise(l, c"ERR Please specify at least one argument for this redis lib call");
         }
-        let bridge = Bridge::of_state(l);
-        let known = pull::text(l, 1).is_some_and(|name| (*bridge).names.find(name).is_some());
-        if !known {
+        for index in 1..=count {
+            if ffi::lua_isstring(l, index) == 0 {
+                raise(l, c"ERR Lua redis lib command arguments must be strings or integers");
+            }
+            ffi::lua_tolstring(l, index, std::ptr::null_mut());
+        }
+        if !command::is_known(pull::text(l, 1).unwrap_or_default(), pull::text(l, 2)) {
             raise(l, c"ERR Invalid command passed to redis.acl_check_cmd()");
         }
         ffi::lua_pushboolean(l, 1);
