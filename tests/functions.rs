@@ -3,7 +3,12 @@
 //! Answers were compared with redis-server 7.0.15; what it is recorded to answer is also in
 //! `tests/reference/`.
 
+#[path = "dump/server.rs"]
+#[expect(dead_code, reason = "tests of values use the rest")]
+mod server;
+
 use moonkv::{Engine, Options, Protocol, Reply};
+use server::Server;
 use std::time::{Duration, Instant};
 
 /// A reply as text: errors and statuses as they are, nil, and arrays in brackets.
@@ -293,10 +298,12 @@ fn a_library_does_not_load_for_ever() {
     let begun = Instant::now();
     assert_eq!(refused("while true do end"), "ERR FUNCTION LOAD timeout");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    assert!(refused("local t = {} while true do t[#t + 1] = ('x'):rep(1e6) end").contains("limit"));
     let mut options = Options::default();
     options.script_timeout = Some(Duration::from_millis(20));
+    options.script_memory = Some(1 << 20);
     let engine = Engine::open(&options).unwrap();
+    let long = load(&engine, "local s = ('x'):rep(1e7)");
+    assert!(long.contains("script_memory"), "{long}");
     assert!(load(&engine, "while true do end").contains("script_timeout_ms"));
     assert!(load(&engine, "local function f() return 1 + f() end f()").contains("stack overflow"));
     assert_eq!(load(&engine, "redis.register_function('f', function() return 1 end)"), "lib");
@@ -551,4 +558,25 @@ fn what_redis_answers_of_commands_and_flags() {
     assert_eq!(eval("redis.set_repl(redis.REPL_NONE)"), "nil");
     assert!(eval("redis.set_repl(-1)").starts_with("ERR Invalid replication flags."));
     assert_eq!(eval("{redis.REDIS_VERSION, redis.REDIS_VERSION_NUM}"), "[7.0.15 458767]");
+}
+
+#[test]
+fn a_real_server_restores_what_is_dumped_here_and_the_other_way_round() {
+    let Some(mut server) = Server::start() else {
+        println!("skipped: redis-server is not installed");
+        return;
+    };
+    let engine = Engine::new().unwrap();
+    let value = "long".repeat(100);
+    run(&engine, &["FUNCTION", "LOAD", &library("a", "f", &value)]);
+    let Reply::Bulk(ours) = engine.command(&["FUNCTION", "DUMP"]).unwrap() else { panic!() };
+    server.ok(&[b"FUNCTION", b"RESTORE", &ours]);
+    assert_eq!(server.bytes(&[b"FCALL", b"f", b"0"]), value.as_bytes());
+    let theirs = server.bytes(&[b"FUNCTION", b"DUMP"]);
+    run(&engine, &["FUNCTION", "FLUSH"]);
+    assert_eq!(run_bytes(&engine, &[b"FUNCTION", b"RESTORE", &theirs]), "OK");
+    assert_eq!(fcall(&engine, "f"), value);
+    let nothing = Engine::new().unwrap().command(&["FUNCTION", "DUMP"]).unwrap();
+    server.ok(&[b"FUNCTION", b"FLUSH"]);
+    assert_eq!(nothing, Reply::Bulk(server.bytes(&[b"FUNCTION", b"DUMP"])));
 }
