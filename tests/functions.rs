@@ -152,6 +152,9 @@ fn a_library_that_loads_can_register_and_log_and_nothing_else() {
     for body in ["x = 1", "redis.call = 1", "redis.register_function = nil"] {
         assert_eq!(refused(&format!("{register}{body}")), read_only, "{body}");
     }
+    let answer = refused("local x = redis[{}]");
+    let reason = "Second argument to luaProtectedTableError must be a string or number";
+    assert_eq!(answer, format!("ERR user_function:2: {reason}"));
     let engine = engine_with(
         "redis.log(redis.LOG_NOTICE, redis.REDIS_VERSION)
          local name = ('x'):rep(3)
@@ -300,7 +303,7 @@ fn a_library_does_not_load_for_ever() {
     assert!(begun.elapsed() < Duration::from_secs(5));
     let mut options = Options::default();
     options.script_timeout = Some(Duration::from_millis(20));
-    options.script_memory = Some(1 << 20);
+    options.script_memory = Some(8 << 20);
     let engine = Engine::open(&options).unwrap();
     let long = load(&engine, "local s = ('x'):rep(1e7)");
     assert!(long.contains("script_memory"), "{long}");

@@ -327,11 +327,14 @@ pub(crate) unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) 
     }
 }
 
+/// What Redis answers where a name should be and something else is.
+const NO_NAME: &CStr = c"Second argument to luaProtectedTableError must be a string or number";
+
 /// `__index` of the real globals tables: the name is in neither table. `server` is another name of
 /// `redis`, which Redis's forks have; kept here it costs nothing and is in no list of the globals.
 pub(super) unsafe extern "C-unwind" fn refuse_global(l: *mut lua_State) -> c_int {
     let text = c"Script attempted to access nonexistent global variable '%s'";
-    // SAFETY: called by Lua; nothing here owns anything. A key that is not text shows its type.
+    // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         if pull::text(l, 2) == Some(b"server") && ffi::lua_istable(l, 1) != 0 {
             ffi::lua_pushstring_(l, c"redis".as_ptr());
@@ -340,9 +343,9 @@ pub(super) unsafe extern "C-unwind" fn refuse_global(l: *mut lua_State) -> c_int
                 return 1;
             }
         }
-        let mut name = ffi::lua_tolstring(l, 2, ptr::null_mut());
+        let name = ffi::lua_tolstring(l, 2, ptr::null_mut());
         if name.is_null() {
-            name = ffi::lua_typename(l, ffi::lua_type(l, 2));
+            ffi::luaL_error(l, NO_NAME.as_ptr());
         }
         ffi::luaL_error(l, text.as_ptr(), name)
     }
