@@ -62,7 +62,7 @@ impl FunctionFlags {
     /// Adds a flag by its name, in any case; false if there is none of that name.
     pub(super) fn add(&mut self, name: &[u8]) -> bool {
         let is_it = |flag: &&str| flag.as_bytes().eq_ignore_ascii_case(name);
-        let found = Self::NAMES.iter().position(|flag| is_it(&flag));
+        let found = Self::NAMES.iter().position(is_it);
         self.0 |= found.map_or(0, |at| 1 << at);
         found.is_some()
     }
