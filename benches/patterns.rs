@@ -4,6 +4,7 @@
 //!
 //! `cargo bench --bench patterns`
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
 mod loops;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;

@@ -9,7 +9,12 @@
 //! This room knows nothing of keys, replies or error texts: a number that
 //! cannot be read is `None`, and the caller knows which error that is.
 
+mod short_sum;
+
+pub(crate) use short_sum::short_sum;
+
 use std::fmt::{self, Write};
+use std::ops::Range;
 
 use num_bigint::BigUint;
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
@@ -248,7 +253,7 @@ impl Hexadecimal {
 /// Text in a small array. Everything written here has a known bound below its
 /// size; what would not fit is dropped rather than a panic.
 #[derive(Clone, Copy, Debug)]
-struct StackText {
+pub(crate) struct StackText {
     /// The text, then unused bytes.
     bytes: [u8; 32],
     /// How many bytes are text.
@@ -284,7 +289,7 @@ impl StackText {
     }
 
     /// The text written so far.
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }
@@ -350,7 +355,7 @@ impl F64Text {
             text.push(b"-");
         }
         text.push(itoa::Buffer::new().format(whole).as_bytes());
-        push_fixed_fraction(&mut text, fraction);
+        push_fixed_fraction(&mut text, fraction, FRACTION_DIGITS);
         F64Text(text)
     }
 
@@ -389,9 +394,23 @@ fn push_magnitude(text: &mut StackText, value: f64, digits: usize) {
         text.push(b"nan");
     } else if value.is_infinite() {
         text.push(b"inf");
+    } else if digits == DOUBLE_DIGITS && ORDINARY.contains(&value) {
+        push_ordinary(text, value);
     } else {
         push_finite(text, value, digits);
     }
+}
+
+/// Doubles whose seventeen digits are an exact quotient of integers that fit.
+const ORDINARY: Range<f64> = 0.1..(1_u64 << 52) as f64;
+
+/// Writes a double of ordinary magnitude: so many decimal places that its digits are seventeen.
+fn push_ordinary(text: &mut StackText, value: f64) {
+    let whole_digits = (value as u64).checked_ilog10().map_or(0, |power| power as usize + 1);
+    let places = FRACTION_DIGITS - whole_digits;
+    let (whole, fraction) = split_double(value, 10_u64.pow(places as u32));
+    text.push(itoa::Buffer::new().format(whole).as_bytes());
+    push_fixed_fraction(text, fraction, places);
 }
 
 /// Writes a finite double that has no sign.
@@ -536,7 +555,7 @@ impl LongDouble {
         let (whole, fraction) = split_fixed(mantissa, exponent.unsigned_abs(), FRACTION_SCALE);
         let mut text = itoa::Buffer::new().format(whole).as_bytes().to_vec();
         let mut places = StackText::new();
-        push_fixed_fraction(&mut places, fraction);
+        push_fixed_fraction(&mut places, fraction, FRACTION_DIGITS);
         text.extend_from_slice(places.as_bytes());
         text
     }
@@ -625,13 +644,13 @@ fn shift_right_to_even(value: u128, shift: u32) -> u64 {
     (quotient + u128::from(up)) as u64
 }
 
-/// Appends a point and 17 decimal places less the zeros at their end.
-fn push_fixed_fraction(text: &mut StackText, fraction: u64) {
+/// Appends a point and so many decimal places less the zeros at their end.
+fn push_fixed_fraction(text: &mut StackText, fraction: u64, places: usize) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(fraction).as_bytes();
     if fraction != 0 {
         text.push(b".");
-        text.push_zeros(FRACTION_DIGITS - digits.len());
+        text.push_zeros(places - digits.len());
         text.push(trim_zeros(digits));
     }
 }
@@ -821,6 +840,34 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(double_text(value), text);
+        }
+    }
+
+    #[test]
+    fn ordinary_doubles_are_written_as_any() {
+        let written = |value: f64, push: fn(&mut StackText, f64)| {
+            let mut text = StackText::new();
+            push(&mut text, value);
+            String::from_utf8(text.as_bytes().to_vec()).unwrap()
+        };
+        let mut bits = 0x2545_f491_4f6c_dd1d_u64;
+        for turn in 0..60_000 {
+            bits = bits
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            // All magnitudes; every other one with few digits, as people write them.
+            let exponent = 1019 + (bits >> 52) % 56;
+            let random = f64::from_bits(exponent << 52 | bits & ((1 << 52) - 1));
+            let short = (bits >> 20) as f64 / [1.0, 2.0, 8.0, 10.0, 100.0, 1e3, 1e7][turn % 7];
+            let value = if turn % 2 == 0 { random } else { short };
+            if ORDINARY.contains(&value) {
+                let text = written(value, push_ordinary);
+                assert_eq!(
+                    text,
+                    written(value, |text, value| push_finite(text, value, 17)),
+                    "{bits:x}"
+                );
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
-use crate::number::{LongDouble, parse_i64};
+use crate::number::{LongDouble, parse_i64, short_sum};
 use crate::reply::ReplyBuf;
 
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
@@ -317,7 +317,7 @@ fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     };
     check_length(len as i64, bytes.len())?;
-    let len = cx.keys.append(slot, key, bytes);
+    let len = cx.keys.append(slot, key, len, bytes);
     cx.reply.count(len);
     Ok(())
 }
@@ -406,6 +406,11 @@ fn add_to_text(
 fn incrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, delta) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
+    let short = |text: Text<'_>| text.with_bytes(|text| short_sum(text, delta));
+    if let Some(sum) = cx.keys.string_at(slot)?.and_then(short) {
+        reply_sum(cx, slot, key, sum.as_bytes());
+        return Ok(());
+    }
     let delta = LongDouble::parse(delta).ok_or(CommandError::NotFloat);
     let sum = match cx.keys.string_at(slot)? {
         Some(text) => text.with_bytes(LongDouble::parse).ok_or(CommandError::NotFloat)?.add(delta?),
@@ -414,9 +419,13 @@ fn incrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if sum.is_nan() || sum.is_infinite() {
         return Err(CommandError::NanOrInfinity);
     }
-    let text = sum.to_text();
-    let deadline = cx.keys.deadline_at(slot);
-    cx.keys.put(slot, key, Content::Bytes(&text), deadline);
-    cx.reply.bulk(&text);
+    reply_sum(cx, slot, key, &sum.to_text());
     Ok(())
+}
+
+/// Gives a key the text of a sum and answers with it.
+fn reply_sum(cx: &mut Context<'_>, slot: Slot, key: &[u8], text: &[u8]) {
+    let deadline = cx.keys.deadline_at(slot);
+    cx.keys.put(slot, key, Content::Bytes(text), deadline);
+    cx.reply.bulk(text);
 }

@@ -6,6 +6,7 @@
 use super::waiting::{LONG, Outcome, Ticket, Waits};
 use super::{Engine, Shared, State, Turn};
 use crate::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ impl Engine {
     /// Has the host asked, about twenty times a second, whether a call that waits shall end: one
     /// that waits for a key, or for the end of another session's transaction. It is asked on the
     /// thread that waits. At `true` the call ends with the error of [`Engine::cancel`], or with
-    /// [`Error::Busy`]. Not asked while a script runs: it has its limits.
+    /// [`Error::Busy`]; a panic counts as `true`. Not asked while a script runs: it has its limits.
     ///
     /// ```
     /// # use moonkv::Engine;
@@ -71,12 +72,17 @@ impl Shared {
                 return Ok(woken);
             }
             drop(woken);
-            if until.is_some() && slice == left || ask.as_ref().is_some_and(|ask| ask()) {
+            if until.is_some() && slice == left || ask.as_ref().is_some_and(|ask| ends(&**ask)) {
                 return Err(Error::Busy);
             }
             state = self.state.lock().map_err(|_| Error::Poisoned)?;
         }
     }
+}
+
+/// What the host says. A panic of its own must leave nobody waiting in its name.
+fn ends(ask: &Interrupt) -> bool {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or(true)
 }
 
 fn sleep_asking(ticket: &Ticket, most: Option<Duration>, ask: &Interrupt) -> Outcome {
@@ -89,7 +95,7 @@ fn sleep_asking(ticket: &Ticket, most: Option<Duration>, ask: &Interrupt) -> Out
         if ticket.ends_within(EVERY) {
             return ticket.sleep(None);
         }
-        if ask() {
+        if ends(ask) {
             ticket.end(Outcome::Cancelled);
         }
     }

@@ -57,6 +57,8 @@ struct Shared {
     cancel: Arc<AtomicBool>,
     /// Handles that were dropped; let go at the next call that touches the cache.
     dropped: Mutex<Vec<ScriptId>>,
+    /// Sessions that were dropped inside a callback; closed as the next one is opened.
+    abandoned: Mutex<Vec<usize>>,
     /// The calls that wait for a key, each with its session.
     waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
     /// Rung when a transaction has ended.
@@ -126,6 +128,7 @@ impl Engine {
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
+            abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
             turn: Condvar::new(),
             interrupt: Mutex::new(None),

@@ -3,7 +3,7 @@
 use super::{Call, Engine, Script, Shared, slices};
 use crate::error::Error;
 use crate::reply::{Protocol, Reply, ReplyBuf};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// One who calls an engine with a state of its own: the selected database (`SELECT`), a
 /// transaction that is being queued (`MULTI`, `EXEC`, `DISCARD`), watched keys (`WATCH`), and
@@ -43,7 +43,10 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn session(&self) -> Result<Session, Error> {
-        let id = self.shared.enter(|state| state.open_session())?;
+        let id = self.shared.enter(|state| {
+            self.shared.abandoned().drain(..).for_each(|id| state.close_session(id));
+            state.open_session()
+        })?;
         Ok(Session { shared: Arc::clone(&self.shared), id })
     }
 
@@ -276,6 +279,10 @@ impl Session {
 }
 
 impl Shared {
+    fn abandoned(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check_own(self: &Arc<Self>, script: &Script) -> Result<(), Error> {
         match Arc::ptr_eq(self, &script.shared) {
             true => Ok(()),
@@ -294,8 +301,30 @@ fn check(savepoint: usize, open: usize) -> Result<usize, Error> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Where the engine is closed or poisoned, there is nothing left to close.
-        let _ = self.shared.enter(|state| state.close_session(self.id));
+        // Where the engine is closed or poisoned, there is nothing left to close. Within a callback
+        // no transaction of its own is open: nobody waits for its end.
+        if self.shared.enter(|state| state.close_session(self.id)) == Err(Error::Reentrant) {
+            self.shared.abandoned().push(self.id);
+        }
         self.shared.turn.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_dropped_in_a_callback_is_closed_before_the_next_is_opened() {
+        let engine = Engine::new().unwrap();
+        let session = engine.session().unwrap();
+        session.command(&["WATCH", "k"]).unwrap();
+        let id = session.id;
+        let mut held = Some(session);
+        engine.set_log(Some(Box::new(move |_, _| drop(held.take())))).unwrap();
+        engine.eval("redis.log(3, 'x')", &[""; 0], &[""; 0]).unwrap();
+        assert_eq!(*engine.shared.abandoned(), [id]);
+        assert_eq!(engine.session().unwrap().id, id, "its place is free");
+        assert!(engine.shared.abandoned().is_empty());
     }
 }

@@ -61,9 +61,8 @@ impl Keyspace {
         Some(changed)
     }
 
-    /// Appends bytes to the string at a slot; returns the new length.
-    pub(crate) fn append(&mut self, slot: Slot, key: &[u8], bytes: &[u8]) -> usize {
-        let len = self.text_len(slot);
+    /// Appends bytes to the string at a slot, which has so many; returns the new length.
+    pub(crate) fn append(&mut self, slot: Slot, key: &[u8], len: usize, bytes: &[u8]) -> usize {
         self.write_at(slot, key, len, bytes);
         len + bytes.len()
     }

@@ -16,6 +16,9 @@ const END: u8 = 0xff;
 /// Texts longer than this are no integers.
 const INTEGER_TEXT_MOST: usize = 20;
 
+/// Room for the elements of a small collection.
+const ROOM_BYTES: usize = 256;
+
 /// In front of a string whose length takes 32 bits.
 const STRING_32: u8 = 0xf0;
 const INTEGER_16: u8 = 0xf1;
@@ -107,6 +110,12 @@ impl BackLength {
     }
 }
 
+/// Whether a text is worth reading as an integer, by its length and its first byte.
+#[inline]
+fn may_be_integer(text: &[u8]) -> bool {
+    text.len() <= INTEGER_TEXT_MOST && matches!(text.first(), Some(b'0'..=b'9' | b'-'))
+}
+
 /// A listpack that is being written.
 pub(super) struct Builder {
     bytes: Vec<u8>,
@@ -115,7 +124,9 @@ pub(super) struct Builder {
 
 impl Builder {
     pub(super) fn new() -> Builder {
-        Builder { bytes: vec![0; HEADER_BYTES], count: 0 }
+        let mut bytes = Vec::with_capacity(ROOM_BYTES);
+        bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        Builder { bytes, count: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -129,13 +140,14 @@ impl Builder {
 
     /// Appends a text, as an integer if it is the text of one.
     pub(super) fn push(&mut self, text: &[u8]) {
-        let integer = if text.len() <= INTEGER_TEXT_MOST { parse_i64(text) } else { None };
+        let integer = if may_be_integer(text) { parse_i64(text) } else { None };
         match integer {
             Some(value) => self.push_integer(value),
             None => self.push_string(text),
         }
     }
 
+    #[inline]
     fn push_string(&mut self, text: &[u8]) {
         let start = self.bytes.len();
         match text.len() {
@@ -166,7 +178,7 @@ impl Builder {
             _ => (INTEGER_64, 8),
         };
         self.bytes.push(tag);
-        self.bytes.extend(bytes.iter().take(width));
+        self.bytes.extend_from_slice(bytes.get(..width).unwrap_or_default());
         self.close(start);
     }
 
@@ -179,9 +191,11 @@ impl Builder {
 
     /// Ends the element that begins at an offset.
     fn close(&mut self, start: usize) {
-        let back = BackLength::of(self.bytes.len() - start);
-        self.bytes.extend_from_slice(back.as_bytes());
         self.count += 1;
+        match self.bytes.len() - start {
+            len @ ..128 => self.bytes.push(len as u8),
+            len => self.bytes.extend_from_slice(BackLength::of(len).as_bytes()),
+        }
     }
 
     /// The whole listpack.

@@ -77,27 +77,45 @@ fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -
 
 /// The compressed bytes, unless they would not be fewer by enough.
 pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut runs = Runs::new(bytes.len().checked_sub(SAVED_LEAST)?);
-    let mut seen = Seen::new(bytes);
+    let mut runs = Runs::new(bytes, bytes.len().checked_sub(SAVED_LEAST)?);
+    let slots = (bytes.len() * 2).next_power_of_two().min(HASHES);
+    let (mut few, mut many) = ([0; SLOTS_FEW], Vec::new());
+    let slots = match few.get_mut(..slots) {
+        Some(few) => few,
+        None => {
+            many.resize(slots, 0);
+            many.as_mut_slice()
+        }
+    };
+    let mut seen = Seen { bytes, slots, is_sparse: bytes.len() <= HASHES / 2 };
     let mut at = 0;
-    while at + 2 < bytes.len() {
-        match seen.repetition(at) {
-            Some((distance, len)) => {
-                runs.repeat(distance, len)?;
-                at += len;
-                if at + 2 >= bytes.len() {
-                    break;
-                }
-                seen.note(at - 2);
-                seen.note(at - 1);
-            }
-            None => {
-                runs.literal(*bytes.get(at)?)?;
-                at += 1;
+    while let Some(three) = three_at(bytes, at) {
+        let Some((distance, len)) = seen.repetition(three, at) else {
+            at += 1;
+            continue;
+        };
+        runs.repeat(at, distance, len)?;
+        at += len;
+        if at + 2 >= bytes.len() {
+            break;
+        }
+        for before in [at - 2, at - 1] {
+            if let Some(three) = three_at(bytes, before) {
+                seen.note(three, before);
             }
         }
     }
-    runs.finish(bytes.get(at..)?)
+    runs.finish()
+}
+
+/// Slots that need no allocation; enough for most packed forms.
+const SLOTS_FEW: usize = 512;
+
+/// Three bytes as a number.
+#[inline]
+fn three_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let &[a, b, c] = bytes.get(at..at + 3)?.first_chunk()?;
+    Some(u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c))
 }
 
 /// Where three bytes were last seen, by a hash of sixteen bits, as Redis has it.
@@ -107,29 +125,27 @@ pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Redis never looks at, stands for none.
 struct Seen<'a> {
     bytes: &'a [u8],
-    slots: Vec<u32>,
+    /// A power of two of them.
+    slots: &'a mut [u32],
+    is_sparse: bool,
 }
 
-impl<'a> Seen<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        let slots = (bytes.len() * 2).next_power_of_two().min(HASHES);
-        Seen { bytes, slots: vec![0; slots] }
-    }
-
+impl Seen<'_> {
     /// Notes where three bytes are; returns where the last ones with their hash were, 0 for none.
-    fn note(&mut self, at: usize) -> usize {
-        let Some([a, b, c]) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) else { return 0 };
-        let three = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
+    #[inline]
+    fn note(&mut self, three: u32, at: usize) -> usize {
         let hash = (three >> 8).wrapping_sub(three.wrapping_mul(5)) & (HASHES - 1) as u32;
+        if self.is_sparse {
+            return self.note_sparsely(hash, at as u32);
+        }
         match self.slots.get_mut(hash as usize) {
-            Some(place) if self.bytes.len() > HASHES / 2 => {
-                std::mem::replace(place, at as u32) as usize
-            }
-            _ => self.note_sparsely(hash, at as u32),
+            Some(place) => std::mem::replace(place, at as u32) as usize,
+            None => 0,
         }
     }
 
     /// The same where there are at least twice as many slots as places.
+    #[inline]
     fn note_sparsely(&mut self, hash: u32, at: u32) -> usize {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
@@ -145,13 +161,14 @@ impl<'a> Seen<'a> {
     /// How far back and how long the bytes from here on were there before. Where a repetition could
     /// go on to the very end Redis leaves the last two bytes out, but for the shortest ones and for
     /// those of nineteen.
-    fn repetition(&mut self, at: usize) -> Option<(usize, usize)> {
-        let from = self.note(at);
+    #[inline]
+    fn repetition(&mut self, three: u32, at: usize) -> Option<(usize, usize)> {
+        let from = self.note(three, at);
         let distance = at.checked_sub(from).filter(|&far| (1..=DISTANCE_MOST).contains(&far))?;
-        let (old, new) = (self.bytes.get(from..)?, self.bytes.get(at..)?);
-        if from == 0 || old.get(..REPEAT_LEAST)? != new.get(..REPEAT_LEAST)? {
+        if from == 0 || three_at(self.bytes, from)? != three {
             return None;
         }
+        let (old, new) = (self.bytes.get(from..)?, self.bytes.get(at..)?);
         let most = match new.len().saturating_sub(2).min(REPEAT_MOST) {
             most if most > 16 => most.max(19),
             most => most.max(REPEAT_LEAST),
@@ -162,57 +179,45 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The runs written so far. The byte that begins a literal run is there before the run is.
-struct Runs {
+/// The runs written so far.
+struct Runs<'a> {
+    bytes: &'a [u8],
     out: Vec<u8>,
-    /// Literals in the open run.
-    literals: usize,
+    /// The first byte that is in no run yet.
+    open: usize,
     /// The most bytes that may be written.
     room: usize,
 }
 
-impl Runs {
-    fn new(room: usize) -> Runs {
-        Runs { out: Vec::with_capacity(room.min(4096)), literals: 0, room }
+impl<'a> Runs<'a> {
+    fn new(bytes: &'a [u8], room: usize) -> Self {
+        Runs { bytes, out: Vec::with_capacity(room.min(4096)), open: 0, room }
     }
 
-    /// Bytes written, with the byte for the next run.
-    fn len(&self) -> usize {
-        self.out.len() + usize::from(self.literals == 0)
+    /// Bytes written once so many more are literals, with the byte for the next run.
+    fn len_with(&self, literals: usize) -> usize {
+        self.out.len() + literals + literals / LITERALS_MOST + 1
     }
 
-    fn literal(&mut self, byte: u8) -> Option<()> {
-        if self.len() >= self.room {
-            return None;
+    /// Writes what is in no run yet and lies before `end` as literals.
+    fn literals(&mut self, end: usize) -> Option<()> {
+        for literals in self.bytes.get(self.open..end)?.chunks(LITERALS_MOST) {
+            self.out.push((literals.len() - 1) as u8);
+            self.out.extend_from_slice(literals);
         }
-        self.push(byte);
+        self.open = end;
         Some(())
     }
 
-    fn push(&mut self, byte: u8) {
-        if self.literals == 0 {
-            self.out.push(0);
+    /// Writes that the bytes at `at` are a repetition, and what comes before them.
+    fn repeat(&mut self, at: usize, distance: usize, len: usize) -> Option<()> {
+        // The last literal must leave room, as each before it.
+        if let Some(before_last) = (at - self.open).checked_sub(1)
+            && self.len_with(before_last) >= self.room
+        {
+            return None;
         }
-        self.out.push(byte);
-        self.literals += 1;
-        if self.literals == LITERALS_MOST {
-            self.close();
-        }
-    }
-
-    /// Ends the open literal run, if there is one.
-    fn close(&mut self) {
-        if let Some(last) = self.literals.checked_sub(1) {
-            let start = self.out.len() - self.literals - 1;
-            if let Some(control) = self.out.get_mut(start) {
-                *control = last as u8;
-            }
-        }
-        self.literals = 0;
-    }
-
-    fn repeat(&mut self, distance: usize, len: usize) -> Option<()> {
-        self.close();
+        self.literals(at)?;
         if self.out.len() + 4 >= self.room {
             return None;
         }
@@ -223,16 +228,19 @@ impl Runs {
             _ => self.out.extend_from_slice(&[7 << 5 | high, (code - 7) as u8]),
         }
         self.out.push(far as u8);
+        self.open = at + len;
         Some(())
     }
 
-    /// Writes the last bytes, which are too few to be looked up.
-    fn finish(mut self, last: &[u8]) -> Option<Vec<u8>> {
-        if self.len() + 3 > self.room {
+    /// Writes the rest. Its last two bytes are too few to be looked up, and are not asked for room
+    /// one by one.
+    fn finish(mut self) -> Option<Vec<u8>> {
+        let rest = self.bytes.len() - self.open;
+        // Behind a repetition there may be fewer than two.
+        if self.len_with(rest.saturating_sub(2)) + 3 > self.room {
             return None;
         }
-        last.iter().for_each(|&byte| self.push(byte));
-        self.close();
+        self.literals(self.bytes.len())?;
         Some(self.out)
     }
 }

@@ -251,6 +251,28 @@ fn raise_dense(bytes: &[u8], register: usize, value: u8) -> Raise {
     Raise::Splice { at, removed: width, bytes: new.into_iter().take(width).collect() }
 }
 
+/// The run that has a register, and where the one before it is.
+///
+/// All time goes to stepping over runs, whose kinds no processor can foretell: so a step has no
+/// branches but the end.
+fn run_of(bytes: &[u8], register: usize) -> Option<(Found, Option<usize>)> {
+    let (mut at, mut first, mut before) = (HEADER_BYTES, 0, None);
+    loop {
+        let (byte, next) = (*bytes.get(at)?, bytes.get(at + 1).copied().unwrap_or(0));
+        let is_wide = usize::from(byte >> 6 == 1);
+        let low = usize::from(byte & 0x3f >> (4 * (byte >> 7)));
+        let len = ((low << (8 * is_wide)) | (usize::from(next) * is_wide)) + 1;
+        if register < first + len {
+            break;
+        }
+        before = Some(at);
+        at += 1 + is_wide;
+        first += len;
+    }
+    let (run, width) = Run::read(bytes.get(at..)?)?;
+    Some((Found { run, at, width, first }, before))
+}
+
 fn raise_sparse(
     bytes: &[u8],
     register: usize,
@@ -260,15 +282,7 @@ fn raise_sparse(
     if value > VALUE_MOST {
         return raised_dense(bytes, register, value);
     }
-    let mut before = None;
-    let mut runs = Runs { bytes, at: HEADER_BYTES, first: 0 };
-    let found = loop {
-        let found = runs.next().ok_or(Fault::Corrupt)?;
-        if register < found.first + found.run.len {
-            break found;
-        }
-        before = Some(found.at);
-    };
+    let (found, before) = run_of(bytes, register).ok_or(Fault::Corrupt)?;
     let Found { run, at, width, first } = found;
     if run.value >= value {
         return Ok(Raise::None);

@@ -34,15 +34,15 @@ fn integral(number: f64) -> Option<i64> {
 fn push_integer(out: &mut Vec<u8>, integer: i64) {
     let bytes = integer.to_be_bytes();
     let (tag, len) = match integer {
-        -32..=0x7f => return out.push(integer as u8),
-        0..=0xff => (0xcc, 1),
-        0..=0xffff => (0xcd, 2),
-        0..=0xffff_ffff => (0xce, 4),
-        0.. => (0xcf, 8),
-        -0x80.. => (0xd0, 1),
-        -0x8000.. => (0xd1, 2),
-        -0x8000_0000.. => (0xd2, 4),
-        _ => (0xd3, 8),
+        -0x20..=0x7f => return out.push(integer as u8),
+        0x80..=0xff => (0xcc, 1),
+        0x100..=0xffff => (0xcd, 2),
+        0x1_0000..=0xffff_ffff => (0xce, 4),
+        0x1_0000_0000.. => (0xcf, 8),
+        -0x80..=-0x21 => (0xd0, 1),
+        -0x8000..=-0x81 => (0xd1, 2),
+        -0x8000_0000..=-0x8001 => (0xd2, 4),
+        ..=-0x8000_0001 => (0xd3, 8),
     };
     out.push(tag);
     out.extend_from_slice(bytes.split_at(bytes.len() - len).1);
@@ -52,7 +52,7 @@ fn push_integer(out: &mut Vec<u8>, integer: i64) {
 pub(crate) fn push_string_head(out: &mut Vec<u8>, len: usize) {
     match len {
         0..=31 => out.push(0xa0 | len as u8),
-        0..=0xff => out.extend_from_slice(&[0xd9, len as u8]),
+        32..=0xff => out.extend_from_slice(&[0xd9, len as u8]),
         _ => push_long_head(out, 0xda, len),
     }
 }

@@ -151,30 +151,23 @@ fn converted(number: f64) -> i64 {
     if (-HALF..HALF).contains(&number) { number as i64 } else { i64::MIN }
 }
 
-/// An integer's bytes; those beyond the eighth are zero, whatever the sign.
+/// Writes an integer's bytes; those beyond the eighth are zero, whatever the sign.
 #[inline]
-pub(crate) fn integer_bytes(
-    bits: u64,
-    size: usize,
-    big_endian: bool,
-) -> ([u8; INTEGER_BYTES_MOST], usize) {
-    let mut bytes = [0; INTEGER_BYTES_MOST];
-    let size = size.min(INTEGER_BYTES_MOST);
-    bytes[..8].copy_from_slice(&bits.to_le_bytes());
+pub(crate) fn push_integer(out: &mut Vec<u8>, bits: u64, size: usize, big_endian: bool) {
+    let (near, far) = (size.min(8), size.saturating_sub(8).min(INTEGER_BYTES_MOST));
     if big_endian {
-        bytes[..size].reverse();
+        out.extend_from_slice([0; INTEGER_BYTES_MOST].split_at(far).0);
+        out.extend_from_slice(bits.to_be_bytes().split_at(8 - near).1);
+    } else {
+        out.extend_from_slice(bits.to_le_bytes().split_at(near).0);
+        out.extend_from_slice([0; INTEGER_BYTES_MOST].split_at(far).0);
     }
-    (bytes, size)
 }
 
 /// The number in an integer's bytes; the lowest eight count.
 #[inline]
 pub(crate) fn integer_number(bytes: &[u8], signed: bool, big_endian: bool) -> f64 {
-    let append = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
-    let bits = match big_endian {
-        true => bytes.iter().fold(0, append),
-        false => bytes.iter().rev().fold(0, append),
-    };
+    let bits = lowest_bits(bytes, big_endian);
     if !signed {
         return bits as f64;
     }
@@ -182,6 +175,20 @@ pub(crate) fn integer_number(bytes: &[u8], signed: bool, big_endian: bool) -> f6
     let sign = u64::MAX.wrapping_shl((bytes.len() as u32).wrapping_mul(8).wrapping_sub(1));
     let bits = if bits & sign == 0 { bits } else { bits | sign };
     bits as i64 as f64
+}
+
+#[inline]
+fn lowest_bits(bytes: &[u8], big_endian: bool) -> u64 {
+    let mut word = [0; 8];
+    let near = bytes.len().min(8);
+    if big_endian {
+        let lowest = bytes.split_at(bytes.len() - near).1;
+        word.split_at_mut(8 - near).1.copy_from_slice(lowest);
+        u64::from_be_bytes(word)
+    } else {
+        word.split_at_mut(near).0.copy_from_slice(bytes.split_at(near).0);
+        u64::from_le_bytes(word)
+    }
 }
 
 #[cfg(test)]
@@ -256,10 +263,16 @@ mod tests {
 
     #[test]
     fn long_integers_keep_eight_bytes() {
-        let (bytes, size) = integer_bytes(u64::MAX, 17, true);
-        assert_eq!(&bytes[..size], [[0; 9].as_slice(), &[255; 8]].concat());
-        let (bytes, size) = integer_bytes(0x0102, 2, true);
-        assert_eq!(&bytes[..size], [1, 2]);
+        let bytes = |bits, size, big_endian| {
+            let mut out = Vec::new();
+            push_integer(&mut out, bits, size, big_endian);
+            out
+        };
+        assert_eq!(bytes(u64::MAX, 17, true), [[0; 9].as_slice(), &[255; 8]].concat());
+        assert_eq!(bytes(u64::MAX, 17, false), [[255; 8].as_slice(), &[0; 9]].concat());
+        assert_eq!(bytes(0x0102, 2, true), [1, 2]);
+        assert_eq!(bytes(0x010203, 2, false), [3, 2]);
+        assert_eq!(bytes(1, 0, true), []);
         assert_eq!(integer_number(&[1, 2, 3, 4, 5, 6, 7, 8, 9], true, true), -119.0);
         assert_eq!(integer_number(&[1, 2, 3, 4, 5, 6, 7, 8, 9], true, false), -127.0);
         assert_eq!(integer_number(&[255, 255, 255], true, false), -1.0);

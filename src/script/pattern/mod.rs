@@ -71,7 +71,7 @@ impl Fault {
 }
 
 /// A part of the subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -90,36 +90,43 @@ pub(crate) enum Captured {
 pub(crate) struct Task<'a> {
     pub(crate) subject: &'a [u8],
     pattern: &'a [u8],
-    /// Only the place where the search begins will do.
-    pub(crate) anchored: bool,
+    caret_anchors: bool,
 }
 
 impl<'a> Task<'a> {
     /// A `^` in front anchors the pattern.
     pub(crate) fn new(subject: &'a [u8], pattern: &'a [u8]) -> Task<'a> {
-        match effective(pattern) {
-            [b'^', rest @ ..] => Task { subject, pattern: rest, anchored: true },
-            whole => Task { subject, pattern: whole, anchored: false },
-        }
+        Task { subject, pattern, caret_anchors: true }
     }
 
     /// As `gmatch` has it: a `^` is a byte like others.
     pub(crate) fn unanchored(subject: &'a [u8], pattern: &'a [u8]) -> Task<'a> {
-        Task { subject, pattern: effective(pattern), anchored: false }
+        Task { subject, pattern, caret_anchors: false }
     }
-}
 
-/// Lua 5.1 reads a pattern up to its first zero byte.
-fn effective(pattern: &[u8]) -> &[u8] {
-    memchr::memchr(0, pattern).and_then(|end| pattern.get(..end)).unwrap_or(pattern)
+    pub(crate) fn is_anchored(&self) -> bool {
+        self.caret_anchors && self.pattern.first() == Some(&b'^')
+    }
 }
 
 /// Whether a pattern means itself, for `find`: up to its first zero byte it has nothing special.
 pub(crate) fn is_plain(pattern: &[u8]) -> bool {
-    let special = |byte: &u8| {
-        matches!(byte, b'^' | b'$' | b'*' | b'+' | b'?' | b'.' | b'(' | b'[' | b'%' | b'-')
+    let telling = |byte: &u8| {
+        matches!(byte, b'^' | b'$' | b'*' | b'+' | b'?' | b'.' | b'(' | b'[' | b'%' | b'-' | 0)
     };
-    !effective(pattern).iter().any(special)
+    pattern.iter().find(|byte| telling(byte)).is_none_or(|&byte| byte == 0)
+}
+
+/// Where a text first stands in another one. In a short one the general search takes longer to begin
+/// than to search.
+pub(crate) fn find_text(subject: &[u8], text: &[u8]) -> Option<usize> {
+    const SHORT_BYTES: usize = 64;
+    let Some(&first) = text.first() else { return Some(0) };
+    if subject.len() > SHORT_BYTES {
+        return memchr::memmem::find(subject, text);
+    }
+    let mut places = memchr::memchr_iter(first, subject);
+    places.find(|&at| subject.get(at..).is_some_and(|rest| rest.starts_with(text)))
 }
 
 /// Read patterns are kept for the next search by the same pattern.
@@ -133,20 +140,30 @@ const IDLE_BYTES: usize = 64 * 1024;
 struct Kept {
     len: usize,
     text: [u8; KEPT_BYTES],
+    caret_anchors: bool,
     program: Program,
 }
 
 impl Kept {
-    fn is(&self, pattern: &[u8]) -> bool {
-        self.text.get(..self.len) == Some(pattern)
+    fn new(task: &Task<'_>) -> Box<Kept> {
+        let (text, program) = ([0; KEPT_BYTES], Program::default());
+        let mut new = Box::new(Kept { len: 0, text, caret_anchors: false, program });
+        new.begin(task);
+        new
     }
 
-    fn begin(&mut self, pattern: &[u8]) {
-        self.len = pattern.len().min(KEPT_BYTES);
-        if let Some(place) = self.text.get_mut(..pattern.len()) {
-            place.copy_from_slice(pattern);
+    fn is_for(&self, task: &Task<'_>) -> bool {
+        self.text.get(..self.len) == Some(task.pattern) && self.caret_anchors == task.caret_anchors
+    }
+
+    /// Begins with a pattern of up to [`KEPT_BYTES`].
+    fn begin(&mut self, task: &Task<'_>) {
+        self.len = task.pattern.len().min(KEPT_BYTES);
+        for (place, byte) in self.text.iter_mut().zip(task.pattern) {
+            *place = *byte;
         }
-        self.program.clear();
+        self.caret_anchors = task.caret_anchors;
+        self.program.begin(task.pattern, task.caret_anchors);
     }
 }
 
@@ -177,7 +194,7 @@ impl Matcher {
         from: usize,
         limits: &dyn Limits,
     ) -> Result<Option<Span>, Fault> {
-        let program = program_for(&mut self.kept, &mut self.long, task.pattern);
+        let program = program_for(&mut self.kept, &mut self.long, task);
         let found = Search::new(task, program, &mut self.work, limits).find(from);
         self.rest();
         found
@@ -193,7 +210,7 @@ impl Matcher {
         limits: &dyn Limits,
     ) -> Result<usize, Fault> {
         self.output.clear();
-        let program = program_for(&mut self.kept, &mut self.long, task.pattern);
+        let program = program_for(&mut self.kept, &mut self.long, task);
         let mut search = Search::new(task, program, &mut self.work, limits);
         let done = search.substitute(by, most, &mut self.output);
         self.rest();
@@ -233,36 +250,30 @@ impl Matcher {
 }
 
 /// The program of a pattern, as far as it has been read.
+#[inline]
 fn program_for<'a>(
     kept: &'a mut [Option<Box<Kept>>; KEPT],
     long: &'a mut Program,
-    pattern: &[u8],
+    task: &Task<'_>,
 ) -> &'a mut Program {
-    let place = if pattern.len() <= KEPT_BYTES { kept.get_mut(place_of(pattern)) } else { None };
-    let Some(place) = place else {
-        long.clear();
+    if task.pattern.len() > KEPT_BYTES {
+        long.begin(task.pattern, task.caret_anchors);
         return long;
-    };
-    let kept = place.get_or_insert_with(|| {
-        let mut new = Kept { len: 0, text: [0; KEPT_BYTES], program: Program::default() };
-        new.begin(pattern);
-        Box::new(new)
-    });
-    if !kept.is(pattern) {
-        kept.begin(pattern);
+    }
+    let kept = kept[place_of(task.pattern)].get_or_insert_with(|| Kept::new(task));
+    if !kept.is_for(task) {
+        kept.begin(task);
     }
     &mut kept.program
 }
 
-/// Where a pattern is kept: by its length and a few of its bytes.
+/// Where a pattern is kept: by its length and two of its bytes, in the middle and near the end,
+/// where short patterns differ.
+#[inline]
 fn place_of(pattern: &[u8]) -> usize {
     let len = pattern.len();
     let byte = |at: usize| pattern.get(at).copied().map_or(0, usize::from);
-    let mixed = len
-        .wrapping_add(byte(1).wrapping_mul(7))
-        .wrapping_add(byte(len / 2).wrapping_mul(31))
-        .wrapping_add(byte(len.wrapping_sub(2)).wrapping_mul(131));
-    (mixed ^ (mixed >> 4)) % KEPT
+    (len + 3 * byte(len / 2) + 2 * byte(len.saturating_sub(2))) % KEPT
 }
 
 #[cfg(test)]

@@ -246,6 +246,19 @@ fn plain_texts() {
     }
 }
 
+#[test]
+fn texts_are_found_in_short_and_in_long_ones() {
+    for before in [0, 1, 30, 63, 64, 1000] {
+        let subject = [&b"ab".repeat(before)[..], b"abc", &b"x".repeat(before)].concat();
+        assert_eq!(find_text(&subject, b"abc"), Some(2 * before));
+        assert_eq!(find_text(&subject, b"abd"), None);
+        assert_eq!(find_text(&subject, b""), Some(0));
+        assert_eq!(find_text(&subject, &subject), Some(0));
+    }
+    assert_eq!(find_text(b"", b"a"), None);
+    assert_eq!(find_text(b"ab", b"abc"), None);
+}
+
 fn substitute(subject: &str, pattern: &str, by: &str, most: usize) -> Result<String, Fault> {
     let mut matcher = Matcher::new();
     let task = Task::new(subject.as_bytes(), pattern.as_bytes());

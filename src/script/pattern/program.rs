@@ -20,7 +20,7 @@ mod class {
     pub(super) const WORD: u16 = ALPHA | DIGIT;
 
     /// Of each byte its classes, as the C locale has them.
-    pub(super) static OF: [u16; 256] = table();
+    pub(super) const OF: &[u16; 256] = &table();
 
     const fn table() -> [u16; 256] {
         let mut table = [0; 256];
@@ -240,6 +240,9 @@ pub(super) struct Groups {
 pub(super) struct Program {
     items: Vec<Item>,
     sets: Vec<Set>,
+    /// Where the pattern ends: Lua 5.1 reads one up to its first zero byte.
+    end: usize,
+    anchored: bool,
     /// The bytes of the pattern that were read.
     read: usize,
     /// The captures that were opened.
@@ -253,11 +256,24 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn clear(&mut self) {
+    /// Begins with another pattern. In front of it a caret is an anchor, or a byte like others.
+    pub(super) fn begin(&mut self, pattern: &[u8], caret_anchors: bool) {
         self.items.clear();
         self.sets.clear();
-        (self.read, self.opened, self.open, self.positions) = (0, 0, 0, 0);
-        self.lead = None;
+        self.end = memchr::memchr(0, pattern).unwrap_or(pattern.len());
+        self.anchored = caret_anchors && pattern.first() == Some(&b'^');
+        self.read = usize::from(self.anchored);
+        (self.opened, self.open, self.positions, self.lead) = (0, 0, 0, None);
+    }
+
+    /// Whether only the place where a search begins will do.
+    pub(super) fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
+    /// The part of the pattern that counts.
+    pub(super) fn effective<'a>(&self, pattern: &'a [u8]) -> &'a [u8] {
+        pattern.get(..self.end).unwrap_or(pattern)
     }
 
     /// The bytes on the heap.

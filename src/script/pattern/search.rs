@@ -28,12 +28,6 @@ pub(super) struct Work {
     pub(super) groups: Groups,
 }
 
-impl Default for Span {
-    fn default() -> Span {
-        Span { start: 0, end: 0 }
-    }
-}
-
 impl Work {
     /// The bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
@@ -65,6 +59,8 @@ pub(super) struct Search<'a> {
     subject: &'a [u8],
     pattern: &'a [u8],
     anchored: bool,
+    /// The pattern is not kept.
+    is_long: bool,
     program: &'a mut Program,
     work: &'a mut Work,
     limits: &'a dyn Limits,
@@ -79,9 +75,11 @@ impl<'a> Search<'a> {
         work: &'a mut Work,
         limits: &'a dyn Limits,
     ) -> Search<'a> {
-        let Task { subject, pattern, anchored } = *task;
-        let steps = limits.steps().get();
-        Search { subject, pattern, anchored, program, work, limits, steps }
+        let anchored = program.is_anchored();
+        let pattern = program.effective(task.pattern);
+        let is_long = task.pattern.len() > super::KEPT_BYTES;
+        let (subject, steps) = (task.subject, limits.steps().get());
+        Search { subject, pattern, anchored, is_long, program, work, limits, steps }
     }
 
     /// The first match at `from` or behind.
@@ -169,7 +167,7 @@ impl<'a> Search<'a> {
 
     #[cold]
     fn grow(&mut self, output: &mut Vec<u8>, more: usize) -> Result<(), Fault> {
-        self.spend(more)?;
+        self.charge(more);
         let more = more.max(output.len() / 2).max(64);
         if !self.limits.permits(output.len().saturating_add(more)) {
             return Err(Fault::Stopped);
@@ -188,7 +186,10 @@ impl<'a> Search<'a> {
             if let Some(lead) = lead {
                 let rest = self.subject.get(start..).unwrap_or_default();
                 let skipped = lead.position(rest, self.program.sets());
-                self.spend(skipped.unwrap_or(rest.len()))?;
+                self.charge(skipped.unwrap_or(rest.len()));
+                if self.steps < 0 {
+                    self.ask()?;
+                }
                 let Some(skipped) = skipped else { return Ok(None) };
                 start += skipped;
             }
@@ -236,9 +237,9 @@ impl<'a> Search<'a> {
             if item == Item::End {
                 return Ok(Some(at));
             }
-            if let Some(end) = self.take(item, index, at)? {
+            if let Some(end) = self.take(item, index, at) {
                 (at, index) = (end, index + 1);
-            } else if let Some(back) = self.come_back()? {
+            } else if let Some(back) = self.come_back() {
                 (at, index) = back;
             } else {
                 return Ok(None);
@@ -248,20 +249,21 @@ impl<'a> Search<'a> {
 
     /// Where an item's first way to match ends.
     #[inline]
-    fn take(&mut self, item: Item, index: u32, at: usize) -> Result<Option<usize>, Fault> {
-        Ok(match item {
+    fn take(&mut self, item: Item, index: u32, at: usize) -> Option<usize> {
+        match item {
             Item::One(single) => self.one(single, at),
-            Item::Optional(single) => match self.one(single, at) {
+            Item::Optional(single) => Some(match self.one(single, at) {
                 Some(most) => {
-                    self.push(Choice::Shorter { next: index + 1, least: at, most })?;
-                    Some(most)
+                    let choice = Choice::Shorter { next: index + 1, least: at, most };
+                    self.work.choices.push(choice);
+                    most
                 }
-                None => Some(at),
-            },
-            Item::Many(single) => self.many(single, index, at, at)?,
-            Item::OneOrMore(single) => self.many(single, index, at, at + 1)?,
+                None => at,
+            }),
+            Item::Many(single) => self.many(single, index, at, at),
+            Item::OneOrMore(single) => self.many(single, index, at, at + 1),
             Item::Few(_) => {
-                self.push(Choice::Longer { item: index, end: at })?;
+                self.work.choices.push(Choice::Longer { item: index, end: at });
                 Some(at)
             }
             Item::Open(capture) | Item::Position(capture) => {
@@ -272,12 +274,12 @@ impl<'a> Search<'a> {
                 self.capture_mut(capture).end = at;
                 Some(at)
             }
-            Item::Again(capture) => self.again(capture, at)?,
-            Item::Balanced(open, close) => self.balanced(open, close, at)?,
+            Item::Again(capture) => self.again(capture, at),
+            Item::Balanced(open, close) => self.balanced(open, close, at),
             Item::Frontier(set) => self.is_frontier(set, at).then_some(at),
             Item::SubjectEnd => (at == self.subject.len()).then_some(at),
             Item::End => Some(at),
-        })
+        }
     }
 
     #[inline]
@@ -288,38 +290,31 @@ impl<'a> Search<'a> {
 
     /// As many bytes as match, down to `least` when the rest wants it.
     #[inline]
-    fn many(
-        &mut self,
-        single: Single,
-        index: u32,
-        at: usize,
-        least: usize,
-    ) -> Result<Option<usize>, Fault> {
+    fn many(&mut self, single: Single, index: u32, at: usize, least: usize) -> Option<usize> {
         let rest = self.subject.get(at..).unwrap_or_default();
         let most = at + single.run(rest, self.program.sets());
-        self.spend(most - at)?;
+        self.charge(most - at);
         if most > least {
-            self.push(Choice::Shorter { next: index + 1, least, most })?;
+            self.work.choices.push(Choice::Shorter { next: index + 1, least, most });
         }
-        Ok((most >= least).then_some(most))
+        (most >= least).then_some(most)
     }
 
-    fn again(&mut self, capture: u8, at: usize) -> Result<Option<usize>, Fault> {
+    fn again(&mut self, capture: u8, at: usize) -> Option<usize> {
         // Oddity of Lua: a position has a length that no text has.
         if self.program.groups().positions >> capture & 1 != 0 {
-            return Ok(None);
+            return None;
         }
         let Span { start, end } = *self.capture_mut(capture);
-        self.spend(end - start)?;
+        self.charge(end - start);
         let rest = self.subject.get(at..).unwrap_or_default();
-        Ok(rest.starts_with(self.text(start, end)).then(|| at + (end - start)))
+        rest.starts_with(self.text(start, end)).then(|| at + (end - start))
     }
 
-    fn balanced(&mut self, open: u8, close: u8, at: usize) -> Result<Option<usize>, Fault> {
-        let rest = self.subject.get(at..).unwrap_or_default();
-        let Some((first, inner)) = rest.split_first() else { return Ok(None) };
+    fn balanced(&mut self, open: u8, close: u8, at: usize) -> Option<usize> {
+        let (first, inner) = self.subject.get(at..)?.split_first()?;
         if *first != open {
-            return Ok(None);
+            return None;
         }
         let mut depth = 1_usize;
         let closing = |byte: &u8| {
@@ -331,8 +326,8 @@ impl<'a> Search<'a> {
             depth == 0
         };
         let length = inner.iter().position(closing);
-        self.spend(length.unwrap_or(inner.len()))?;
-        Ok(length.map(|length| at + length + 2))
+        self.charge(length.unwrap_or(inner.len()));
+        length.map(|length| at + length + 2)
     }
 
     /// Whether the set begins here: the subject has a zero before its first byte and behind its last.
@@ -344,63 +339,62 @@ impl<'a> Search<'a> {
     }
 
     /// The newest way that was not taken: a place of the subject, and the item to go on with.
-    fn come_back(&mut self) -> Result<Option<(usize, u32)>, Fault> {
-        while let Some(choice) = self.work.choices.last().copied() {
-            let (way, left) = match choice {
-                Choice::Shorter { next, least, most } => self.shorter(next, least, most)?,
-                Choice::Longer { item, end } => self.longer(item, end)?,
+    #[inline]
+    fn come_back(&mut self) -> Option<(usize, u32)> {
+        loop {
+            let way = match *self.work.choices.last()? {
+                Choice::Shorter { next, least, most } => self.shorter(next, least, most),
+                Choice::Longer { item, end } => self.longer(item, end),
             };
-            match (left, self.work.choices.last_mut()) {
-                (Some(left), Some(choice)) => *choice = left,
-                _ => drop(self.work.choices.pop()),
-            }
             if way.is_some() {
-                return Ok(way);
+                return way;
             }
+            self.work.choices.pop();
         }
-        Ok(None)
     }
 
-    /// The next shorter way and what is left of the choice. Where a plain byte comes next, only the
-    /// places that have it are ways.
-    fn shorter(&mut self, next: u32, least: usize, most: usize) -> Result<Ways, Fault> {
-        let mut end = most - 1;
-        if let Some(Item::One(Single::Byte(byte))) = self.program.known(next) {
-            let found = memchr::memrchr(byte, self.text(least, most));
-            self.spend(most - least - found.unwrap_or(0))?;
-            match found {
-                Some(found) => end = least + found,
-                None => return Ok((None, None)),
+    /// The next shorter way of the newest choice. Where a plain byte comes next, only the places that
+    /// have it are ways.
+    #[inline]
+    fn shorter(&mut self, next: u32, least: usize, most: usize) -> Option<(usize, u32)> {
+        let end = match self.program.known(next) {
+            Some(Item::One(Single::Byte(byte))) => {
+                let found = memchr::memrchr(byte, self.text(least, most));
+                self.charge(most - least - found.unwrap_or(0));
+                least + found?
             }
+            _ => most - 1,
+        };
+        match self.work.choices.last_mut() {
+            Some(Choice::Shorter { most, .. }) if end > least => *most = end,
+            _ => drop(self.work.choices.pop()),
         }
-        let left = (end > least).then_some(Choice::Shorter { next, least, most: end });
-        Ok((Some((end, next)), left))
+        Some((end, next))
     }
 
-    /// The next longer way, as [`Search::shorter`].
-    fn longer(&mut self, item: u32, end: usize) -> Result<Ways, Fault> {
-        let Some(Item::Few(single)) = self.program.known(item) else { return Ok((None, None)) };
+    /// The next longer way of the newest choice, found as in [`Search::shorter`].
+    #[inline]
+    fn longer(&mut self, item: u32, end: usize) -> Option<(usize, u32)> {
+        let Some(Item::Few(single)) = self.program.known(item) else { return None };
         let next = item + 1;
         let end = match (single, self.program.known(next)) {
             (Single::Any, Some(Item::One(Single::Byte(byte)))) => {
                 let rest = self.subject.get(end + 1..).unwrap_or_default();
                 let found = memchr::memchr(byte, rest);
-                self.spend(found.unwrap_or(rest.len()))?;
-                found.map(|found| end + 1 + found)
+                self.charge(found.unwrap_or(rest.len()));
+                end + 1 + found?
             }
             (_, Some(Item::One(wanted))) => self.longer_up_to(single, wanted, end)?,
-            _ => self.one(single, end),
+            _ => self.one(single, end)?,
         };
-        Ok((end.map(|end| (end, next)), end.map(|end| Choice::Longer { item, end })))
+        if let Some(Choice::Longer { end: last, .. }) = self.work.choices.last_mut() {
+            *last = end;
+        }
+        Some((end, next))
     }
 
     /// Takes one byte and then more, up to one that is wanted next.
-    fn longer_up_to(
-        &mut self,
-        single: Single,
-        wanted: Single,
-        from: usize,
-    ) -> Result<Option<usize>, Fault> {
+    fn longer_up_to(&mut self, single: Single, wanted: Single, from: usize) -> Option<usize> {
         let sets = self.program.sets();
         let mut end = from;
         let found = loop {
@@ -412,8 +406,8 @@ impl<'a> Search<'a> {
                 break Some(end);
             }
         };
-        self.spend(end - from)?;
-        Ok(found)
+        self.charge(end - from);
+        found
     }
 
     #[inline]
@@ -446,19 +440,10 @@ impl<'a> Search<'a> {
         let before = self.program.bytes_read();
         let item = self.program.read(self.pattern)?;
         // A kept pattern must cost the same the second time.
-        if self.pattern.len() > super::KEPT_BYTES {
-            self.spend(BYTES_A_STEP + self.program.bytes_read() - before)?;
+        if self.is_long {
+            self.charge(BYTES_A_STEP + self.program.bytes_read() - before);
         }
         Ok(item)
-    }
-
-    #[inline]
-    fn push(&mut self, choice: Choice) -> Result<(), Fault> {
-        if self.work.choices.len() == self.work.choices.capacity() {
-            self.grow_choices()?;
-        }
-        self.work.choices.push(choice);
-        Ok(())
     }
 
     #[cold]
@@ -470,17 +455,23 @@ impl<'a> Search<'a> {
         self.work.choices.try_reserve(1).map_err(|_| Fault::NoMemory)
     }
 
+    /// Before each item: the limits are asked in time, and there is room for one choice more.
     #[inline]
     fn step(&mut self) -> Result<(), Fault> {
         self.steps -= 1;
-        if self.steps < 0 { self.ask() } else { Ok(()) }
+        if self.steps < 0 {
+            self.ask()?;
+        }
+        if self.work.choices.len() == self.work.choices.capacity() {
+            self.grow_choices()?;
+        }
+        Ok(())
     }
 
-    /// Counts bytes that were run over.
+    /// Counts bytes that were run over; the next step asks.
     #[inline]
-    fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
+    fn charge(&mut self, bytes: usize) {
         self.steps -= (bytes / BYTES_A_STEP) as i64;
-        if self.steps < 0 { self.ask() } else { Ok(()) }
     }
 
     #[cold]
@@ -491,6 +482,3 @@ impl<'a> Search<'a> {
         if go_on { Ok(()) } else { Err(Fault::Stopped) }
     }
 }
-
-/// A way to go on, and what is left of the choice it came from.
-type Ways = (Option<(usize, u32)>, Option<Choice>);

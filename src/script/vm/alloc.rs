@@ -91,18 +91,25 @@ impl Heap {
     }
 
     fn take_small(&self, class: usize) -> *mut u8 {
+        let block = self.take_listed(class);
+        if block.is_null() { self.carve(class) } else { block }
+    }
+
+    /// A block from a free list, or null when that is empty.
+    #[inline]
+    fn take_listed(&self, class: usize) -> *mut u8 {
         let Some(list) = self.free.get(class) else { return ptr::null_mut() };
         let block = list.get();
-        if block.is_null() {
-            return self.carve(class);
+        if !block.is_null() {
+            // SAFETY: what is on a free list was put there by give_back_small and is a link.
+            list.set(unsafe { (*block).next });
         }
-        // SAFETY: what is on a free list was put there by give_back_small and is a link.
-        list.set(unsafe { (*block).next });
         block.cast()
     }
 
     /// # Safety
     /// `block` has room for a block of `class` and nobody uses it.
+    #[inline]
     unsafe fn give_back_small(&self, block: *mut u8, class: usize) {
         let Some(list) = self.free.get(class) else { return };
         let link = block.cast::<FreeBlock>();
@@ -250,13 +257,42 @@ pub(super) unsafe extern "C" fn allocate(
         let guard = &*guard.cast::<Guard>();
         let block = block.cast::<u8>();
         let old = if block.is_null() { 0 } else { old };
-        allocate_in(guard, block, old, new).cast()
+        allocate_small(guard, block, old, new)
+            .unwrap_or_else(|| allocate_in(guard, block, old, new))
+            .cast()
     }
 }
 
+/// The short way of nearly all calls: a small block goes to its free list, or comes from there.
+///
 /// # Safety
 /// As [`allocate`]; `old` is 0 for no block.
 #[inline]
+unsafe fn allocate_small(guard: &Guard, block: *mut u8, old: usize, new: usize) -> Option<*mut u8> {
+    let heap = guard.heap();
+    if new == 0 {
+        // SAFETY: the caller's promise.
+        unsafe { heap.give_back_small(block, class_of(old)?) };
+        heap.in_use.set(heap.in_use.get() - old);
+        return Some(ptr::null_mut());
+    }
+    if old != 0 || !guard.has_room(new) {
+        return None;
+    }
+    let given = heap.take_listed(class_of(new)?);
+    if given.is_null() {
+        return None;
+    }
+    heap.in_use.set(heap.in_use.get() + new);
+    Some(given)
+}
+
+/// Apart, so that the short way has no registers to save.
+///
+/// # Safety
+/// As [`allocate`]; `old` is 0 for no block.
+#[cold]
+#[inline(never)]
 unsafe fn allocate_in(guard: &Guard, block: *mut u8, old: usize, new: usize) -> *mut u8 {
     let heap = guard.heap();
     // SAFETY: the caller's promise.

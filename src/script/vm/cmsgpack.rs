@@ -278,11 +278,11 @@ impl Unpack<'_> {
         let l = self.l;
         // SAFETY: the caller's promise.
         unsafe {
-            self.guard.work(l, 1);
             if self.reader.rest.is_empty() {
                 self.refuse(Fault::Missing);
             }
             check_stack(l, 1, TOO_MANY);
+            self.guard.work(l, 1);
             match self.reader.next() {
                 Ok(Item::Nil) => ffi::lua_pushnil(l),
                 Ok(Item::Boolean(flag)) => ffi::lua_pushboolean(l, flag.into()),

@@ -238,6 +238,7 @@ impl Guard {
         self.limits.set(Limits::default());
         self.running.set(false);
         self.drop_scratch();
+        self.patterns.end();
         // SAFETY: clearing a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, None, 0, 0) };
         self.doom.take()
@@ -289,6 +290,12 @@ impl Guard {
             return false;
         }
         growth < LARGE_BYTES || !self.check()
+    }
+
+    /// Whether that is certain for a small block, and needs no closer look.
+    #[inline]
+    pub(super) fn has_room(&self, growth: usize) -> bool {
+        self.heap.bytes_in_use().saturating_add(growth) <= self.ceiling.get()
     }
 
     /// Notes that the system itself refused memory.

@@ -96,6 +96,8 @@ impl<'a> Decode<'a> {
     /// As [`Decode::run`], with a free stack slot.
     #[inline]
     unsafe fn token(&mut self) -> (Token<'a>, usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.guard.work(self.l, 1) };
         let (token, at) = self.reader.next();
         match token {
             // SAFETY: the caller's promise.
@@ -141,7 +143,6 @@ impl<'a> Decode<'a> {
         let l = self.l;
         // SAFETY: the caller's promise.
         unsafe {
-            self.guard.work(l, 1);
             match token {
                 Token::String(_) => (),
                 Token::Number(number) => ffi::lua_pushnumber(l, number),

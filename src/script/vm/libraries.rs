@@ -24,6 +24,9 @@ pub(super) struct Level {
     pub(super) is_array: bool,
 }
 
+/// Levels there is room for between two runs.
+const LEVELS_KEPT: usize = 256;
+
 /// Buffers and settings, which belong to the bridge.
 #[derive(Default)]
 pub(super) struct Libraries {
@@ -40,8 +43,12 @@ impl Libraries {
         self.json = Settings::default();
     }
 
+    /// Gives back what a run needed and the next one may not.
     pub(super) fn end(&mut self) {
         self.output.trim();
+        if self.levels.capacity() > LEVELS_KEPT {
+            self.levels = Vec::new();
+        }
     }
 }
 

@@ -23,6 +23,9 @@ const BYTES_A_UNIT: usize = 256;
 /// The first size of a buffer of [`gsub`], beside the subject's own.
 const SPARE_BYTES: usize = 64;
 
+/// Stack slots that a C function has left here, of the 20 that Lua promises beside its arguments.
+const FREE_SLOTS: usize = 8;
+
 /// The matcher of one state.
 pub(super) struct Patterns {
     matcher: UnsafeCell<Matcher>,
@@ -38,6 +41,12 @@ impl Patterns {
     /// same place.
     pub(super) fn begin(&self) {
         self.steps.set(STEP_INTERVAL);
+    }
+
+    /// Ends a run: a long text that a raise kept from being given back is.
+    pub(super) fn end(&self) {
+        // SAFETY: no search is under way between runs.
+        unsafe { (*self.matcher.get()).drop_output() };
     }
 }
 
@@ -118,7 +127,12 @@ unsafe fn check_texts<'a>(l: *mut lua_State) -> (&'a [u8], &'a [u8]) {
 #[inline]
 unsafe fn check_start(l: *mut lua_State, length: usize) -> usize {
     // SAFETY: the caller owns nothing.
-    let start = unsafe { ffi::luaL_optinteger(l, 3, 1) };
+    let start = unsafe {
+        if peek::arguments(l).len() < 3 {
+            return 0;
+        }
+        ffi::luaL_optinteger(l, 3, 1)
+    };
     let from_end = if start < 0 { length as i64 + 1 } else { 0 };
     let start = (start as i64).saturating_add(from_end);
     usize::try_from(start.saturating_sub(1)).unwrap_or(0).min(length)
@@ -157,7 +171,9 @@ unsafe fn push_captures(
     // SAFETY: the caller's promise; a push runs no code that searches.
     unsafe {
         let count = (*guard.patterns.matcher.get()).captures().max(usize::from(or_whole));
-        ffi::luaL_checkstack_(l, count as c_int, c"too many captures".as_ptr());
+        if count > FREE_SLOTS {
+            ffi::luaL_checkstack_(l, count as c_int, c"too many captures".as_ptr());
+        }
         for index in 0..count {
             push_capture(l, guard, subject, whole, index);
         }
@@ -200,10 +216,11 @@ unsafe fn push_part(l: *mut lua_State, subject: &[u8], part: Span) {
 pub(super) unsafe extern "C-unwind" fn find(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         let (subject, pattern) = check_texts(l);
         let from = check_start(l, subject.len());
-        if ffi::lua_toboolean(l, 4) != 0 || pattern::is_plain(pattern) {
+        let plain = peek::arguments(l).len() > 3 && ffi::lua_toboolean(l, 4) != 0;
+        if plain || pattern::is_plain(pattern) {
             return find_plain(l, guard, subject, pattern, from);
         }
         match search(l, guard, &Task::new(subject, pattern), from) {
@@ -228,10 +245,10 @@ unsafe fn find_plain(
     from: usize,
 ) -> c_int {
     let rest = subject.get(from..).unwrap_or_default();
-    let found = memchr::memmem::find(rest, text);
+    let found = pattern::find_text(rest, text);
     // SAFETY: the caller's promise; the search is over and owned nothing that is left.
     unsafe {
-        guard.work(l, found.unwrap_or(rest.len()) / BYTES_A_UNIT);
+        guard.work(l, (found.unwrap_or(rest.len()) + text.len()) / BYTES_A_UNIT);
         let Some(found) = found else { return push_nil(l) };
         let start = from + found;
         ffi::lua_pushnumber(l, (start + 1) as f64);
@@ -252,7 +269,7 @@ unsafe fn push_nil(l: *mut lua_State) -> c_int {
 pub(super) unsafe extern "C-unwind" fn r#match(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         let (subject, pattern) = check_texts(l);
         let from = check_start(l, subject.len());
         match search(l, guard, &Task::new(subject, pattern), from) {
@@ -270,23 +287,21 @@ pub(super) unsafe extern "C-unwind" fn gmatch(l: *mut lua_State) -> c_int {
         check_text(l, 1);
         check_text(l, 2);
         ffi::lua_settop(l, 2);
-        ffi::lua_pushvalue(l, ffi::lua_upvalueindex(1));
-        ffi::lua_insert(l, 1);
         ffi::lua_pushnumber(l, 0.0);
-        ffi::lua_pushcclosure(l, gmatch_next, 4);
+        ffi::lua_pushcclosure(l, gmatch_next, 3);
         1
     }
 }
 
-/// The function that `gmatch` gives. Its upvalues are the guard, the subject, the pattern, and where
-/// the next search begins.
+/// The function that `gmatch` gives. Its upvalues are the subject, the pattern, and where the next
+/// search begins.
 unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything, and upvalues outlive the call.
     unsafe {
-        let guard = Guard::of_closure(l);
-        let subject = check_text(l, ffi::lua_upvalueindex(2));
-        let pattern = check_text(l, ffi::lua_upvalueindex(3));
-        let place = ffi::lua_upvalueindex(4);
+        let guard = Guard::of_state(l);
+        let subject = check_text(l, ffi::lua_upvalueindex(1));
+        let pattern = check_text(l, ffi::lua_upvalueindex(2));
+        let place = ffi::lua_upvalueindex(3);
         let from = ffi::lua_tonumber(l, place) as usize;
         if from > subject.len() {
             return 0;
@@ -308,7 +323,7 @@ unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
 pub(super) unsafe extern "C-unwind" fn gsub(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         let (subject, pattern) = check_texts(l);
         let kind = ffi::lua_type(l, 3);
         // As in Lua, the number is cut to a C int before it is looked at.
@@ -429,7 +444,7 @@ unsafe fn gsub_by_call(l: *mut lua_State, guard: &Guard, task: &Task<'_>, most: 
                 buffer.put(l, guard, byte);
                 at += 1;
             }
-            if task.anchored {
+            if task.is_anchored() {
                 break;
             }
         }
@@ -466,7 +481,7 @@ unsafe fn push_replacement(l: *mut lua_State, guard: &Guard, subject: &[u8], fou
 ///
 /// # Safety
 /// As [`gsub_by_call`]; the value stays on the stack while the result is in use.
-unsafe fn result_text<'a>(l: *mut lua_State, subject: &'a [u8], found: Span) -> &'a [u8] {
+unsafe fn result_text(l: *mut lua_State, subject: &[u8], found: Span) -> &[u8] {
     // SAFETY: the caller's promise.
     unsafe {
         if ffi::lua_toboolean(l, -1) == 0 {

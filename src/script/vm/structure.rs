@@ -5,7 +5,7 @@ use super::guard::Guard;
 use super::libraries::{Function, check_stack};
 use super::output::Output;
 use crate::script::lib::structure::{
-    Fault, Format, INTEGER_BYTES_MOST, Item, Kind, bits_of_number, integer_bytes, integer_number,
+    Fault, Format, INTEGER_BYTES_MOST, Item, Kind, bits_of_number, integer_number, push_integer,
 };
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
@@ -99,7 +99,9 @@ unsafe extern "C-unwind" fn pack(l: *mut lua_State) -> c_int {
             guard.work(l, 1);
             let padding = format.padding(item, output.bytes().len());
             let out = output.room(l, guard, PADDING_MOST + INTEGER_BYTES_MOST);
-            out.extend(std::iter::repeat_n(0, padding));
+            if padding > 0 {
+                out.resize(out.len() + padding, 0);
+            }
             match item.kind {
                 Kind::Control => control(l, &mut format, item),
                 Kind::Pad => out.push(0),
@@ -125,10 +127,7 @@ fn push_number(out: &mut Vec<u8>, item: Item, big_endian: bool, number: f64) {
         (Kind::Float, false) => out.extend_from_slice(&(number as f32).to_le_bytes()),
         (Kind::Double, true) => out.extend_from_slice(&number.to_be_bytes()),
         (Kind::Double, false) => out.extend_from_slice(&number.to_le_bytes()),
-        _ => {
-            let (bytes, size) = integer_bytes(bits_of_number(number), item.size, big_endian);
-            out.extend(bytes.iter().take(size));
-        }
+        _ => push_integer(out, bits_of_number(number), item.size, big_endian),
     }
 }
 

@@ -13,6 +13,7 @@ mod member;
 pub(crate) use ints::Ints;
 
 use super::packed::Packed;
+use crate::bytes::same;
 use crate::number::{IntText, parse_i64};
 use crate::table::{Location, Table, hash};
 use member::Stored;
@@ -143,7 +144,7 @@ impl Set {
     pub(crate) fn find(&self, member: &[u8]) -> Option<Place> {
         match &self.0 {
             Form::Ints(ints) => ints.find(parse_i64(member)?).map(Place::Index),
-            Form::Packed(packed) => packed.iter().position(|m| m == member).map(Place::Index),
+            Form::Packed(packed) => packed.iter().position(|m| same(m, member)).map(Place::Index),
             Form::Table(table) => table.find(member).map(Place::At),
         }
     }
@@ -209,7 +210,7 @@ impl Set {
                 None => self.convert_and_add(member),
             },
             Form::Packed(packed) => {
-                if packed.iter().any(|m| m == member) {
+                if packed.iter().any(|m| same(m, member)) {
                     return Added::Present;
                 }
                 if packed.len() >= PACKED_ENTRIES || member.len() > PACKED_BYTES {

@@ -15,7 +15,7 @@ mod tree;
 
 use std::mem;
 
-use crate::table::{Keyed, Table};
+use crate::table::{Keyed, Table, hash};
 
 use member::{Place, Scored};
 use packed::Packed;
@@ -283,8 +283,9 @@ impl Indexed {
 
     /// `ZSet::set`, in the index first.
     fn set(&mut self, place: Place<'_>) -> Option<f64> {
-        let Some(at) = self.index.find(place.member) else {
-            self.add(place);
+        let hash = hash(place.member);
+        let Some(at) = self.index.find_hashed(hash, place.member) else {
+            self.add_hashed(hash, place);
             return None;
         };
         let former = self.index.get(at).score;
@@ -301,8 +302,9 @@ impl Indexed {
         member: &[u8],
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Option<Option<f64>> {
-        let Some(at) = self.index.find(member) else {
-            self.add(Place { score: decide(None)?, member });
+        let hash = hash(member);
+        let Some(at) = self.index.find_hashed(hash, member) else {
+            self.add_hashed(hash, Place { score: decide(None)?, member });
             return Some(None);
         };
         let former = self.index.get(at).score;
@@ -314,9 +316,14 @@ impl Indexed {
 
     /// Adds a member which is absent.
     fn add(&mut self, place: Place<'_>) {
+        self.add_hashed(hash(place.member), place);
+    }
+
+    /// The same where the hash of the member is at hand.
+    fn add_hashed(&mut self, hash: u64, place: Place<'_>) {
         let entry = Scored::new(place);
         self.member_bytes += entry.heap_size();
-        self.index.insert(entry.clone());
+        self.index.insert_hashed(hash, entry.clone());
         self.tree.insert(entry);
     }
 

@@ -62,12 +62,12 @@ impl Packed {
 
     /// The score of `member`.
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.iter().find(|place| place.member == member).map(|place| place.score)
+        self.iter().find(|place| same(place.member, member)).map(|place| place.score)
     }
 
     /// The number of entries before `member`, if it is there.
     pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        self.iter().position(|place| place.member == member)
+        self.iter().position(|place| same(place.member, member))
     }
 
     /// The number of leading entries for which `is_leading` is true.
