@@ -86,6 +86,12 @@ pub(crate) enum CommandError {
     ScriptReadOnly,
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
+    /// A function that does not exist.
+    NoFunction,
+    /// A library that does not exist.
+    NoLibrary,
+    /// A name of a library or function with something else in it than letters and digits.
+    BadName,
     /// Any other text.
     Text(Cow<'static, str>),
     /// Any other text that quotes what was given, whose bytes may be any.
@@ -263,6 +269,12 @@ impl fmt::Display for CommandError {
             Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
+            Self::NoFunction => "ERR Function not found",
+            Self::NoLibrary => "ERR Library not found",
+            Self::BadName => {
+                "ERR Library names can only contain letters, numbers, or underscores(_) and must be at \
+                 least one character long"
+            }
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };

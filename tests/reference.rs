@@ -245,7 +245,7 @@ fn is_needless(setup: &Argv, case: &Case) -> bool {
 fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
     let Some(before) = setup(case, known) else { return Outcome::Waits };
     let session = engine.session().expect("a session opens");
-    for words in [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"]] {
+    for words in [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"], ["FUNCTION", "FLUSH"]] {
         run(&session, case.protocol, &words.map(|word| word.as_bytes().to_vec()));
     }
     for argv in &before {

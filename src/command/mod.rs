@@ -15,6 +15,7 @@ mod connection;
 mod context;
 mod dump;
 mod expire;
+mod function;
 mod generic;
 mod geo;
 mod geosearch;
@@ -75,6 +76,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     geo::FAMILY,
     dump::FAMILY,
     expire::FAMILY,
+    function::FAMILY,
     scan::FAMILY,
     hash::FAMILY,
     introspect::FAMILY,
@@ -139,6 +141,13 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
     let mut lower = SmallVec::<[u8; NAME_MOST]>::from_slice(name);
     lower.make_ascii_lowercase();
     INDEX.get_or_init(Index::new).find(&lower)
+}
+
+/// Whether there is a command of this name, with a subcommand of this one if it is a container.
+pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
+    let Some(command) = find(name) else { return false };
+    let own = own.filter(|_| !command.subcommands.is_empty());
+    own.is_none_or(|own| resolve(command, &[name, own], Caller::Host).is_ok())
 }
 
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.

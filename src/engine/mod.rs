@@ -139,7 +139,7 @@ impl Engine {
 
     /// Opens a second engine with the same options and a copy of all keys, which costs a few
     /// hundred nanoseconds per thousand keys: what both hold is shared until one changes it.
-    /// Cached scripts and the log callback are not copied.
+    /// Libraries of functions are loaded anew; cached scripts and the log callback are not copied.
     ///
     /// ```
     /// # use moonkv::{Engine, Reply};
@@ -156,8 +156,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let keys = self.shared.enter_as(COMMON, |state| state.keys.snapshot())?;
-        Engine::with_keys(&self.shared.options, keys)
+        let copied = |state: &mut State| (state.keys.snapshot(), state.scripts.library_codes());
+        let (keys, codes) = self.shared.enter_as(COMMON, copied)?;
+        let engine = Engine::with_keys(&self.shared.options, keys)?;
+        for code in codes {
+            let load = |state: &mut State| state.scripts.load_library(&code, false);
+            let loaded = engine.shared.enter_as(COMMON, load)?;
+            loaded.map_err(|error| Error::Interpreter { message: error.to_string() })?;
+        }
+        Ok(engine)
     }
 
     /// The options the engine was opened with.

@@ -9,6 +9,7 @@
 //! `ziplist.rs` and `zipmap.rs` are the packed forms that lie inside a string; a file for each type
 //! puts them together. This room knows values, not keys, commands or replies.
 
+mod functions;
 mod hash;
 mod list;
 mod listpack;
@@ -20,6 +21,8 @@ mod write;
 mod ziplist;
 mod zipmap;
 mod zset;
+
+pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
 use crate::value::{Limits, Value};
 use crc::{CRC_64_REDIS, Crc, Table};

@@ -49,3 +49,32 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
 fn refuse(text: &str, what: &[u8]) -> CommandError {
     CommandError::quoting(&[text.as_bytes(), what])
 }
+
+/// What a function of a library says of itself: a set of [`FunctionFlags::NAMES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FunctionFlags(u8);
+
+impl FunctionFlags {
+    /// In the order in which they are shown. Only the first has an effect here.
+    const NAMES: [&'static str; 5] =
+        ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
+
+    /// Adds a flag by its name, in any case; false if there is none of that name.
+    pub(super) fn add(&mut self, name: &[u8]) -> bool {
+        let is_it = |flag: &&str| flag.as_bytes().eq_ignore_ascii_case(name);
+        let found = Self::NAMES.iter().position(is_it);
+        self.0 |= found.map_or(0, |at| 1 << at);
+        found.is_some()
+    }
+
+    /// Whether it never writes.
+    pub(crate) fn no_writes(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// The names of those that are set.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = Self::NAMES.into_iter().enumerate();
+        named.filter(move |(at, _)| self.0 & 1 << at != 0).map(|(_, name)| name)
+    }
+}

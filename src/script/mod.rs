@@ -10,20 +10,25 @@
 
 pub(crate) mod cache;
 mod flags;
+mod functions;
 mod lib;
+mod metadata;
 mod pattern;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
+pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
+pub(crate) use metadata::ENGINE;
 
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{OnError, Options};
+use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
 use cache::Cache;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use vm::{Failure, Run, Vm};
+use vm::{Failure, Function, Run, Vm};
 
 /// How important a message of `redis.log` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,10 +55,11 @@ pub(crate) struct Input<'a> {
     pub(crate) read_only: bool,
 }
 
-/// The scripts of one engine: the interpreter and the cache.
+/// The scripts of one engine: the interpreter, the cache, and the libraries of functions.
 pub(crate) struct Scripts {
     vm: Vm,
     cache: Cache,
+    functions: Functions,
     on_error: OnError,
 }
 
@@ -61,7 +67,8 @@ impl Scripts {
     /// Starts an interpreter. `cancel` is what stops a running script from another thread.
     pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Scripts, String> {
         let vm = Vm::new(options, cancel)?;
-        Ok(Scripts { vm, cache: Cache::default(), on_error: options.on_error })
+        let (cache, functions) = (Cache::default(), Functions::default());
+        Ok(Scripts { vm, cache, functions, on_error: options.on_error })
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
@@ -122,16 +129,39 @@ impl Scripts {
         let script = self.cache.get(id).ok_or(CommandError::NoScript)?;
         let declared = script.flags;
         if input.read_only && declared.declared && !declared.no_writes {
-            return Err(CommandError::text(
-                "ERR Can not execute a script with write flag using *_ro command.",
-            ));
+            return Err(MAY_WRITE);
         }
         let (function, sha) = (script.function, script.sha);
+        let read_only = input.read_only || declared.no_writes;
+        self.perform(function, &sha, Run { input, read_only, keys, reply });
+        Ok(())
+    }
+
+    /// Calls a function of a library as one atomic step; the reply is its result or its error.
+    pub(crate) fn call(
+        &mut self,
+        callee: &Callee,
+        input: Input<'_>,
+        keys: &mut Keyspace,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let read_only = callee.flags.no_writes();
+        if input.read_only && !read_only {
+            return Err(MAY_WRITE);
+        }
+        let run = Run { input, read_only, keys, reply };
+        self.perform(callee.function, &callee.name, run);
+        Ok(())
+    }
+
+    /// Runs what is compiled; `name` is what its errors call it.
+    #[inline]
+    fn perform(&mut self, function: Function, name: &[u8], run: Run<'_>) {
+        let Run { input, read_only, keys, reply } = run;
         let mark = reply.mark();
         keys.hold_time();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let read_only = input.read_only || declared.no_writes;
         let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
         // A script's SELECT ends with it.
         keys.select(database);
@@ -143,17 +173,89 @@ impl Scripts {
         }
         if let Err(failure) = outcome {
             reply.truncate(mark);
-            reply.error_text(&failure_text(&failure, &sha));
+            reply.error_text(&failure_text(&failure, name));
         }
-        Ok(())
     }
 }
 
-/// An error as it reaches the caller: its text, the script and the place.
-fn failure_text(failure: &Failure, sha: &Sha1Hex) -> Vec<u8> {
+/// Libraries of functions.
+impl Scripts {
+    /// The libraries there are.
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// Loads a library; returns its name.
+    pub(crate) fn load_library(
+        &mut self,
+        code: &[u8],
+        replace: bool,
+    ) -> Result<Vec<u8>, CommandError> {
+        self.functions.load(&mut self.vm, code, replace)
+    }
+
+    /// Deletes a library; false if there is none of that name.
+    pub(crate) fn delete_library(&mut self, name: &[u8]) -> bool {
+        self.functions.delete(&mut self.vm, name)
+    }
+
+    /// Deletes all libraries.
+    pub(crate) fn flush_libraries(&mut self) {
+        self.functions.flush(&mut self.vm);
+    }
+
+    /// The texts of all libraries.
+    pub(crate) fn library_codes(&self) -> Vec<Vec<u8>> {
+        self.functions.libraries().map(|(_, library)| library.code.to_vec()).collect()
+    }
+
+    /// All libraries as one payload.
+    pub(crate) fn dump_libraries(&self) -> Vec<u8> {
+        rdb::dump_libraries(self.functions.libraries().map(|(_, library)| &*library.code))
+    }
+
+    /// Loads the libraries of a payload; on an error none of them.
+    pub(crate) fn restore_libraries(
+        &mut self,
+        payload: &[u8],
+        policy: RestorePolicy,
+    ) -> Result<(), CommandError> {
+        let codes = rdb::libraries(payload).map_err(|_| CommandError::PayloadFooter)?;
+        let mut fresh = Functions::default();
+        let loaded = codes.map(|code| {
+            let code = code.map_err(damage_error)?;
+            fresh.load(&mut self.vm, &code, false)
+        });
+        let loaded = loaded.collect::<Result<Vec<_>, _>>();
+        let joined = match loaded {
+            Ok(_) => self.functions.join(&mut self.vm, fresh, policy),
+            Err(error) => Err((fresh, error)),
+        };
+        joined.map_err(|(mut fresh, error)| {
+            fresh.flush(&mut self.vm);
+            error
+        })
+    }
+}
+
+/// One of the `_RO` commands was called with what may write.
+const MAY_WRITE: CommandError =
+    CommandError::text("ERR Can not execute a script with write flag using *_ro command.");
+
+fn damage_error(damage: LibraryDamage) -> CommandError {
+    CommandError::text(match damage {
+        LibraryDamage::Kind => "ERR given type is not a function",
+        LibraryDamage::Name => "ERR Failed loading library name",
+        LibraryDamage::Text => "ERR Failed loading library payload",
+    })
+}
+
+/// An error as it reaches the caller: its text, the script's SHA-1 or the function's name, and the
+/// place.
+fn failure_text(failure: &Failure, name: &[u8]) -> Vec<u8> {
     let mut text = failure.message.clone();
     text.extend_from_slice(b" script: ");
-    text.extend_from_slice(sha);
+    text.extend_from_slice(name);
     if let Some((source, line)) = &failure.place {
         text.extend_from_slice(b", on ");
         text.extend_from_slice(source);

@@ -1,7 +1,8 @@
 //! The table `redis`: everything in it but `call` and `pcall`, and its making.
 
 use super::bridge::Bridge;
-use super::{base, call, libraries, pull, sandbox};
+use super::{base, call, libraries, pull, register, sandbox};
+use crate::command;
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
 use mlua_sys as ffi;
@@ -88,6 +89,7 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         sandbox::push_globals(l, guard);
         (*bridge).globals = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         make_refs(l, bridge);
+        register::install(l, guard, bridge);
         // The first release of a reference makes room for the list of free ones; done here, it
         // is protected, and later ones take no memory.
         ffi::lua_pushboolean(l, 0);
@@ -140,7 +142,7 @@ unsafe fn push_error(l: *mut lua_State, text: &CStr) {
 }
 
 /// Raises `{err = text}`.
-unsafe fn raise(l: *mut lua_State, text: &CStr) -> ! {
+pub(super) unsafe fn raise(l: *mut lua_State, text: &CStr) -> ! {
     // SAFETY: called from a C function that owns nothing.
     unsafe {
         push_error(l, text);
@@ -301,12 +303,17 @@ unsafe extern "C-unwind" fn replicate_commands(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        if ffi::lua_gettop(l) == 0 {
+        let count = ffi::lua_gettop(l);
+        if count == 0 {
             raise(l, c"ERR Please specify at least one argument for this redis lib call");
         }
-        let bridge = Bridge::of_state(l);
-        let known = pull::text(l, 1).is_some_and(|name| (*bridge).names.find(name).is_some());
-        if !known {
+        for index in 1..=count {
+            if ffi::lua_isstring(l, index) == 0 {
+                raise(l, c"ERR Lua redis lib command arguments must be strings or integers");
+            }
+            ffi::lua_tolstring(l, index, std::ptr::null_mut());
+        }
+        if !command::is_known(pull::text(l, 1).unwrap_or_default(), pull::text(l, 2)) {
             raise(l, c"ERR Invalid command passed to redis.acl_check_cmd()");
         }
         ffi::lua_pushboolean(l, 1);

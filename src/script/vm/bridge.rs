@@ -6,6 +6,7 @@
 
 use super::guard::Guard;
 use super::libraries::Libraries;
+use super::register::{Registered, Worlds};
 use super::{Function, Run};
 use crate::command::Command;
 use crate::keyspace::Keyspace;
@@ -13,6 +14,7 @@ use crate::reply::{Protocol, ReplyBuf};
 use crate::script::LogCallback;
 use mlua_sys as ffi;
 use std::any::Any;
+use std::ffi::CStr;
 use std::os::raw::c_int;
 
 /// Bytes that somebody else keeps alive.
@@ -178,10 +180,16 @@ pub(super) struct Bridge {
     /// A panic of a command or callback, carried around Lua's frames.
     pub(super) panic: Option<Box<dyn Any + Send>>,
     pub(super) to_compile: Text,
+    /// What the compiled text is called in errors.
+    pub(super) chunk_name: &'static CStr,
     pub(super) compiled: c_int,
     pub(super) libraries: Libraries,
     /// The real globals table, a registry reference.
     pub(super) globals: c_int,
+    /// What libraries of functions see.
+    pub(super) worlds: Worlds,
+    /// What the library that loads has registered; none while none loads.
+    pub(super) loading: Option<Vec<Registered>>,
 }
 
 // SAFETY: the raw pointers are null or cleared between runs, and a run stays on one thread.
@@ -199,9 +207,12 @@ impl Bridge {
             log_text: Vec::new(),
             panic: None,
             to_compile: Text::NONE,
+            chunk_name: c"",
             compiled: ffi::LUA_NOREF,
             libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,
+            worlds: Worlds::NONE,
+            loading: None,
         }
     }
 

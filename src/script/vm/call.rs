@@ -191,6 +191,21 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
     }
 }
 
+/// The same for a function of a library, which gets keys and arguments as its own two.
+pub(super) unsafe extern "C-unwind" fn call_protected(l: *mut lua_State) -> c_int {
+    // SAFETY: as in run_protected.
+    unsafe {
+        let bridge = Bridge::of_state(l);
+        let Some(current) = (*bridge).current else { return 0 };
+        api::push_ref(l, current.function.reference);
+        push_list(l, current.argv_keys);
+        push_list(l, current.argv_args);
+        ffi::lua_call(l, 2, 1);
+        pull::reply(l, bridge, current.reply);
+        0
+    }
+}
+
 /// Sets a global of the table on top of the stack to a list of strings.
 ///
 /// # Safety
@@ -198,13 +213,24 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
 unsafe fn set_list(l: *mut lua_State, name: c_int, texts: *const [&'static [u8]]) {
     // SAFETY: the caller's promise.
     unsafe {
-        let texts = &*texts;
         api::push_ref(l, name);
+        push_list(l, texts);
+        ffi::lua_rawset(l, -3);
+    }
+}
+
+/// Pushes a list of strings.
+///
+/// # Safety
+/// Under a protected call; the strings are alive.
+unsafe fn push_list(l: *mut lua_State, texts: *const [&'static [u8]]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let texts = &*texts;
         ffi::lua_createtable(l, texts.len() as c_int, 0);
         for (index, text) in texts.iter().enumerate() {
             ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
             ffi::lua_rawseti_(l, -2, index as c_int + 1);
         }
-        ffi::lua_rawset(l, -3);
     }
 }

@@ -4,7 +4,8 @@
 //! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
 //! `strings.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
 //! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
-//! `pull.rs` convert replies to Lua values and back; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
+//! `pull.rs` convert replies to Lua values and back; `register.rs` is where libraries of functions
+//! load; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
 //! `bit.rs` are the libraries of those names. This file ties them to one run.
 //!
 //! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
@@ -34,6 +35,7 @@ mod peek;
 mod proxy;
 mod pull;
 mod push;
+mod register;
 mod sandbox;
 mod strings;
 mod structure;
@@ -45,19 +47,27 @@ use crate::keyspace::Keyspace;
 use crate::options::{LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
 use bridge::{Bridge, Current, Text};
-use guard::{Guard, Limits};
+use guard::{Doom, Guard, Limits};
 use locale::LocaleGuard;
 use math::RandomMode;
 use mlua_sys as ffi;
+pub(crate) use register::{Registered, is_name};
+use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// How long a library may take to load, whatever scripts may: as in Redis.
+const LOAD_TIME_MOST: Duration = Duration::from_millis(500);
 
 /// A compiled script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Function {
     /// Its reference in the registry of its VM.
     reference: c_int,
+    /// It takes keys and arguments as its own, and sees what functions of libraries see.
+    is_callback: bool,
     /// Whether it may read KEYS: if not, the table is not made.
     uses_keys: bool,
     /// The same of ARGV.
@@ -70,7 +80,13 @@ impl Function {
     fn new(reference: c_int, source: &[u8]) -> Function {
         let names = |name: &str| memchr::memmem::find(source, name.as_bytes()).is_some();
         let any = names("_G") || names("load");
-        Function { reference, uses_keys: any || names("KEYS"), uses_argv: any || names("ARGV") }
+        let (uses_keys, uses_argv) = (any || names("KEYS"), any || names("ARGV"));
+        Function { reference, is_callback: false, uses_keys, uses_argv }
+    }
+
+    /// A function that a library registered.
+    fn callback(reference: c_int) -> Function {
+        Function { reference, is_callback: true, uses_keys: false, uses_argv: false }
     }
 }
 
@@ -122,7 +138,18 @@ impl Vm {
 
     /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.
     pub(crate) fn compile(&mut self, source: &[u8]) -> Result<Function, CommandError> {
+        let what = "ERR Error compiling script (new function): ";
+        self.compile_chunk(source, c"@user_script", what)
+    }
+
+    fn compile_chunk(
+        &mut self,
+        source: &[u8],
+        name: &'static CStr,
+        what: &str,
+    ) -> Result<Function, CommandError> {
         self.bridge.to_compile = Text::of(source);
+        self.bridge.chunk_name = name;
         self.state.begin(self.limits);
         // SAFETY: no run is under way; `compile_protected` runs under the protected call that
         // lua_cpcall makes, and reads the bridge, which outlives it.
@@ -139,7 +166,7 @@ impl Vm {
             None => self.top_text(),
         };
         self.clear_stack();
-        Err(CommandError::quoting(&[b"ERR Error compiling script (new function): ", &reason]))
+        Err(CommandError::quoting(&[what.as_bytes(), &reason]))
     }
 
     /// Forgets a compiled script.
@@ -162,11 +189,16 @@ impl Vm {
         self.state.begin(self.limits);
         let l = self.state.raw();
         // SAFETY: three pushes fit the stack every state starts with, and allocate nothing; the
-        // registry references are live; `call::run_protected` runs under the pcall.
+        // registry references are live; `call::run_protected`, or `call_protected`, runs under
+        // the pcall.
         let status = unsafe {
             ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.handler);
-            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.run);
-            ffi::lua_pcall(l, 0, 0, 1)
+            if function.is_callback {
+                self.call_callback(l)
+            } else {
+                ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.run);
+                ffi::lua_pcall(l, 0, 0, 1)
+            }
         };
         let doom = self.state.end();
         self.bridge.current = None;
@@ -181,6 +213,78 @@ impl Vm {
             std::panic::resume_unwind(panic);
         }
         outcome
+    }
+
+    /// Calls a function of a library under a protected call. What it compiles and the coroutines it
+    /// makes see what it sees, so the state's globals are exchanged meanwhile.
+    ///
+    /// # Safety
+    /// In [`Vm::run`], with the message handler at index 1 and nothing else on the stack.
+    unsafe fn call_callback(&self, l: *mut ffi::lua_State) -> c_int {
+        let worlds = &self.bridge.worlds;
+        // SAFETY: the caller's promise; the references are live, and exchanging globals takes no
+        // memory. The globals before stay at index 2, below what the call pushes and pops.
+        unsafe {
+            ffi::lua_pushvalue(l, ffi::LUA_GLOBALSINDEX);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, worlds.environment);
+            ffi::lua_replace(l, ffi::LUA_GLOBALSINDEX);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, worlds.frame);
+            let status = ffi::lua_pcall(l, 0, 0, 1);
+            ffi::lua_pushvalue(l, 2);
+            ffi::lua_replace(l, ffi::LUA_GLOBALSINDEX);
+            status
+        }
+    }
+
+    /// Loads a library: runs its text, which registers functions. On an error there are none.
+    pub(crate) fn load_library(&mut self, source: &[u8]) -> Result<Vec<Registered>, CommandError> {
+        let _locale = LocaleGuard::enter();
+        let what = "ERR Error compiling function: ";
+        let chunk = self.compile_chunk(source, c"@user_function", what)?;
+        self.bridge.loading = Some(Vec::new());
+        let time = self.limits.time.map_or(LOAD_TIME_MOST, |time| time.min(LOAD_TIME_MOST));
+        self.state.begin(Limits { time: Some(time), ..self.limits });
+        let l = self.state.raw();
+        let worlds = &self.bridge.worlds;
+        // SAFETY: three pushes fit the stack every state starts with; the references are live;
+        // nothing here takes memory outside of the protected call.
+        let status = unsafe {
+            worlds.show_loading(l);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, self.bridge.refs.handler);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, chunk.reference);
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, worlds.environment);
+            ffi::lua_setfenv(l, -2);
+            let status = ffi::lua_pcall(l, 0, 0, 1);
+            worlds.show_running(l);
+            status
+        };
+        let doom = self.state.end();
+        let registered = self.bridge.loading.take().unwrap_or_default();
+        let failed = (status != ffi::LUA_OK || doom.is_some()).then(|| self.load_error(doom));
+        self.clear_stack();
+        self.release(chunk);
+        if let Some(error) = failed {
+            registered.iter().for_each(|registered| self.release(registered.function));
+            if let Some(panic) = self.bridge.panic.take() {
+                std::panic::resume_unwind(panic);
+            }
+            return Err(error);
+        }
+        Ok(registered)
+    }
+
+    /// Why a library could not be loaded: doom, or else the error on top of the stack.
+    fn load_error(&self, doom: Option<Doom>) -> CommandError {
+        let reason = match doom {
+            Some(Doom::Time { limit_ms, .. })
+                if u128::from(limit_ms) == LOAD_TIME_MOST.as_millis() =>
+            {
+                b"ERR FUNCTION LOAD timeout".to_vec()
+            }
+            Some(doom) => doom.message().into_bytes(),
+            None => self.failure().message,
+        };
+        CommandError::quoting(&[b"ERR Error registering functions: ", &reason])
     }
 
     fn clear_stack(&mut self) {
@@ -206,7 +310,7 @@ unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
     unsafe {
         let bridge = ffi::lua_touserdata(l, 1).cast::<Bridge>();
         let source = (*bridge).to_compile;
-        let name = c"@user_script".as_ptr();
+        let name = (*bridge).chunk_name.as_ptr();
         if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
             ffi::lua_error(l);
         }

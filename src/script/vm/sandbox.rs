@@ -14,7 +14,7 @@ use mlua_sys::lua_State;
 
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
-use super::{alloc, base, coroutine, load, math, patterns, peek, strings, tables};
+use super::{alloc, base, coroutine, load, math, patterns, peek, pull, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
 const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
@@ -281,7 +281,7 @@ pub(crate) unsafe fn push_globals(l: *mut lua_State, guard: &Guard) {
 ///
 /// # Safety
 /// Under a protected call, with two free slots.
-unsafe fn push_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
+pub(super) unsafe fn push_global(l: *mut lua_State, guard: &Guard, name: &CStr) {
     // SAFETY: the caller's promise.
     unsafe {
         push_globals(l, guard);
@@ -327,14 +327,25 @@ pub(crate) unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) 
     }
 }
 
-/// `__index` of the real globals table: the name is in neither table.
-unsafe extern "C-unwind" fn refuse_global(l: *mut lua_State) -> c_int {
+/// What Redis answers where a name should be and something else is.
+const NO_NAME: &CStr = c"Second argument to luaProtectedTableError must be a string or number";
+
+/// `__index` of the real globals tables: the name is in neither table. `server` is another name of
+/// `redis`, which Redis's forks have; kept here it costs nothing and is in no list of the globals.
+pub(super) unsafe extern "C-unwind" fn refuse_global(l: *mut lua_State) -> c_int {
     let text = c"Script attempted to access nonexistent global variable '%s'";
-    // SAFETY: called by Lua; nothing here owns anything. A key that is not text shows its type.
+    // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let mut name = ffi::lua_tolstring(l, 2, ptr::null_mut());
+        if pull::text(l, 2) == Some(b"server") && ffi::lua_istable(l, 1) != 0 {
+            ffi::lua_pushstring_(l, c"redis".as_ptr());
+            ffi::lua_rawget_(l, 1);
+            if ffi::lua_type(l, -1) != ffi::LUA_TNIL {
+                return 1;
+            }
+        }
+        let name = ffi::lua_tolstring(l, 2, ptr::null_mut());
         if name.is_null() {
-            name = ffi::lua_typename(l, ffi::lua_type(l, 2));
+            ffi::luaL_error(l, NO_NAME.as_ptr());
         }
         ffi::luaL_error(l, text.as_ptr(), name)
     }

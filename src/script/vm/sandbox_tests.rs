@@ -185,7 +185,7 @@ fn proxies_read_as_their_tables() {
         ),
         (
             "return _G[{}]",
-            "!ERR user_script:1: Script attempted to access nonexistent global variable 'table'",
+            "!ERR user_script:1: Second argument to luaProtectedTableError must be a string or number",
         ),
         ("return loadstring('return _G')()==_G", "int:1"),
         ("return coroutine.wrap(function() return string.rep('a',2) end)()", "bulk:aa"),
