@@ -49,7 +49,7 @@ mod session;
 mod table;
 mod value;
 
-pub use command::{CommandInfo, commands};
+pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
 pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};

@@ -4,6 +4,7 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod hosted;
 mod interrupt;
 mod session;
 mod state;
@@ -12,7 +13,7 @@ mod waiting;
 pub use session::Session;
 
 use crate::clock::Now;
-use crate::command::configure;
+use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Options};
@@ -121,8 +122,9 @@ impl Engine {
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
         let manual_clock = options.clock != Clock::System;
+        let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
@@ -136,7 +138,7 @@ impl Engine {
 
     /// Opens a second engine with the same options and a copy of all keys, which costs a few
     /// hundred nanoseconds per thousand keys: what both hold is shared until one changes it.
-    /// Cached scripts and the log callback are not copied.
+    /// Cached scripts, the log callback and the host's own commands are not copied.
     ///
     /// ```
     /// # use moonkv::{Engine, Reply};

@@ -2,7 +2,7 @@
 
 use super::waiting::{Ticket, Waiter, Waiters, Waits};
 use super::{Call, Script};
-use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, dispatch};
+use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, Registry, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
@@ -19,6 +19,8 @@ pub(super) const COMMON: usize = 0;
 pub(super) struct State {
     pub(super) keys: Keyspace,
     pub(super) scripts: Scripts,
+    /// The commands that the host has added; the scripts know them too.
+    hosted: Arc<Registry>,
     /// By their number; none where one was closed.
     sessions: Vec<Option<Session>>,
     pub(super) waiters: Waiters,
@@ -40,16 +42,33 @@ pub(super) enum Turn {
 }
 
 impl State {
-    pub(super) fn new(keys: Keyspace, scripts: Scripts, manual_clock: bool) -> State {
+    pub(super) fn new(
+        keys: Keyspace,
+        scripts: Scripts,
+        hosted: Arc<Registry>,
+        manual_clock: bool,
+    ) -> State {
         let common = Session { common: true, database: keys.database(), ..Session::default() };
         State {
             keys,
             scripts,
+            hosted,
             sessions: vec![Some(common)],
             waiters: Waiters::default(),
             owner: None,
             manual_clock,
         }
+    }
+
+    /// The commands that the host has added.
+    pub(super) fn hosted(&self) -> &Arc<Registry> {
+        &self.hosted
+    }
+
+    /// Sets them, here and for scripts; returns those there were, which may own anything.
+    pub(super) fn set_hosted(&mut self, hosted: Arc<Registry>) -> Arc<Registry> {
+        self.scripts.set_hosted(Arc::clone(&hosted));
+        std::mem::replace(&mut self.hosted, hosted)
     }
 
     /// Opens a session; returns its number.
@@ -120,14 +139,14 @@ impl State {
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
-        let State { keys, scripts, sessions, .. } = self;
+        let State { keys, scripts, hosted, sessions, .. } = self;
         let session = sessions.get_mut(id)?.as_mut()?;
         let blocking = match session.sections.is_empty() {
             true => Blocking::Allowed(&mut wait),
             false => Blocking::Refused,
         };
         let host = Some(Host { scripts, session, blocking });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, host }, argv);
+        dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
         let database = self.keys.database();
         let session = self.sessions.get_mut(id)?.as_mut()?;
         session.database = database;
@@ -244,7 +263,7 @@ impl State {
         kind: WaitKind,
         argv: &[&[u8]],
     ) -> Option<ReplyBuf> {
-        let State { keys, scripts, sessions, .. } = self;
+        let State { keys, scripts, hosted, sessions, .. } = self;
         let session = sessions.get_mut(session)?.as_mut()?;
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
@@ -259,7 +278,7 @@ impl State {
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking });
-        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, host };
+        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
         command::serve(&mut cx, argv);
         (!waits_on).then_some(reply)
     }

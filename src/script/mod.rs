@@ -16,6 +16,7 @@ pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 
+use crate::command::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{OnError, Options};
@@ -67,6 +68,11 @@ impl Scripts {
     /// Directs `redis.log` to a callback, or nowhere.
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.vm.set_log(sink);
+    }
+
+    /// Tells scripts of the commands that the host has added.
+    pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
+        self.vm.set_hosted(hosted);
     }
 
     /// Compiles and caches a script, unless it is cached already.

@@ -305,7 +305,10 @@ unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
             raise(l, c"ERR Please specify at least one argument for this redis lib call");
         }
         let bridge = Bridge::of_state(l);
-        let known = pull::text(l, 1).is_some_and(|name| (*bridge).names.find(name).is_some());
+        let bridge = &mut *bridge;
+        let is_known =
+            |name: &[u8]| bridge.names.find(name).is_some() || bridge.hosted.find(name).is_some();
+        let known = pull::text(l, 1).is_some_and(is_known);
         if !known {
             raise(l, c"ERR Invalid command passed to redis.acl_check_cmd()");
         }

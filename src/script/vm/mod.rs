@@ -40,6 +40,7 @@ mod structure;
 mod tables;
 
 use super::{Input, LogCallback};
+use crate::command::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{LuaFalse, LuaRandom, Options};
@@ -118,6 +119,10 @@ impl Vm {
 
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.bridge.log = sink;
+    }
+
+    pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
+        self.bridge.hosted = hosted;
     }
 
     /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.
