@@ -83,7 +83,9 @@ impl HostCommand {
         let name = self.name.to_ascii_lowercase();
         let is_fit = |c: char| c.is_ascii_graphic() && c != '|';
         if !(1..=NAME_MOST).contains(&name.len()) || !name.chars().all(is_fit) {
-            return Err(refuse("names are 1 to 64 printable ASCII characters without | and spaces"));
+            return Err(refuse(
+                "names are 1 to 64 printable ASCII characters without | and spaces",
+            ));
         }
         if find(name.as_bytes()).is_some() {
             return Err(refuse(&format!("'{name}' would hide a command of the engine")));

@@ -6,6 +6,7 @@ use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, Registry, dispa
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
+use crate::options::Limits;
 use crate::reply::ReplyBuf;
 use crate::script::{Input, ScriptId, Scripts};
 use crate::session::{Blocking, Session, Wait, WaitKind};
@@ -122,6 +123,7 @@ impl State {
         self.keys.select(session.database);
         let waiting = match call {
             Call::Command(argv) => self.command(id, argv, reply),
+            Call::Limited(limits, call) => return self.limited(id, limits, *call, reply),
             // A transaction that is being queued takes scripts as the commands they stand for.
             _ if session.queue.is_some() => self.command_of(id, call, reply),
             _ => {
@@ -135,6 +137,26 @@ impl State {
             self.settle();
         }
         waiting
+    }
+
+    /// Makes a call whose scripts have limits of their own.
+    fn limited(
+        &mut self,
+        id: usize,
+        limits: &Limits,
+        call: Call<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Option<Waits> {
+        let queues = self.session(id).is_some_and(|session| session.queue.is_some());
+        if queues && !matches!(call, Call::Command(_)) {
+            let message = "ERR the limits of a call cannot be queued; give them to EXEC";
+            reply.error(&CommandError::text(message));
+            return None;
+        }
+        let before = self.scripts.limit(limits);
+        let waits = self.call(id, call, reply);
+        self.scripts.unlimit(before);
+        waits
     }
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
@@ -175,7 +197,7 @@ impl State {
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let sha;
         let (name, script, keys, args): (&str, _, _, _) = match call {
-            Call::Command(argv) => return self.command(id, argv, reply),
+            Call::Command(_) | Call::Limited(..) => return self.call(id, call, reply),
             Call::Eval(source, keys, args) => (EVAL, source, keys, args),
             Call::EvalSha(sha1, keys, args) => (EVALSHA, sha1, keys, args),
             Call::Run(script, keys, args) => {
@@ -191,7 +213,7 @@ impl State {
     #[inline]
     fn script(&mut self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         let (id, keys, args) = match call {
-            Call::Command(_) => return Ok(()),
+            Call::Command(_) | Call::Limited(..) => return Ok(()),
             Call::Eval(source, keys, args) => (self.scripts.load(source)?, keys, args),
             Call::EvalSha(sha1, keys, args) => {
                 (self.scripts.find(sha1).ok_or(CommandError::NoScript)?, keys, args)

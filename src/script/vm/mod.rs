@@ -43,7 +43,7 @@ use super::{Input, LogCallback};
 use crate::command::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
-use crate::options::{LuaFalse, LuaRandom, Options};
+use crate::options::{self, LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
 use bridge::{Bridge, Current, Text};
 use guard::{Guard, Limits};
@@ -92,6 +92,10 @@ pub(crate) struct Failure {
     pub(crate) place: Option<(Vec<u8>, i64)>,
 }
 
+/// The limits that hold again after a call that had its own.
+#[derive(Clone, Copy)]
+pub(crate) struct LimitsBefore(Limits);
+
 /// One Lua state with the sandbox and `redis.*` in it.
 pub(crate) struct Vm {
     state: sandbox::State,
@@ -123,6 +127,22 @@ impl Vm {
 
     pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
         self.bridge.hosted = hosted;
+    }
+
+    /// Sets limits for what follows; returns those that held.
+    pub(crate) fn set_limits(&mut self, limits: &options::Limits) -> LimitsBefore {
+        let before = self.limits;
+        self.limits = Limits {
+            time: limits.timeout_or(before.time),
+            instructions: limits.instructions_or(before.instructions),
+            memory: limits.memory_or(before.memory),
+        };
+        LimitsBefore(before)
+    }
+
+    /// Sets the limits that held before.
+    pub(crate) fn restore_limits(&mut self, LimitsBefore(before): LimitsBefore) {
+        self.limits = before;
     }
 
     /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.
