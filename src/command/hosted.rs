@@ -6,7 +6,7 @@
 
 use super::context::{Caller, Context};
 use super::spec::{Arity, Flags, Keys};
-use super::{dispatch, find, pass};
+use super::{dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -293,10 +293,9 @@ impl Row {
 /// Runs a function as a step of its own: if it fails, nothing it did remains.
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     row.admit(argv.len(), cx.caller)?;
-    let (read_only, depth) = match cx.caller {
-        Caller::Host => (false, 0),
-        Caller::Script { read_only } => (read_only, 0),
-        Caller::Function { read_only, depth } => (read_only, depth),
+    let depth = match cx.caller {
+        Caller::Function { depth, .. } => depth,
+        Caller::Host | Caller::Script { .. } => 0,
     };
     if depth == DEPTH_MOST {
         return Err(CommandError::text("ERR host functions call one another too deeply"));
@@ -309,7 +308,7 @@ fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
         registry: cx.hosted,
         reply: cx.reply,
         argv,
-        read_only: read_only || !row.flags.has(Flags::WRITE),
+        read_only: is_read_only(row.flags, cx.caller),
         depth: depth + 1,
         panic: None,
     };

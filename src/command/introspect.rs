@@ -232,13 +232,13 @@ fn command_docs(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         cx.reply.bulk(row.name.as_bytes());
         cx.reply.map(1);
         cx.reply.bulk(b"group");
-        cx.reply.bulk(HOSTED_GROUP.as_bytes());
+        cx.reply.bulk(MODULE.as_bytes());
     }
     Ok(())
 }
 
 /// What Redis calls the group of commands that it does not have itself.
-const HOSTED_GROUP: &str = "module";
+const MODULE: &str = "module";
 
 /// The names and docs of a map that has been begun.
 fn reply_docs(reply: &mut ReplyBuf, rows: &[Row]) {
@@ -292,7 +292,7 @@ impl<'a> ListFilter<'a> {
         if args.len() != 3 || !args.take_word("filterby") {
             return Err(CommandError::Syntax);
         }
-        if args.take_word("module") {
+        if args.take_word(MODULE) {
             Ok(ListFilter::Module)
         } else if args.take_word("aclcat") {
             Ok(ListFilter::Category(args.next()?))

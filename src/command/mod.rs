@@ -270,6 +270,15 @@ fn pass(
     }
 }
 
+/// Whether what a command of these flags runs in turn may not write.
+fn is_read_only(flags: Flags, caller: Caller) -> bool {
+    let promised = match caller {
+        Caller::Host => false,
+        Caller::Script { read_only } | Caller::Function { read_only, .. } => read_only,
+    };
+    promised || !flags.has(Flags::WRITE)
+}
+
 impl Command {
     /// The name without its container's.
     pub(crate) fn own_name(&self) -> &'static str {

@@ -10,6 +10,8 @@ mod session;
 mod state;
 mod waiting;
 
+#[cfg(feature = "c-abi")]
+pub(crate) use crate::command::{HostCall, HostCommand};
 pub use session::Session;
 
 use crate::clock::Now;

@@ -4,7 +4,7 @@ use super::bytes::{Room, kv_bytes, list};
 use super::engine::kv_engine;
 use super::panic::{Failure, NULL_ENGINE, guard, guard_quiet};
 use super::reply::kv_reply;
-use crate::command::{HostCall, HostCommand};
+use crate::engine::{HostCall, HostCommand};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;
 use smallvec::SmallVec;
