@@ -252,8 +252,8 @@ impl HostCall<'_> {
         self.reply
     }
 
-    /// The shape of the engine's replies.
-    pub(crate) fn protocol(&self) -> Protocol {
+    /// The protocol the engine was opened with.
+    pub fn protocol(&self) -> Protocol {
         self.registry.protocol
     }
 }

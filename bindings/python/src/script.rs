@@ -57,8 +57,7 @@ impl Script {
     /// :raises ResponseError: The script failed; by default nothing has changed then.
     #[pyo3(
         signature = (keys = Sequence::EMPTY, args = Sequence::EMPTY, *, timeout = Limit::Own,
-            memory = Limit::Own, instructions = Limit::Own),
-        text_signature = "($self, keys=(), args=(), *, timeout=..., memory=..., instructions=...)"
+            memory = Limit::Own, instructions = Limit::Own)
     )]
     fn __call__<'py>(
         &self,
