@@ -6,7 +6,7 @@
 
 use super::context::{Caller, Context};
 use super::spec::{Arity, Flags, Keys};
-use super::{dispatch, find, is_read_only, pass};
+use super::{Gated, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -286,7 +286,7 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
 impl Row {
     fn admit(&self, argc: usize, caller: Caller) -> CommandResult {
         let arity_error = || CommandError::wrong_arity(&self.name);
-        pass(self.arity, self.flags, argc, caller, arity_error)
+        pass(Gated { arity: self.arity, flags: self.flags }, argc, caller, arity_error)
     }
 }
 

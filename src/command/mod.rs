@@ -240,30 +240,37 @@ fn resolve(
 #[inline]
 fn admit(command: &'static Command, argc: usize, caller: Caller) -> Result<(), CommandError> {
     let arity_error = || CommandError::Arity(command.name);
-    pass(command.arity, command.flags, argc, caller, arity_error)
+    let gated = Gated { arity: command.arity, flags: command.flags };
+    pass(gated, argc, caller, arity_error)
+}
+
+/// What the gates ask of a command.
+#[derive(Clone, Copy)]
+struct Gated {
+    arity: Arity,
+    flags: Flags,
 }
 
 /// The gates, in the order in which Redis asks.
 #[inline]
 fn pass(
-    arity: Arity,
-    flags: Flags,
+    command: Gated,
     argc: usize,
     caller: Caller,
     arity_error: impl FnOnce() -> CommandError,
 ) -> Result<(), CommandError> {
     let (read_only, in_script) = match caller {
-        Caller::Host if arity.admits(argc) => return Ok(()),
+        Caller::Host if command.arity.admits(argc) => return Ok(()),
         Caller::Host => return Err(arity_error()),
         Caller::Script { read_only } => (read_only, true),
         Caller::Function { read_only, .. } => (read_only, false),
     };
-    let writes = flags.has_any(Flags::WRITE.and(Flags::MAY_WRITE));
+    let writes = command.flags.has_any(Flags::WRITE.and(Flags::MAY_WRITE));
     match () {
-        () if !arity.admits(argc) && in_script => Err(CommandError::ScriptArity),
-        () if !arity.admits(argc) => Err(arity_error()),
-        () if flags.has(Flags::NOSCRIPT) && in_script => Err(CommandError::ScriptForbidden),
-        () if flags.has(Flags::NOSCRIPT) => Err(CommandError::HostForbidden),
+        () if !command.arity.admits(argc) && in_script => Err(CommandError::ScriptArity),
+        () if !command.arity.admits(argc) => Err(arity_error()),
+        () if command.flags.has(Flags::NOSCRIPT) && in_script => Err(CommandError::ScriptForbidden),
+        () if command.flags.has(Flags::NOSCRIPT) => Err(CommandError::HostForbidden),
         () if read_only && writes && in_script => Err(CommandError::ScriptReadOnly),
         () if read_only && writes => Err(CommandError::HostReadOnly),
         () => Ok(()),

@@ -40,7 +40,7 @@ pub(crate) fn limits(
         limits = limits.timeout(limit.map(|limit| seconds("timeout", limit)).transpose()?);
     }
     if let Limit::Set(limit) = memory {
-        limits = limits.memory(limit.map(|limit| whole("memory", limit)).transpose()?);
+        limits = limits.memory(limit.map(|limit| whole("the memory", limit)).transpose()?);
     }
     if let Limit::Set(limit) = instructions {
         limits = limits.instructions(limit.map(|limit| whole("instructions", limit)).transpose()?);
