@@ -2,7 +2,8 @@
 
 import gc
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,11 +89,15 @@ def test_replies(value: object, expected: object) -> None:
         assert engine.command("GIVE") == expected
 
 
+def give(value: object) -> object:
+    return value
+
+
 def test_what_is_no_reply(engine: Engine) -> None:
     endless: list[Any] = []
     endless.append(endless)
     for value, text in [(object(), "no reply"), (2**70, "OverflowError"), (endless, "deeply")]:
-        engine.register("GIVE", lambda value=value: value)
+        engine.register("GIVE", partial(give, value))
         with pytest.raises(ResponseError, match=text):
             engine.command("GIVE")
     endless.clear()
@@ -165,17 +170,19 @@ def test_a_cycle_through_a_function_is_collected() -> None:
 
 def test_limits_of_one_run(engine: Engine) -> None:
     endless = engine.prepare("while true do end")
-    for run in [endless, lambda **limits: engine.eval("while true do end", **limits)]:
+    runs: list[Callable[..., Any]] = [endless, partial(engine.eval, "while true do end")]
+    for run in runs:
         with pytest.raises(ResponseError, match="time limit of 20 ms"):
             run(timeout=0.02)
         with pytest.raises(ResponseError, match="limit of 10000 instructions"):
             run(instructions=10_000, timeout=None)
     with pytest.raises(ResponseError, match="memory limit of 100000 bytes"):
         engine.eval("return #string.rep('x', 1000000)", memory=100_000)
-    assert engine.eval("return #string.rep('x', 1000000)", memory=None, timeout=...) == 1_000_000
-    for wrong in [{"timeout": 0}, {"timeout": -1}, {"memory": 5}, {"instructions": 0}]:
+    assert engine.eval("return #string.rep('x', 1000000)", memory=None) == 1_000_000
+    wrong: list[dict[str, Any]] = [{"timeout": 0}, {"timeout": -1}, {"memory": 5}]
+    for limit in [*wrong, {"memory": -1}, {"instructions": 0}]:
         with pytest.raises(OptionError):
-            engine.eval("return 1", **wrong)
+            engine.eval("return 1", **limit)
     with pytest.raises(TypeError):
         engine.eval("return 1", timeout="x")  # type: ignore[arg-type]
     assert moonkv.Engine(script_instructions=100).eval(
