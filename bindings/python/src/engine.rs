@@ -492,7 +492,6 @@ impl Engine {
         signature = (name, function, *, arity = -1, flags = "write", keys = (0, 0, 0)),
         text_signature = "($self, name, function, *, arity=-1, flags='write', keys=(0, 0, 0))"
     )]
-    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn register(
         &self,
         py: Python<'_>,
