@@ -49,7 +49,7 @@
  * belongs to who holds it: use it from one thread at a time. kv_close, kv_session_close,
  * kv_script_free and kv_reply_free need the last word: nobody else may be using what they release.
  * A callback runs inside the call that caused it, and may not call the same engine: it gets an
- * error, not a deadlock.
+ * error, not a deadlock. A function that is registered as a command has kv_call_command instead.
  *
  * A command that waits for a key, such as BLPOP, sleeps on the calling thread; the engine is free
  * meanwhile. While a session's transaction is open (kv_session_begin), calls of other threads wait
@@ -208,6 +208,17 @@
  * redis.LOG_WARNING
  */
 #define KV_LOG_WARNING 3
+
+/**
+ * No limit, whatever the engine's own is.
+ */
+#define KV_LIMIT_NONE 18446744073709551615ull
+
+/**
+ * A call of a registered function, for as long as that runs: what it runs commands by and leaves
+ * its reply with. To be used on the thread of the call only, and not after the function returns.
+ */
+typedef struct kv_call kv_call;
 
 /**
  * An engine: keys and values in this process, and the scripts that work on them. Any number of
@@ -375,6 +386,43 @@ typedef struct kv_options {
  * an error, except for kv_cancel; it may not leave by longjmp or by a C++ exception.
  */
 typedef void (*kv_log_fn)(void *user_data, uint32_t level, struct kv_bytes message);
+
+/**
+ * A function that is a command. It runs inside the call that names it, on that thread, and leaves
+ * its reply by kv_call_reply_... or kv_call_error; without any the reply is nil. It may not call
+ * the engine but by kv_call_command: the engine answers with an error, except to kv_cancel. It
+ * may not leave by longjmp or by a C++ exception.
+ *
+ * argv has the command's name and its arguments; they are borrowed until the function returns.
+ */
+typedef void (*kv_call_fn)(struct kv_call *call,
+                           size_t argc,
+                           const struct kv_bytes *argv,
+                           void *user_data);
+
+/**
+ * Limits for one run in place of those the engine was opened with, narrower or wider. A struct of
+ * zeros but for its size leaves all of them as they are; KV_LIMIT_NONE lifts one.
+ */
+typedef struct kv_limits {
+    /**
+     * sizeof(kv_limits), as the program was compiled with it.
+     */
+    size_t struct_size;
+    /**
+     * The longest the script may run, in milliseconds; 0 for the engine's limit.
+     */
+    uint64_t timeout_ms;
+    /**
+     * The most memory it may add to the Lua heap, in bytes, at least 65536; 0 for the engine's
+     * limit.
+     */
+    uint64_t memory_bytes;
+    /**
+     * The most Lua instructions it may execute; 0 for the engine's limit.
+     */
+    uint64_t instructions;
+} kv_limits;
 
 #ifdef __cplusplus
 extern "C" {
@@ -849,6 +897,165 @@ struct kv_reply kv_session_release(struct kv_session *session, int64_t savepoint
  * Thread-safe: calls on one engine are serialised.
  */
 struct kv_reply kv_log_set(struct kv_engine *engine, kv_log_fn callback, void *user_data);
+
+/**
+ * Registers a function as a command: scripts reach it by redis.call, all others by its name. What
+ * it does through kv_call_command is part of the atomic step it is called in: it is undone with
+ * the script or transaction, and if the function answers with an error. A function of the same
+ * name is replaced.
+ *
+ * @param engine     Borrowed. NULL gives an error reply.
+ * @param name       Borrowed. 1 to 64 printable ASCII characters without spaces and |; the names
+ *                   of the engine's own commands are refused.
+ * @param arity      How many arguments it takes, the name counted; negative: so many or more.
+ * @param flags      Borrowed. Redis's names with spaces between: "write" or "readonly", and any
+ *                   of denyoom, fast, noscript, admin and no_mandatory_keys. Without "write" the
+ *                   commands that it runs may not write either.
+ * @param first_key  Where the keys among its arguments begin, the name being at 0; 0 for none.
+ * @param last_key   The last of them; negative: from the end.
+ * @param key_step   From each to the next.
+ * @param function   Called for each call. NULL gives an error reply.
+ * @param user_data  Passed to the function. Must live until that is replaced or unregistered or
+ *                   the engine closed, and be fit for every thread that makes calls.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_register(struct kv_engine *engine,
+                            struct kv_bytes name,
+                            int64_t arity,
+                            struct kv_bytes flags,
+                            int32_t first_key,
+                            int32_t last_key,
+                            int32_t key_step,
+                            kv_call_fn function,
+                            void *user_data);
+
+/**
+ * Takes back what kv_register did.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param name    Borrowed. In any case.
+ * @return Integer 1, or 0 if there is no function of this name; or an error, which kv_reply_free
+ *         releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_unregister(struct kv_engine *engine, struct kv_bytes name);
+
+/**
+ * Runs a command within a call, as part of the same atomic step: those that scripts may run too.
+ * One that would wait for a key answers at once.
+ *
+ * @param call  Borrowed. NULL gives an error reply.
+ * @param argc  The number of strings in argv.
+ * @param argv  Borrowed. The command's name in any case, then its arguments.
+ * @return Owned; release with kv_reply_free. What Redis 7.0 answers, errors included.
+ *
+ * Only from the function, on its thread.
+ */
+struct kv_reply kv_call_command(struct kv_call *call, size_t argc, const struct kv_bytes *argv);
+
+/**
+ * Whether commands that write are refused in a call: the function is not registered with "write",
+ * or it was called by a script that promised not to.
+ *
+ * @param call  Borrowed. NULL gives false.
+ */
+bool kv_call_is_read_only(const struct kv_call *call);
+
+/**
+ * Has the call answer with an error, whatever else it replies, and undoes what it did. A text
+ * without a code in front, a word in capitals such as NOGOLD, gets ERR.
+ *
+ * @param call     Borrowed. NULL does nothing, here and below.
+ * @param message  Borrowed, here and below.
+ */
+void kv_call_error(struct kv_call *call, struct kv_bytes message);
+
+/**
+ * Replies with nil. A call has one reply; one that is an array or a map is followed by its
+ * elements.
+ */
+void kv_call_reply_nil(struct kv_call *call);
+
+/**
+ * Replies with an integer.
+ */
+void kv_call_reply_integer(struct kv_call *call, int64_t value);
+
+/**
+ * Replies with a double, which under protocol 2 is a string.
+ */
+void kv_call_reply_double(struct kv_call *call, double value);
+
+/**
+ * Replies with a boolean, which under protocol 2 is an integer.
+ */
+void kv_call_reply_bool(struct kv_call *call, bool value);
+
+/**
+ * Replies with a string of any bytes.
+ */
+void kv_call_reply_string(struct kv_call *call, struct kv_bytes value);
+
+/**
+ * Replies with a status such as OK.
+ */
+void kv_call_reply_status(struct kv_call *call, struct kv_bytes value);
+
+/**
+ * Replies with an array of so many elements, which follow.
+ */
+void kv_call_reply_array(struct kv_call *call, size_t count);
+
+/**
+ * Replies with a map of so many pairs, whose keys and values follow in turn. Under protocol 2 it
+ * is an array of both.
+ */
+void kv_call_reply_map(struct kv_call *call, size_t pairs);
+
+/**
+ * Runs a script as kv_eval does, under limits for this one run.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param limits  Borrowed. NULL for the engine's own.
+ * @param script  Borrowed. As for kv_eval, like all that follow.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_eval_limited(struct kv_engine *engine,
+                                const struct kv_limits *limits,
+                                struct kv_bytes script,
+                                size_t nkeys,
+                                const struct kv_bytes *keys,
+                                size_t nargs,
+                                const struct kv_bytes *args);
+
+/**
+ * Runs a prepared script as kv_script_run does, under limits for this one run.
+ *
+ * @param script  Borrowed; not to be freed while it runs. NULL gives an error reply.
+ * @param limits  Borrowed. NULL for the engine's own.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed. As for kv_eval.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_run_limited(struct kv_script *script,
+                                      const struct kv_limits *limits,
+                                      size_t nkeys,
+                                      const struct kv_bytes *keys,
+                                      size_t nargs,
+                                      const struct kv_bytes *args);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -84,6 +84,10 @@ pub(crate) enum CommandError {
     ScriptForbidden,
     /// A write in a script that promised not to.
     ScriptReadOnly,
+    /// A command that a function of the host's may not run.
+    HostForbidden,
+    /// A write where a function of the host's promised not to, or who called it.
+    HostReadOnly,
     /// `EVALSHA` of something that is not in the cache.
     NoScript,
     /// A function that does not exist.
@@ -126,6 +130,26 @@ impl CommandError {
     /// An error that quotes bytes from outside, made of these parts.
     pub(crate) fn quoting(parts: &[&[u8]]) -> Self {
         CommandError::Quoting(parts.concat().into())
+    }
+
+    /// [`CommandError::Arity`] of a command that the host has added.
+    pub(crate) fn wrong_arity(name: &str) -> Self {
+        let text = format!("ERR wrong number of arguments for '{name}' command");
+        CommandError::Text(Cow::Owned(text))
+    }
+
+    /// A function of the host's panicked.
+    pub(crate) fn host_panic(name: &str, message: &str) -> Self {
+        let text = format!("ERR the host function '{name}' panicked: {message}");
+        CommandError::Text(Cow::Owned(text))
+    }
+
+    /// An error that the host words: without a code in front, a word in capitals, it gets `ERR`.
+    pub(crate) fn of_host(text: &[u8]) -> Self {
+        let word = text.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let is_capital = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let has_code = word.len() > 1 && word.iter().all(|byte| is_capital(byte) || *byte == b'_');
+        CommandError::quoting(&[if has_code { b"" } else { &b"ERR "[..] }, text])
     }
 
     /// The answer to a command that does not exist: the name and the beginning of its arguments
@@ -268,6 +292,8 @@ impl fmt::Display for CommandError {
             Self::ScriptUnknown => "ERR Unknown Redis command called from script",
             Self::ScriptForbidden => "ERR This Redis command is not allowed from script",
             Self::ScriptReadOnly => "ERR Write commands are not allowed from read-only scripts.",
+            Self::HostForbidden => "ERR This command is not allowed from a host function",
+            Self::HostReadOnly => "ERR Write commands are not allowed in a read-only host function",
             Self::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
             Self::NoFunction => "ERR Function not found",
             Self::NoLibrary => "ERR Library not found",
@@ -327,6 +353,14 @@ pub enum Error {
         /// What failed.
         message: String,
     },
+}
+
+impl Error {
+    /// The error that a host's function answers with. A text without a code in front, a word in
+    /// capitals such as `NOGOLD`, gets `ERR`.
+    pub fn reply(message: impl Into<String>) -> Error {
+        Error::Reply { message: message.into() }
+    }
 }
 
 impl fmt::Display for Error {

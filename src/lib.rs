@@ -49,10 +49,10 @@ mod session;
 mod table;
 mod value;
 
-pub use command::{CommandInfo, commands};
+pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
-pub use options::{Clock, LuaFalse, LuaRandom, OnError, Options};
+pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
 pub use script::{LogCallback, LogLevel};
 

@@ -50,6 +50,88 @@ pub enum Clock {
     },
 }
 
+/// Limits for the scripts of one call in place of the engine's own; see [`crate::Engine::eval_with`].
+///
+/// Each one that is not set is as the engine was opened with. They may be wider than the engine's,
+/// too.
+///
+/// ```
+/// use moonkv::{Engine, Limits};
+/// use std::time::Duration;
+/// # fn main() -> Result<(), moonkv::Error> {
+/// let engine = Engine::new()?;
+/// let frame = Limits::default().timeout(Duration::from_millis(4)).instructions(1_000_000);
+/// let error = engine.eval_with(&frame, "while true do end", &[""; 0], &[""; 0]).unwrap_err();
+/// assert!(error.to_string().contains("limit"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    timeout: Option<Option<Duration>>,
+    memory: Option<Option<usize>>,
+    instructions: Option<Option<u64>>,
+}
+
+impl Limits {
+    /// The longest the script may run, `None` for no limit; as [`Options::script_timeout`].
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Limits {
+        self.timeout = Some(limit.into());
+        self
+    }
+
+    /// The most memory it may add to the Lua heap, in bytes, `None` for no limit; as
+    /// [`Options::script_memory`].
+    pub fn memory(mut self, limit: impl Into<Option<usize>>) -> Limits {
+        self.memory = Some(limit.into());
+        self
+    }
+
+    /// The most Lua VM instructions it may execute, `None` for no limit; as
+    /// [`Options::script_instructions`].
+    pub fn instructions(mut self, limit: impl Into<Option<u64>>) -> Limits {
+        self.instructions = Some(limit.into());
+        self
+    }
+
+    /// The time limit, given the one that holds otherwise; likewise below.
+    pub(crate) fn timeout_or(&self, otherwise: Option<Duration>) -> Option<Duration> {
+        self.timeout.unwrap_or(otherwise)
+    }
+
+    pub(crate) fn memory_or(&self, otherwise: Option<usize>) -> Option<usize> {
+        self.memory.unwrap_or(otherwise)
+    }
+
+    pub(crate) fn instructions_or(&self, otherwise: Option<u64>) -> Option<u64> {
+        self.instructions.unwrap_or(otherwise)
+    }
+
+    /// Refuses limits under which no script could run.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_limits(self.timeout_or(None), self.memory_or(None), self.instructions_or(None))
+    }
+}
+
+/// The same for an engine's and a call's.
+fn check_limits(
+    timeout: Option<Duration>,
+    memory: Option<usize>,
+    instructions: Option<u64>,
+) -> Result<(), Error> {
+    let refuse = |message: &str| Err(Error::Options { message: message.to_owned() });
+    if timeout.is_some_and(|limit| limit.is_zero()) {
+        return refuse("script_timeout must be longer than nothing, or none");
+    }
+    if memory.is_some_and(|limit| limit < 64 << 10) {
+        return refuse("script_memory must be at least 65536 bytes, or none");
+    }
+    if instructions == Some(0) {
+        return refuse("script_instructions must be at least 1, or none");
+    }
+    Ok(())
+}
+
 /// What an engine is opened with.
 ///
 /// ```
@@ -124,18 +206,9 @@ impl Options {
 
     /// Refuses limits under which no script could run.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let refuse = |message: &str| Err(Error::Options { message: message.to_owned() });
-        if self.script_timeout.is_some_and(|limit| limit.is_zero()) {
-            return refuse("script_timeout must be longer than nothing, or none");
-        }
-        if self.script_memory.is_some_and(|limit| limit < 64 << 10) {
-            return refuse("script_memory must be at least 65536 bytes, or none");
-        }
-        if self.script_instructions == Some(0) {
-            return refuse("script_instructions must be at least 1, or none");
-        }
+        check_limits(self.script_timeout, self.script_memory, self.script_instructions)?;
         if !(1..=DATABASES_MOST).contains(&self.databases) {
-            return refuse("databases must be 1 to 65536");
+            return Err(Error::Options { message: "databases must be 1 to 65536".to_owned() });
         }
         Ok(())
     }

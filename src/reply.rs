@@ -237,6 +237,36 @@ impl ReplyBuf {
         self.nodes.push(Node::Keyed);
     }
 
+    /// Writes a tree.
+    pub(crate) fn tree(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Null => self.null(),
+            Reply::Integer(value) => self.integer(*value),
+            Reply::Bulk(text) => self.bulk(text),
+            Reply::Status(text) => self.status_line(text.as_bytes()),
+            Reply::Error(text) => self.error_text(text.as_bytes()),
+            Reply::Double(value) => self.double(*value),
+            Reply::Boolean(value) => self.boolean(*value),
+            Reply::BigNumber(text) => self.big_number(text.as_bytes()),
+            Reply::Verbatim { format, text } => self.verbatim(format.as_bytes(), text),
+            Reply::Array(elements) => {
+                self.array(elements.len());
+                elements.iter().for_each(|element| self.tree(element));
+            }
+            Reply::Set(elements) => {
+                self.set(elements.len());
+                elements.iter().for_each(|element| self.tree(element));
+            }
+            Reply::Map(pairs) => {
+                self.map(pairs.len());
+                for (key, value) in pairs {
+                    self.tree(key);
+                    self.tree(value);
+                }
+            }
+        }
+    }
+
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
         if let Some(

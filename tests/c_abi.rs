@@ -30,6 +30,13 @@ fn sessions_hold_what_they_promise() {
 }
 
 #[test]
+fn functions_of_c_are_commands() {
+    let built = build("cc", C, "tests/c/host.c", "host", &[]);
+    run(&built, &[]);
+    run_under_valgrind(&built, &[]);
+}
+
+#[test]
 fn the_layouts_hold_by_static_assert() {
     run(&build("cc", C11, "tests/c/abi.c", "abi-c11", &["-lpthread"]), &[]);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order in which the header tells them.
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "version.rs",
     "bytes.rs",
     "reply.rs",
@@ -12,6 +12,8 @@ const FILES: [&str; 8] = [
     "script.rs",
     "session.rs",
     "log.rs",
+    "host.rs",
+    "limits.rs",
 ];
 
 const HINT: &str = "`UPDATE=1 cargo test --test header` rewrites it";

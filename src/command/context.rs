@@ -1,5 +1,6 @@
 //! What a handler works with.
 
+use super::hosted::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
@@ -16,6 +17,13 @@ pub(crate) enum Caller {
         /// No command that writes is let through.
         read_only: bool,
     },
+    /// A function of the host's, which may be called by a script in turn.
+    Function {
+        /// No command that writes is let through.
+        read_only: bool,
+        /// How many functions are within one another.
+        depth: u8,
+    },
 }
 
 /// What a handler works with: the keys, the reply, and for the host's commands who calls.
@@ -23,7 +31,9 @@ pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
     pub(crate) caller: Caller,
-    /// None inside a script, which cannot run or load another, queue or wait.
+    /// The commands that the host has added.
+    pub(crate) hosted: &'a Registry,
+    /// None inside a script or a function of the host's, which cannot run or load another, queue or wait.
     pub(crate) host: Option<Host<'a>>,
 }
 

@@ -2,10 +2,11 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::keyspec::{Begin, Find, KeySpec, find_keys, specs_of};
+use super::hosted;
+use super::keyspec::{Begin, Find, KeySpec, UseOfCall, find_keys, fixed_specs, specs_of};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyless, tips};
-use super::{FAMILIES, find};
+use super::{FAMILIES, Registry, find};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::reply::ReplyBuf;
@@ -84,56 +85,81 @@ fn row_named(name: &[u8]) -> Option<Row> {
 }
 
 fn command(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    reply_all_info(cx.reply);
+    reply_all_info(cx);
     Ok(())
 }
 
 fn command_count(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.count(rows().count());
+    cx.reply.count(rows().count() + cx.hosted.len());
     Ok(())
 }
 
 fn command_info(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.is_empty() {
-        reply_all_info(cx.reply);
+        reply_all_info(cx);
         return Ok(());
     }
     cx.reply.array(args.len());
     for name in args.rest() {
-        match row_named(name) {
-            Some(row) => reply_info(cx.reply, row),
-            None => cx.reply.null(),
+        match (row_named(name), cx.hosted.find(name)) {
+            (Some(row), _) => reply_info(cx.reply, row),
+            (None, Some(row)) => reply_hosted_info(cx.reply, row),
+            (None, None) => cx.reply.null(),
         }
     }
     Ok(())
 }
 
-fn reply_all_info(reply: &mut ReplyBuf) {
-    reply.array(rows().count());
-    rows().for_each(|row| reply_info(reply, row));
+fn reply_all_info(cx: &mut Context<'_>) {
+    cx.reply.array(rows().count() + cx.hosted.len());
+    rows().for_each(|row| reply_info(cx.reply, row));
+    cx.hosted.rows().for_each(|row| reply_hosted_info(cx.reply, row));
 }
 
 fn reply_info(reply: &mut ReplyBuf, (group, row): Row) {
     reply.array(10);
-    reply.bulk(row.name.as_bytes());
-    reply.integer(arity_number(row.arity));
-    reply_statuses(reply, &flag_names(row.flags));
-    for place in [row.keys.first, row.keys.last, row.keys.step] {
-        reply.integer(place.into());
-    }
+    reply_form(reply, row.name, (row.arity, row.flags, row.keys));
     let categories: Vec<_> = categories(group, row).map(|name| format!("@{name}")).collect();
     reply_statuses(reply, &categories);
-    reply.set(row.details.tips.len());
-    row.details.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
-    let specs = specs_of(row);
-    reply.set(specs.len());
-    specs.iter().for_each(|spec| reply_spec(reply, spec));
+    reply_tips_and_specs(reply, row.details.tips, &specs_of(row));
     // In RESP3 Redis sends a set only where there are none.
     match row.subcommands.len() {
         0 => reply.set(0),
         len => reply.array(len),
     }
     row.subcommands.iter().for_each(|row| reply_info(reply, (group, row)));
+}
+
+/// Tells of a command that the host has added.
+fn reply_hosted_info(reply: &mut ReplyBuf, row: &hosted::Row) {
+    reply.array(10);
+    reply_form(reply, &row.name, (row.arity, row.flags, row.keys));
+    let categories: Vec<_> =
+        categories_of(row.flags, &[], true).map(|name| format!("@{name}")).collect();
+    reply_statuses(reply, &categories);
+    reply_tips_and_specs(reply, &[], &specs_of_hosted(row));
+    reply.set(0);
+}
+
+fn specs_of_hosted(row: &hosted::Row) -> Vec<KeySpec> {
+    fixed_specs(row.keys, row.flags, &[])
+}
+
+/// The first six of the ten facts.
+fn reply_form(reply: &mut ReplyBuf, name: &str, (arity, flags, keys): (Arity, Flags, Keys)) {
+    reply.bulk(name.as_bytes());
+    reply.integer(arity_number(arity));
+    reply_statuses(reply, &flag_names(flags));
+    for place in [keys.first, keys.last, keys.step] {
+        reply.integer(place.into());
+    }
+}
+
+fn reply_tips_and_specs(reply: &mut ReplyBuf, tips: &[&str], specs: &[KeySpec]) {
+    reply.set(tips.len());
+    tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
+    reply.set(specs.len());
+    specs.iter().for_each(|spec| reply_spec(reply, spec));
 }
 
 fn reply_statuses(reply: &mut ReplyBuf, names: &[impl AsRef<[u8]>]) {
@@ -193,16 +219,29 @@ fn reply_fact(reply: &mut ReplyBuf, name: &str, value: i64) {
 }
 
 fn command_docs(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let asked: Vec<Row> = match args.is_empty() {
-        true => rows().collect(),
-        false => args.rest().iter().filter_map(|name| row_named(name)).collect(),
+    let (asked, hosted): (Vec<Row>, Vec<&hosted::Row>) = match args.is_empty() {
+        true => (rows().collect(), cx.hosted.rows().collect()),
+        false => (
+            args.rest().iter().filter_map(|name| row_named(name)).collect(),
+            args.rest().iter().filter_map(|name| cx.hosted.find(name)).collect(),
+        ),
     };
+    cx.reply.map(asked.len() + hosted.len());
     reply_docs(cx.reply, &asked);
+    for row in hosted {
+        cx.reply.bulk(row.name.as_bytes());
+        cx.reply.map(1);
+        cx.reply.bulk(b"group");
+        cx.reply.bulk(MODULE.as_bytes());
+    }
     Ok(())
 }
 
+/// What Redis calls the group of commands that it does not have itself.
+const MODULE: &str = "module";
+
+/// The names and docs of a map that has been begun.
 fn reply_docs(reply: &mut ReplyBuf, rows: &[Row]) {
-    reply.map(rows.len());
     for &(group, row) in rows {
         let has_subcommands = !row.subcommands.is_empty();
         reply.bulk(row.name.as_bytes());
@@ -219,6 +258,7 @@ fn reply_docs(reply: &mut ReplyBuf, rows: &[Row]) {
         if has_subcommands {
             reply.bulk(b"subcommands");
             let subcommands: Vec<Row> = row.subcommands.iter().map(|sub| (group, sub)).collect();
+            reply.map(subcommands.len());
             reply_docs(reply, &subcommands);
         }
     }
@@ -226,8 +266,9 @@ fn reply_docs(reply: &mut ReplyBuf, rows: &[Row]) {
 
 fn command_list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let filter = ListFilter::parse(&mut args)?;
-    let names: Vec<&str> =
-        rows_and_subcommands().filter(|&row| filter.admits(row)).map(|(_, row)| row.name).collect();
+    let own = rows_and_subcommands().filter(|&row| filter.admits(row)).map(|(_, row)| row.name);
+    let hosted = cx.hosted.rows().filter(|row| filter.admits_hosted(row)).map(|row| &*row.name);
+    let names: Vec<&str> = own.chain(hosted).collect();
     cx.reply.array(names.len());
     names.iter().for_each(|name| cx.reply.bulk(name.as_bytes()));
     Ok(())
@@ -251,7 +292,7 @@ impl<'a> ListFilter<'a> {
         if args.len() != 3 || !args.take_word("filterby") {
             return Err(CommandError::Syntax);
         }
-        if args.take_word("module") {
+        if args.take_word(MODULE) {
             Ok(ListFilter::Module)
         } else if args.take_word("aclcat") {
             Ok(ListFilter::Category(args.next()?))
@@ -273,6 +314,18 @@ impl<'a> ListFilter<'a> {
             ListFilter::Pattern(pattern) => glob::matches(pattern, row.name.as_bytes()),
         }
     }
+
+    fn admits_hosted(&self, row: &hosted::Row) -> bool {
+        match self {
+            ListFilter::All => true,
+            ListFilter::Module => false,
+            ListFilter::Category(wanted) => {
+                let is_wanted = |name: &str| name.as_bytes().eq_ignore_ascii_case(wanted);
+                categories_of(row.flags, &[], true).any(is_wanted)
+            }
+            ListFilter::Pattern(pattern) => glob::matches(pattern, row.name.as_bytes()),
+        }
+    }
 }
 
 fn command_getkeys(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -285,16 +338,16 @@ fn command_getkeysandflags(cx: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 fn reply_keys(cx: &mut Context<'_>, args: Args<'_>, with_uses: bool) -> CommandResult {
     let argv = args.rest();
-    let row = row_of_call(argv).ok_or(CommandError::text("ERR Invalid command specified"))?;
-    if specs_of(row).is_empty() {
+    let form = Form::of_call(argv, cx.hosted);
+    let Form { arity, flags, specs, varies } =
+        form.ok_or(CommandError::text("ERR Invalid command specified"))?;
+    if specs.is_empty() {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
-    let arity = row.arity;
     if !arity.admits(argv.len()) {
         return Err(CommandError::text("ERR Invalid number of arguments specified for command"));
     }
-    let flags = row.flags;
-    let keys = match find_keys(row, argv) {
+    let keys = match find_keys(&specs, varies, argv) {
         Some(keys) if !keys.is_empty() => keys,
         _ if flags.has(Flags::NO_MANDATORY_KEYS) => Vec::new(),
         _ => return Err(CommandError::text("ERR Invalid arguments specified for command")),
@@ -310,6 +363,27 @@ fn reply_keys(cx: &mut Context<'_>, args: Args<'_>, with_uses: bool) -> CommandR
         }
     }
     Ok(())
+}
+
+/// What must be known of a command to find its keys.
+struct Form {
+    arity: Arity,
+    flags: Flags,
+    specs: Vec<KeySpec>,
+    varies: Option<UseOfCall>,
+}
+
+impl Form {
+    /// That of the command which a call names.
+    fn of_call(argv: &[&[u8]], hosted: &Registry) -> Option<Form> {
+        if let Some(row) = row_of_call(argv) {
+            let (arity, flags, varies) = (row.arity, row.flags, row.details.varies);
+            return Some(Form { arity, flags, specs: specs_of(row), varies });
+        }
+        let row = hosted.find(argv.first()?)?;
+        let (arity, flags) = (row.arity, row.flags);
+        Some(Form { arity, flags, specs: specs_of_hosted(row), varies: None })
+    }
 }
 
 /// The row that a call means; none if it names a container without what it contains.
@@ -444,11 +518,20 @@ pub(super) fn categories(group: Group, row: &Command) -> impl Iterator<Item = &'
         None if row.subcommands.is_empty() => group.category(),
         None => &[],
     };
-    let flags = row.flags;
-    // Several flags are categories of the same name. What a script reads is up to the script.
+    // What a script reads is up to the script.
+    categories_of(row.flags, named, group != Group::Scripting)
+}
+
+/// Those of these names, and what follows from flags.
+fn categories_of(
+    flags: Flags,
+    named: &[&'static str],
+    tells_reads: bool,
+) -> impl Iterator<Item = &'static str> + use<> {
+    // Several flags are categories of the same name.
     let mut held = flag_names(flags);
     held.extend(named);
-    if flags.has(Flags::READONLY) && group != Group::Scripting {
+    if flags.has(Flags::READONLY) && tells_reads {
         held.push("read");
     }
     if held.contains(&"admin") {

@@ -4,7 +4,7 @@
 //! the flags tell. Rows with several runs, or with keys at places that depend on the arguments,
 //! have [`KeySpec`]s. COMMAND INFO shows them, COMMAND GETKEYS finds keys by them.
 
-use super::spec::{Command, Flags};
+use super::spec::{Command, Flags, Keys};
 use crate::number::parse_i64;
 
 /// What a command does to a key, in Redis's words and their order: how the key as a whole is
@@ -236,24 +236,33 @@ pub(crate) fn use_of_bitfield(argv: &[&[u8]]) -> Use {
 
 /// The runs of keys of a command, also where its row does not spell them out.
 pub(crate) fn specs_of(command: &Command) -> Vec<KeySpec> {
-    let (keys, details, flags) = (command.keys, &command.details, command.flags);
-    let first = usize::try_from(keys.first).unwrap_or(0);
-    if first == 0 || !details.specs.is_empty() {
-        return details.specs.to_vec();
+    let details = &command.details;
+    match details.specs {
+        [] => fixed_specs(command.keys, command.flags, details.uses),
+        specs => specs.to_vec(),
     }
+}
+
+/// The run of keys at fixed places, if there is one; their use is told by flags unless it is given.
+pub(crate) fn fixed_specs(keys: Keys, flags: Flags, uses: Use) -> Vec<KeySpec> {
+    let Some(first @ 1..) = usize::try_from(keys.first).ok() else { return Vec::new() };
     let by_flags = if flags.has(Flags::WRITE) { uses::RW_UPDATE } else { uses::RO_ACCESS };
-    let uses = if details.uses.is_empty() { by_flags } else { details.uses };
+    let uses = if uses.is_empty() { by_flags } else { uses };
     let last = if keys.last < 0 { keys.last } else { keys.last - keys.first };
     vec![KeySpec::range(first, last, keys.step, uses)]
 }
 
 /// The places of the keys in a call, each with its use; none if the arguments make no sense.
-pub(crate) fn find_keys(command: &Command, argv: &[&[u8]]) -> Option<Vec<(usize, Use)>> {
-    let (mut found, specs) = (Vec::new(), specs_of(command));
+pub(crate) fn find_keys(
+    specs: &[KeySpec],
+    varies: Option<UseOfCall>,
+    argv: &[&[u8]],
+) -> Option<Vec<(usize, Use)>> {
+    let mut found = Vec::new();
     // Redis knows no use of keys whose number it did not understand at first.
     let is_loose = specs.iter().any(|spec| spec.is_loose(argv));
     for spec in specs {
-        let uses = match command.details.varies {
+        let uses = match varies {
             _ if is_loose => &[],
             Some(varies) => varies(argv),
             None => spec.uses,

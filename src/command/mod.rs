@@ -20,6 +20,7 @@ mod generic;
 mod geo;
 mod geosearch;
 mod hash;
+mod hosted;
 mod hyperloglog;
 mod introspect;
 mod keyspec;
@@ -50,6 +51,8 @@ mod zset_algebra;
 pub(crate) use args::Args;
 pub(crate) use config::configure;
 pub(crate) use context::{Caller, Context, Host};
+pub(crate) use hosted::{Function, Registry, returning};
+pub use hosted::{HostCall, HostCommand};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
@@ -58,7 +61,7 @@ use crate::error::CommandError;
 use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
-use spec::Family;
+use spec::{Arity, Family};
 use std::sync::OnceLock;
 
 /// All commands, by family.
@@ -159,8 +162,7 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
             Err(CommandError::StringTooLong)
         }
         Some(command) => queue_or_run(cx, command, argv),
-        None if cx.caller == Caller::Host => Err(CommandError::unknown_command(argv)),
-        None => Err(CommandError::ScriptUnknown),
+        None => hosted::queue_or_run(cx, argv),
     };
     if let Err(mut error) = outcome {
         if error == CommandError::Arity(transaction::EXEC_NAME) {
@@ -217,6 +219,12 @@ pub(crate) fn run(
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }
 
+/// Runs a command that is not in the table, for a script: one that the host has added.
+#[cold]
+pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
+    hosted::queue_or_run(cx, argv)
+}
+
 /// The row that a call means, the command's own or that of the subcommand it names, and how many
 /// words its name takes.
 #[inline]
@@ -232,30 +240,59 @@ fn resolve(
     let named = |c: &&Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
     let found = command.subcommands.iter().find(named).map(|found| (found, 2));
     found.ok_or_else(|| match caller {
-        Caller::Host => CommandError::unknown_subcommand(command.name, name),
         Caller::Script { .. } => CommandError::ScriptUnknown,
+        _ => CommandError::unknown_subcommand(command.name, name),
     })
+}
+
+/// Whether a row lets a call through.
+#[inline]
+fn admit(command: &'static Command, argc: usize, caller: Caller) -> Result<(), CommandError> {
+    let arity_error = || CommandError::Arity(command.name);
+    let gated = Gated { arity: command.arity, flags: command.flags };
+    pass(gated, argc, caller, arity_error)
+}
+
+/// What the gates ask of a command.
+#[derive(Clone, Copy)]
+struct Gated {
+    arity: Arity,
+    flags: Flags,
 }
 
 /// The gates, in the order in which Redis asks.
 #[inline]
-fn admit(command: &'static Command, argc: usize, caller: Caller) -> Result<(), CommandError> {
-    let Caller::Script { read_only } = caller else {
-        return match command.arity.admits(argc) {
-            true => Ok(()),
-            false => Err(CommandError::Arity(command.name)),
-        };
+fn pass(
+    command: Gated,
+    argc: usize,
+    caller: Caller,
+    arity_error: impl FnOnce() -> CommandError,
+) -> Result<(), CommandError> {
+    let (read_only, in_script) = match caller {
+        Caller::Host if command.arity.admits(argc) => return Ok(()),
+        Caller::Host => return Err(arity_error()),
+        Caller::Script { read_only } => (read_only, true),
+        Caller::Function { read_only, .. } => (read_only, false),
     };
-    if !command.arity.admits(argc) {
-        return Err(CommandError::ScriptArity);
+    let writes = command.flags.has_any(Flags::WRITE.and(Flags::MAY_WRITE));
+    match () {
+        () if !command.arity.admits(argc) && in_script => Err(CommandError::ScriptArity),
+        () if !command.arity.admits(argc) => Err(arity_error()),
+        () if command.flags.has(Flags::NOSCRIPT) && in_script => Err(CommandError::ScriptForbidden),
+        () if command.flags.has(Flags::NOSCRIPT) => Err(CommandError::HostForbidden),
+        () if read_only && writes && in_script => Err(CommandError::ScriptReadOnly),
+        () if read_only && writes => Err(CommandError::HostReadOnly),
+        () => Ok(()),
     }
-    if command.flags.has(Flags::NOSCRIPT) {
-        return Err(CommandError::ScriptForbidden);
-    }
-    if read_only && command.flags.has_any(Flags::WRITE.and(Flags::MAY_WRITE)) {
-        return Err(CommandError::ScriptReadOnly);
-    }
-    Ok(())
+}
+
+/// Whether what a command of these flags runs in turn may not write.
+fn is_read_only(flags: Flags, caller: Caller) -> bool {
+    let promised = match caller {
+        Caller::Host => false,
+        Caller::Script { read_only } | Caller::Function { read_only, .. } => read_only,
+    };
+    promised || !flags.has(Flags::WRITE)
 }
 
 impl Command {

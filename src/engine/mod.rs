@@ -4,18 +4,21 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod hosted;
 mod interrupt;
 mod session;
 mod state;
 mod waiting;
 
+#[cfg(feature = "c-abi")]
+pub(crate) use crate::command::{HostCall, HostCommand};
 pub use session::Session;
 
 use crate::clock::Now;
-use crate::command::configure;
+use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
-use crate::options::{Clock, Options};
+use crate::options::{Clock, Limits, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{LogCallback, ScriptId, Scripts, Sha1Hex};
@@ -80,6 +83,29 @@ pub enum Call<'a> {
     EvalSha(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]),
     /// A prepared script, with KEYS and ARGV.
     Run(&'a Script, &'a [&'a [u8]], &'a [&'a [u8]]),
+    /// Another call whose scripts keep to limits of their own. After `MULTI` a script is refused,
+    /// as limits are not queued: they can be given to `EXEC`.
+    Limited(&'a Limits, &'a Call<'a>),
+}
+
+impl<'a> Call<'a> {
+    /// The prepared script that it runs, if it does.
+    fn script(&self) -> Option<&'a Script> {
+        match self {
+            Call::Run(script, ..) => Some(script),
+            Call::Limited(_, call) => call.script(),
+            _ => None,
+        }
+    }
+
+    /// Refuses limits under which no script could run.
+    #[inline]
+    fn check_limits(&self) -> Result<(), Error> {
+        match self {
+            Call::Limited(limits, call) => limits.check().and_then(|()| call.check_limits()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a [`Engine::tick`] did.
@@ -123,8 +149,9 @@ impl Engine {
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
         let manual_clock = options.clock != Clock::System;
+        let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
@@ -139,7 +166,8 @@ impl Engine {
 
     /// Opens a second engine with the same options and a copy of all keys, which costs a few
     /// hundred nanoseconds per thousand keys: what both hold is shared until one changes it.
-    /// Libraries of functions are loaded anew; cached scripts and the log callback are not copied.
+    /// Libraries of functions are loaded anew; cached scripts, the log callback and the host's own
+    /// commands are not copied.
     ///
     /// ```
     /// # use moonkv::{Engine, Reply};
@@ -179,7 +207,7 @@ impl Engine {
     /// Only where there is no reply: [`Error::Closed`], [`Error::Reentrant`],
     /// [`Error::Poisoned`].
     pub fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
-        if let Call::Run(script, ..) = call
+        if let Some(script) = call.script()
             && !Arc::ptr_eq(&self.shared, &script.shared)
         {
             return script.shared.call(COMMON, call, reply);
@@ -229,6 +257,22 @@ impl Engine {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.shared.reply(COMMON, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Engine::eval`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::eval`]; [`Error::Options`] for limits under which nothing could run.
+    pub fn eval_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Eval(script.as_ref(), &keys, &args);
+        self.shared.reply(COMMON, Call::Limited(limits, &call))
     }
 
     /// Runs a cached script by its SHA-1. As `EVALSHA` in Redis 7.0.
@@ -398,12 +442,41 @@ impl Script {
         self.shared.reply(COMMON, Call::Run(self, &slices(keys), &slices(args)))
     }
 
+    /// [`Script::run`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::eval_with`].
+    pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Run(self, &keys, &args);
+        self.shared.reply(COMMON, Call::Limited(limits, &call))
+    }
+
     /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
     ///
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
         self.shared.call(COMMON, Call::Run(self, keys, args), reply)
+    }
+
+    /// [`Script::call`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::call`]; [`Error::Options`] for limits under which nothing could run.
+    pub fn call_with(
+        &self,
+        limits: &Limits,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
+        self.shared.call(COMMON, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
     }
 
     /// The script's SHA-1 in 40 hexadecimal digits.
@@ -530,6 +603,7 @@ impl Shared {
 
     fn call(&self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
         reply.clear();
+        call.check_limits()?;
         match self.enter_as(id, |state| self.note_wait(id, state.call(id, call, reply)))? {
             None => Ok(()),
             Some(waits) => self.wait(waits, reply),

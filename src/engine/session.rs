@@ -88,7 +88,7 @@ impl Session {
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
-        if let Call::Run(script, ..) = call {
+        if let Some(script) = call.script() {
             self.shared.check_own(script)?;
         }
         self.shared.call(self.id, call, reply)

@@ -2,10 +2,11 @@
 
 use super::waiting::{Ticket, Waiter, Waiters, Waits};
 use super::{Call, Script};
-use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, dispatch};
+use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, Registry, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
+use crate::options::Limits;
 use crate::reply::ReplyBuf;
 use crate::script::{Input, ScriptId, Scripts};
 use crate::session::{Blocking, Session, Wait, WaitKind};
@@ -19,6 +20,8 @@ pub(super) const COMMON: usize = 0;
 pub(super) struct State {
     pub(super) keys: Keyspace,
     pub(super) scripts: Scripts,
+    /// The commands that the host has added; the scripts know them too.
+    hosted: Arc<Registry>,
     /// By their number; none where one was closed.
     sessions: Vec<Option<Session>>,
     pub(super) waiters: Waiters,
@@ -40,16 +43,33 @@ pub(super) enum Turn {
 }
 
 impl State {
-    pub(super) fn new(keys: Keyspace, scripts: Scripts, manual_clock: bool) -> State {
+    pub(super) fn new(
+        keys: Keyspace,
+        scripts: Scripts,
+        hosted: Arc<Registry>,
+        manual_clock: bool,
+    ) -> State {
         let common = Session { common: true, database: keys.database(), ..Session::default() };
         State {
             keys,
             scripts,
+            hosted,
             sessions: vec![Some(common)],
             waiters: Waiters::default(),
             owner: None,
             manual_clock,
         }
+    }
+
+    /// The commands that the host has added.
+    pub(super) fn hosted(&self) -> &Arc<Registry> {
+        &self.hosted
+    }
+
+    /// Sets them, here and for scripts; returns those there were, which may own anything.
+    pub(super) fn set_hosted(&mut self, hosted: Arc<Registry>) -> Arc<Registry> {
+        self.scripts.set_hosted(Arc::clone(&hosted));
+        std::mem::replace(&mut self.hosted, hosted)
     }
 
     /// Opens a session; returns its number.
@@ -103,6 +123,7 @@ impl State {
         self.keys.select(session.database);
         let waiting = match call {
             Call::Command(argv) => self.command(id, argv, reply),
+            Call::Limited(limits, call) => return self.limited(id, limits, *call, reply),
             // A transaction that is being queued takes scripts as the commands they stand for.
             _ if session.queue.is_some() => self.command_of(id, call, reply),
             _ => {
@@ -118,16 +139,36 @@ impl State {
         waiting
     }
 
+    /// Makes a call whose scripts have limits of their own.
+    fn limited(
+        &mut self,
+        id: usize,
+        limits: &Limits,
+        call: Call<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Option<Waits> {
+        let queues = self.session(id).is_some_and(|session| session.queue.is_some());
+        if queues && !matches!(call, Call::Command(_)) {
+            let message = "ERR the limits of a call cannot be queued; give them to EXEC";
+            reply.error(&CommandError::text(message));
+            return None;
+        }
+        let before = self.scripts.limit(limits);
+        let waits = self.call(id, call, reply);
+        self.scripts.unlimit(before);
+        waits
+    }
+
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
-        let State { keys, scripts, sessions, .. } = self;
+        let State { keys, scripts, hosted, sessions, .. } = self;
         let session = sessions.get_mut(id)?.as_mut()?;
         let blocking = match session.sections.is_empty() {
             true => Blocking::Allowed(&mut wait),
             false => Blocking::Refused,
         };
         let host = Some(Host { scripts, session, blocking });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, host }, argv);
+        dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
         let database = self.keys.database();
         let session = self.sessions.get_mut(id)?.as_mut()?;
         session.database = database;
@@ -156,7 +197,7 @@ impl State {
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let sha;
         let (name, script, keys, args): (&str, _, _, _) = match call {
-            Call::Command(argv) => return self.command(id, argv, reply),
+            Call::Command(_) | Call::Limited(..) => return self.call(id, call, reply),
             Call::Eval(source, keys, args) => (EVAL, source, keys, args),
             Call::EvalSha(sha1, keys, args) => (EVALSHA, sha1, keys, args),
             Call::Run(script, keys, args) => {
@@ -172,7 +213,7 @@ impl State {
     #[inline]
     fn script(&mut self, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         let (id, keys, args) = match call {
-            Call::Command(_) => return Ok(()),
+            Call::Command(_) | Call::Limited(..) => return Ok(()),
             Call::Eval(source, keys, args) => (self.scripts.load(source)?, keys, args),
             Call::EvalSha(sha1, keys, args) => {
                 (self.scripts.find(sha1).ok_or(CommandError::NoScript)?, keys, args)
@@ -244,7 +285,7 @@ impl State {
         kind: WaitKind,
         argv: &[&[u8]],
     ) -> Option<ReplyBuf> {
-        let State { keys, scripts, sessions, .. } = self;
+        let State { keys, scripts, hosted, sessions, .. } = self;
         let session = sessions.get_mut(session)?.as_mut()?;
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
@@ -259,7 +300,7 @@ impl State {
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking });
-        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, host };
+        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
         command::serve(&mut cx, argv);
         (!waits_on).then_some(reply)
     }

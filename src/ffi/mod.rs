@@ -11,6 +11,8 @@
 mod bytes;
 mod call;
 mod engine;
+mod host;
+mod limits;
 mod log;
 mod options;
 mod panic;

@@ -20,15 +20,18 @@ pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
 pub(crate) use metadata::ENGINE;
 
+use crate::command::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
-use crate::options::{OnError, Options};
+use crate::options::{Limits, OnError, Options};
 use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
 use cache::Cache;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use vm::{Failure, Function, Run, Vm};
+
+pub(crate) use vm::LimitsBefore;
 
 /// How important a message of `redis.log` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +77,21 @@ impl Scripts {
     /// Directs `redis.log` to a callback, or nowhere.
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.vm.set_log(sink);
+    }
+
+    /// Tells scripts of the commands that the host has added.
+    pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
+        self.vm.set_hosted(hosted);
+    }
+
+    /// Has scripts keep to a call's limits while it lasts.
+    pub(crate) fn limit(&mut self, limits: &Limits) -> LimitsBefore {
+        self.vm.set_limits(limits)
+    }
+
+    /// Ends what [`Scripts::limit`] began.
+    pub(crate) fn unlimit(&mut self, before: LimitsBefore) {
+        self.vm.restore_limits(before);
     }
 
     /// Compiles and caches a script, unless it is cached already.

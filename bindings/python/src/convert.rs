@@ -111,6 +111,11 @@ impl<'py> Sequence<'py> {
         self.0.as_ref().map_or_else(|| Ok(Arguments::default()), Arguments::of)
     }
 
+    /// Works with it as a command.
+    pub(crate) fn lend<R>(&self, work: impl FnOnce(&[&[u8]]) -> PyResult<R>) -> PyResult<R> {
+        work(&self.arguments()?.slices())
+    }
+
     /// Works with it as KEYS and another one as ARGV.
     pub(crate) fn lend_with<R>(
         &self,
@@ -262,7 +267,8 @@ impl Style {
         Ok(Step::Object(object))
     }
 
-    fn text<'py>(self, py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    /// A string.
+    pub(crate) fn text<'py>(self, py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         if !self.decode {
             return Ok(PyBytes::new(py, text).into_any());
         }

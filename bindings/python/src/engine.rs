@@ -3,12 +3,14 @@
 
 use crate::convert::{Argument, Arguments, Sequence, Style, Text};
 use crate::errors;
+use crate::host::{Functions, Place};
+use crate::limits::{Limit, limits};
 use crate::log::Log;
 use crate::script::Script;
 use crate::session::Session;
 use crate::transaction::Transaction;
 use crate::wait::{detached, watch_signals};
-use moonkv::{Call, Clock, LuaFalse, LuaRandom, OnError, Options, Protocol, ReplyBuf};
+use moonkv::{Call, Clock, HostCommand, LuaFalse, LuaRandom, OnError, Options, Protocol, ReplyBuf};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
@@ -67,13 +69,20 @@ pub(crate) struct Engine {
     /// The buffer of the last call, for the next one.
     spare: Mutex<Option<ReplyBuf>>,
     log: Arc<Log>,
+    functions: Functions,
     style: Style,
 }
 
 impl Engine {
     fn new(inner: moonkv::Engine, style: Style) -> Self {
         watch_signals(&inner);
-        Engine { inner, spare: Mutex::new(None), log: Arc::default(), style }
+        Engine {
+            inner,
+            spare: Mutex::new(None),
+            log: Arc::default(),
+            functions: Functions::default(),
+            style,
+        }
     }
 
     /// Makes one call and builds its reply.
@@ -92,6 +101,19 @@ impl Engine {
         let built = outcome.and_then(|()| self.style.reply(py, &reply));
         self.put_buffer(reply);
         built
+    }
+
+    /// Makes one call under limits of its own, if there are any.
+    pub(crate) fn call_limited<'py>(
+        &self,
+        py: Python<'py>,
+        limits: Option<&moonkv::Limits>,
+        call: Call<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match limits {
+            Some(limits) => self.call(py, Call::Limited(limits, &call)),
+            None => self.call(py, call),
+        }
     }
 
     /// Does something else on the engine.
@@ -211,6 +233,10 @@ impl Engine {
     /// :param script: The Lua text, ``str`` or ``bytes``.
     /// :param keys: KEYS: a tuple, a list or another iterable of arguments.
     /// :param args: ARGV, likewise.
+    /// :param timeout: The longest it may run, in seconds; ``None`` for no limit, and ``...``, as
+    ///     it is if not given, for the engine's own limit. Likewise:
+    /// :param memory: The most memory it may add to the Lua heap, in bytes.
+    /// :param instructions: The most Lua VM instructions it may execute.
     /// :return: The reply, as :meth:`command` describes.
     /// :raises ResponseError: The script does not compile or failed; by default nothing has
     ///     changed then.
@@ -220,17 +246,26 @@ impl Engine {
     /// >>> engine.eval("return {KEYS[1], ARGV[1], 3}", ["key"], [0.1])
     /// [b'key', b'0.1', 3]
     #[pyo3(
-        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY),
-        text_signature = "($self, script, keys=(), args=())"
+        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY, *,
+            timeout = Limit::Own, memory = Limit::Own, instructions = Limit::Own),
+        text_signature = "($self, script, keys=(), args=(), *, timeout=..., memory=..., \
+            instructions=...)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn eval<'py>(
         &self,
         py: Python<'py>,
         script: Text<'_, 'py>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        keys.lend_with(&args, |keys, args| self.call(py, Call::Eval(script.as_bytes(), keys, args)))
+        let limits = limits(timeout, memory, instructions)?;
+        keys.lend_with(&args, |keys, args| {
+            self.call_limited(py, limits.as_ref(), Call::Eval(script.as_bytes(), keys, args))
+        })
     }
 
     /// Runs a cached script by its SHA-1 in hexadecimal digits.
@@ -421,8 +456,75 @@ impl Engine {
         Ok(())
     }
 
+    /// Registers a function as a command: scripts reach it by ``redis.call``, all others by its
+    /// name. A function of the same name is replaced.
+    ///
+    /// The function is called with the arguments behind the name, as strings come back from
+    /// :meth:`command`. What it returns is the reply: ``None``, ``bool``, ``int``, ``float``,
+    /// ``str``, ``bytes``, and lists, tuples, sets and dicts of these. What it raises is an error
+    /// of the call: the text of a :class:`ResponseError`, or the exception's name and text.
+    ///
+    /// To run commands it is a generator: what it yields, a tuple or list, is run as a command, and
+    /// ``yield`` gives its reply or raises its error. What these commands do is part of the atomic
+    /// step of whoever called the function, and is undone if it raises. Calls on the engine itself
+    /// raise :class:`ReentrantError` meanwhile, except :meth:`cancel`; and the function must not
+    /// wait for a thread that uses the engine.
+    ///
+    /// :param name: 1 to 64 printable ASCII characters, without spaces and ``|``; the names of the
+    ///     engine's own commands are refused.
+    /// :param arity: How many arguments it takes, the name counted; negative: so many or more.
+    /// :param flags: Redis's flags with spaces between: ``write`` or ``readonly``, and any of
+    ///     ``denyoom``, ``fast``, ``noscript``, ``admin`` and ``no_mandatory_keys``. Without
+    ///     ``write`` the commands that it runs may not write either.
+    /// :param keys: Where its keys are: first, last (negative: from the end) and step.
+    /// :raises OptionError: One of these makes no sense.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> def spawn(area, monster):
+    /// ...     if monster == b"dragon":
+    /// ...         raise moonkv.ResponseError("NODRAGONS in this game")
+    /// ...     return (yield "RPUSH", area, monster)
+    /// >>> engine.register("GAME.SPAWN", spawn, arity=3, keys=(1, 1, 1))
+    /// >>> engine.eval("return redis.call('GAME.SPAWN', KEYS[1], ARGV[1])", ["cave"], ["rat"])
+    /// 1
+    #[pyo3(
+        signature = (name, function, *, arity = -1, flags = "write", keys = (0, 0, 0)),
+        text_signature = "($self, name, function, *, arity=-1, flags='write', keys=(0, 0, 0))"
+    )]
+    fn register(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        function: &Bound<'_, PyAny>,
+        arity: i64,
+        flags: &str,
+        keys: (i32, i32, i32),
+    ) -> PyResult<()> {
+        if !function.is_callable() {
+            let kind = function.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("the function must be callable, not {kind}")));
+        }
+        let (first, last, step) = keys;
+        let command = HostCommand::new(name).arity(arity).flags(flags).keys(first, last, step);
+        let place = Place::new(function.clone().unbind());
+        let (held, style) = (Arc::clone(&place), self.style);
+        self.run(py, |engine| engine.register(command, move |call| held.run(call, style)))?;
+        self.functions.insert(name, place);
+        Ok(())
+    }
+
+    /// Takes back what :meth:`register` did; ``False`` if there is no function of this name.
+    #[pyo3(signature = (name), text_signature = "($self, name)")]
+    fn unregister(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let was_there = self.run(py, |engine| engine.unregister(name))?;
+        self.functions.remove(name);
+        Ok(was_there)
+    }
+
     /// Opens a second engine with the same options and a copy of all keys, cheaply: what both
-    /// hold is shared until one changes it. Cached scripts and the log callback are not copied.
+    /// hold is shared until one changes it. Cached scripts, registered
+    /// functions and the log callback are not copied.
     ///
     /// >>> import moonkv
     /// >>> engine = moonkv.Engine()
@@ -453,6 +555,7 @@ impl Engine {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.run(py, moonkv::Engine::close)?;
         self.log.set(None);
+        self.functions.clear();
         Ok(())
     }
 
@@ -473,11 +576,13 @@ impl Engine {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.log.traverse(&visit)
+        self.log.traverse(&visit)?;
+        self.functions.traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.log.set(None);
+        self.functions.clear();
     }
 }
 
@@ -541,12 +646,12 @@ fn protocol_of(value: i64) -> PyResult<Protocol> {
     }
 }
 
-fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value)
         .map_err(|error| errors::option(format!("{name} must be a number of seconds: {error}")))
 }
 
 /// A number that must not be negative.
-fn whole<T: TryFrom<i64>>(name: &str, value: i64) -> PyResult<T> {
+pub(crate) fn whole<T: TryFrom<i64>>(name: &str, value: i64) -> PyResult<T> {
     T::try_from(value).map_err(|_| errors::option(format!("{name} must be 0 or more, not {value}")))
 }

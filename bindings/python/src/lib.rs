@@ -7,6 +7,8 @@
 mod convert;
 mod engine;
 mod errors;
+mod host;
+mod limits;
 mod log;
 mod script;
 mod session;

@@ -2,6 +2,7 @@
 
 use crate::convert::Sequence;
 use crate::engine::Engine;
+use crate::limits::{Limit, limits};
 use moonkv::Call;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -49,17 +50,28 @@ impl Script {
     ///
     /// :param keys: KEYS: a tuple, a list or another iterable of arguments.
     /// :param args: ARGV, likewise.
+    /// :param timeout: As in :meth:`Engine.eval`: limits for this one run.
+    /// :param memory: Likewise.
+    /// :param instructions: Likewise.
     /// :return: The reply, as :meth:`Engine.command` describes.
     /// :raises ResponseError: The script failed; by default nothing has changed then.
-    #[pyo3(signature = (keys = Sequence::EMPTY, args = Sequence::EMPTY))]
+    #[pyo3(
+        signature = (keys = Sequence::EMPTY, args = Sequence::EMPTY, *, timeout = Limit::Own,
+            memory = Limit::Own, instructions = Limit::Own)
+    )]
     fn __call__<'py>(
         &self,
         py: Python<'py>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.engine.get().call(py, Call::Run(&self.inner, keys, args))
+            let call = Call::Run(&self.inner, keys, args);
+            self.engine.get().call_limited(py, limits.as_ref(), call)
         })
     }
 

@@ -8,7 +8,7 @@ use super::guard::Guard;
 use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
 use super::{Function, Run};
-use crate::command::Command;
+use crate::command::{Command, Registry};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::script::LogCallback;
@@ -16,6 +16,7 @@ use mlua_sys as ffi;
 use std::any::Any;
 use std::ffi::CStr;
 use std::os::raw::c_int;
+use std::sync::Arc;
 
 /// Bytes that somebody else keeps alive.
 #[derive(Clone, Copy)]
@@ -171,6 +172,8 @@ pub(super) struct Bridge {
     /// What a command answered to the script.
     pub(super) answer: ReplyBuf,
     pub(super) names: Names,
+    /// The commands that the host has added, for names that are not in the table.
+    pub(super) hosted: Arc<Registry>,
     pub(super) refs: Refs,
     /// `false` becomes integer 0.
     pub(super) false_is_zero: bool,
@@ -201,6 +204,7 @@ impl Bridge {
             current: None,
             answer: ReplyBuf::new(),
             names: Names::new(),
+            hosted: Arc::default(),
             refs: Refs::NONE,
             false_is_zero,
             log: None,

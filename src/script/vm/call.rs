@@ -102,12 +102,16 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let name = argv.first().ok_or(CommandError::text(
         "ERR Please specify at least one argument for this redis lib call",
     ))?;
-    let command = bridge.names.find(name).ok_or(CommandError::ScriptUnknown)?;
+    let command = bridge.names.find(name);
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
     let keys = unsafe { &mut *current.keys };
     let caller = Caller::Script { read_only: current.read_only };
-    let mut cx = Context { keys, reply: &mut bridge.answer, caller, host: None };
-    let run = AssertUnwindSafe(|| command::run(&mut cx, command, &argv));
+    let hosted = &*bridge.hosted;
+    let mut cx = Context { keys, reply: &mut bridge.answer, caller, hosted, host: None };
+    let run = AssertUnwindSafe(|| match command {
+        Some(command) => command::run(&mut cx, command, &argv),
+        None => command::run_hosted(&mut cx, &argv),
+    });
     match catch_unwind(run) {
         Ok(done) => done.map(|()| Outcome::Reply),
         Err(panic) => {

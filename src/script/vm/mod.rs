@@ -42,9 +42,10 @@ mod structure;
 mod tables;
 
 use super::{Input, LogCallback};
+use crate::command::Registry;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
-use crate::options::{LuaFalse, LuaRandom, Options};
+use crate::options::{self, LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
 use bridge::{Bridge, Current, Text};
 use guard::{Doom, Guard, Limits};
@@ -107,6 +108,10 @@ pub(crate) struct Failure {
     pub(crate) place: Option<(Vec<u8>, i64)>,
 }
 
+/// The limits that hold again after a call that had its own.
+#[derive(Clone, Copy)]
+pub(crate) struct LimitsBefore(Limits);
+
 /// One Lua state with the sandbox and `redis.*` in it.
 pub(crate) struct Vm {
     state: sandbox::State,
@@ -134,6 +139,26 @@ impl Vm {
 
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.bridge.log = sink;
+    }
+
+    pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
+        self.bridge.hosted = hosted;
+    }
+
+    /// Sets limits for what follows; returns those that held.
+    pub(crate) fn set_limits(&mut self, limits: &options::Limits) -> LimitsBefore {
+        let before = self.limits;
+        self.limits = Limits {
+            time: limits.timeout_or(before.time),
+            instructions: limits.instructions_or(before.instructions),
+            memory: limits.memory_or(before.memory),
+        };
+        LimitsBefore(before)
+    }
+
+    /// Sets the limits that held before.
+    pub(crate) fn restore_limits(&mut self, LimitsBefore(before): LimitsBefore) {
+        self.limits = before;
     }
 
     /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.

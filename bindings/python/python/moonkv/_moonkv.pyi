@@ -26,7 +26,13 @@ class Script:
     @property
     def sha1(self) -> str: ...
     def __call__(
-        self, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
 
 @final
@@ -101,7 +107,14 @@ class Engine:
     ) -> Engine: ...
     def command(self, *args: _Argument) -> Any: ...
     def eval(
-        self, script: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        script: _Text,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
     def evalsha(
         self, sha1: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
@@ -116,6 +129,16 @@ class Engine:
     def tick(self, budget: float) -> Tick: ...
     def advance_clock(self, milliseconds: int) -> int: ...
     def set_log(self, callback: Callable[[int, bytes], object] | None) -> None: ...
+    def register(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        arity: int = -1,
+        flags: str = "write",
+        keys: tuple[int, int, int] = (0, 0, 0),
+    ) -> None: ...
+    def unregister(self, name: str) -> bool: ...
     def fork(self) -> Engine: ...
     def close(self) -> None: ...
     def __enter__(self) -> Engine: ...

@@ -1,0 +1,133 @@
+//! `kv_limits`: limits for one run of a script.
+
+use super::bytes::kv_bytes;
+use super::call::{Caller, Input};
+use super::engine::kv_engine;
+use super::panic::{Failure, NULL_ENGINE, NULL_SCRIPT, guard};
+use super::reply::kv_reply;
+use super::script::kv_script;
+use crate::engine::Call;
+use crate::options::Limits;
+use std::ffi::CStr;
+use std::time::Duration;
+
+/// No limit, whatever the engine's own is.
+pub const KV_LIMIT_NONE: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+
+/// Limits for one run in place of those the engine was opened with, narrower or wider. A struct of
+/// zeros but for its size leaves all of them as they are; KV_LIMIT_NONE lifts one.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct kv_limits {
+    /// sizeof(kv_limits), as the program was compiled with it.
+    pub struct_size: usize,
+    /// The longest the script may run, in milliseconds; 0 for the engine's limit.
+    pub timeout_ms: u64,
+    /// The most memory it may add to the Lua heap, in bytes, at least 65536; 0 for the engine's
+    /// limit.
+    pub memory_bytes: u64,
+    /// The most Lua instructions it may execute; 0 for the engine's limit.
+    pub instructions: u64,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<kv_limits>() == 32);
+
+const BAD_SIZE: &CStr = c"ERR invalid options: struct_size is not the size of kv_limits";
+const BAD_MEMORY: &CStr = c"ERR invalid options: memory_bytes is out of range";
+
+impl kv_limits {
+    /// Limits that set nothing for NULL.
+    fn read(limits: Option<&kv_limits>) -> Result<Limits, Failure> {
+        let read = Limits::default();
+        let Some(limits) = limits else { return Ok(read) };
+        // The size comes first and is the only version there is.
+        if limits.struct_size != size_of::<kv_limits>() {
+            return Err(BAD_SIZE.into());
+        }
+        let read = match limits.timeout_ms {
+            0 => read,
+            KV_LIMIT_NONE => read.timeout(None),
+            ms => read.timeout(Duration::from_millis(ms)),
+        };
+        let read = match limits.memory_bytes {
+            0 => read,
+            KV_LIMIT_NONE => read.memory(None),
+            bytes => read.memory(usize::try_from(bytes).map_err(|_| BAD_MEMORY)?),
+        };
+        Ok(match limits.instructions {
+            0 => read,
+            KV_LIMIT_NONE => read.instructions(None),
+            count => read.instructions(count),
+        })
+    }
+}
+
+/// Runs a script as kv_eval does, under limits for this one run.
+///
+/// @param engine  Borrowed. NULL gives an error reply.
+/// @param limits  Borrowed. NULL for the engine's own.
+/// @param script  Borrowed. As for kv_eval, like all that follow.
+/// @param nkeys   The number of keys.
+/// @param keys    Borrowed.
+/// @param nargs   The number of arguments.
+/// @param args    Borrowed.
+/// @return Owned; release with kv_reply_free. As kv_eval.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_eval_limited(
+    engine: Option<&kv_engine>,
+    limits: Option<&kv_limits>,
+    script: kv_bytes,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    guard(|| {
+        let engine = engine.ok_or(NULL_ENGINE)?;
+        let limits = kv_limits::read(limits)?;
+        // SAFETY: by contract the caller lends it until this returns.
+        let script = unsafe { script.slice()? };
+        let input = Input { nkeys, keys, nargs, args };
+        let run = |keys: &[&[u8]], args: &[&[u8]]| {
+            engine.reply(Call::Limited(&limits, &Call::Eval(script, keys, args)))
+        };
+        // SAFETY: the same of these.
+        unsafe { input.lend(run) }
+    })
+}
+
+/// Runs a prepared script as kv_script_run does, under limits for this one run.
+///
+/// @param script  Borrowed; not to be freed while it runs. NULL gives an error reply.
+/// @param limits  Borrowed. NULL for the engine's own.
+/// @param nkeys   The number of keys.
+/// @param keys    Borrowed. As for kv_eval.
+/// @param nargs   The number of arguments.
+/// @param args    Borrowed. As for kv_eval.
+/// @return Owned; release with kv_reply_free. As kv_eval.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_script_run_limited(
+    script: Option<&kv_script>,
+    limits: Option<&kv_limits>,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    guard(|| {
+        let script = &script.ok_or(NULL_SCRIPT)?.script;
+        let limits = kv_limits::read(limits)?;
+        let input = Input { nkeys, keys, nargs, args };
+        let run = |keys: &[&[u8]], args: &[&[u8]]| {
+            let call = |buffer: &mut _| script.call_with(&limits, keys, args, buffer);
+            kv_reply::of_call(script.protocol(), call)
+        };
+        // SAFETY: by contract the caller lends them until this returns.
+        unsafe { input.lend(run) }
+    })
+}
