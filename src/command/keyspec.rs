@@ -16,7 +16,6 @@ pub(crate) type Use = &'static [&'static str];
 pub(crate) type UseOfCall = fn(&[&[u8]]) -> Use;
 
 /// The uses there are.
-#[allow(dead_code, reason = "families come one by one")]
 pub(crate) mod uses {
     use super::Use;
 
@@ -33,8 +32,6 @@ pub(crate) mod uses {
     pub(crate) const OW_UPDATE: Use = &["OW", "update"];
     pub(crate) const OW_INSERT: Use = &["OW", "insert"];
     pub(crate) const RM_DELETE: Use = &["RM", "delete"];
-    /// A channel, which is spread over a cluster as keys are.
-    pub(crate) const NOT_KEY: Use = &["not_key"];
     /// Reads or writes, as the arguments say.
     pub(crate) const VARIABLE: Use = &["RW", "access", "update", "variable_flags"];
 }
@@ -121,7 +118,6 @@ impl Find {
 }
 
 /// Sets of specs that several commands share, and those of single ones.
-#[allow(dead_code, reason = "families come one by one")]
 pub(crate) mod specs {
     use super::uses::*;
     use super::{KeySpec, sort_store};

@@ -84,7 +84,6 @@ impl Command {
 }
 
 /// Tips that many rows give.
-#[allow(dead_code, reason = "families come one by one")]
 pub(super) mod tips {
     /// The same call may answer otherwise on the same data.
     pub(crate) const VARYING_OUTPUT: &[&str] = &["nondeterministic_output"];
@@ -157,7 +156,6 @@ pub(crate) struct Family {
 }
 
 /// The groups of commands that exist here.
-#[allow(dead_code, reason = "families come one by one")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     Bitmap,

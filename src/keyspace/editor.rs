@@ -221,7 +221,6 @@ impl Editor<'_, Set> {
 
 impl Editor<'_, ZSet> {
     /// Gives a member a score; returns the one it had.
-    #[allow(dead_code, reason = "for families that only set scores")]
     pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
         let mut former = None;
         self.update(member, |old| {

@@ -305,7 +305,6 @@ impl Stream {
 }
 
 /// Building a stream from what was written down. Marks and groups are set as otherwise.
-#[allow(dead_code, reason = "only RESTORE builds streams")]
 impl Stream {
     /// Adds an entry to the node that was begun last.
     pub(crate) fn load(&mut self, id: Id, pairs: &[Pair<'_>]) {

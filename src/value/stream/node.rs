@@ -166,7 +166,6 @@ impl Node {
     }
 
     /// Notes an entry that is deleted already.
-    #[allow(dead_code, reason = "only RESTORE builds streams")]
     pub(super) fn push_deleted(&mut self, id: Id, pairs: &[Pair<'_>]) {
         let (_, size) = self.draft(id, pairs);
         self.deleted += 1;
@@ -297,7 +296,6 @@ pub(crate) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Whether its fields are those of its node.
-    #[allow(dead_code, reason = "only DUMP looks at how entries are kept")]
     pub(crate) fn shares_fields(&self) -> bool {
         self.own_fields == 0
     }
