@@ -1,4 +1,4 @@
-//! Streams. What an automatic ID is differs from side to side, so the stream goes with it.
+//! Streams. An ID that is made of the time differs from side to side, so none is asked for.
 
 use super::Family;
 use crate::grammar::Argv;
@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family = Family {
         "8* XADD $key $id ( $field $value )",
         "3* XADD $key $next ( $field $value )",
         "3* XADD $key [ NOMKSTREAM ] [ MAXLEN|MINID [ =|~ ] $count [ LIMIT $count ] ] $id $field $value",
-        "XADD $key * $field $value ; DEL $same",
+        "XADD $key 9-* $field $value",
         "XLEN $key",
         "3* XRANGE $key $from $to [ COUNT $count ]",
         "2* XREVRANGE $key $to $from [ COUNT $count ]",
