@@ -6,7 +6,7 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
@@ -35,18 +35,7 @@ pub(super) const FAMILY: Family = Family {
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
             "Runs a cached script that does not write by its SHA-1.", evalsha_ro)
             .specs(specs::SCRIPT_RO),
-        Command {
-            name: "script",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "2.6.0",
-            complexity: "Depends on the subcommand",
-            summary: "The script cache.",
-            subcommands: SCRIPT,
-            details: Details::NONE,
-            run: container,
-        },
+        container("script", "2.6.0", "Depends on the subcommand", "The script cache.", SCRIPT),
     ],
 };
 
@@ -67,11 +56,6 @@ const SCRIPT: &[Command] = &[
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
         "Caches a script.", script_load).tips(tips::ALL_NODES),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn eval(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(cx, args, false, Scripts::load)
