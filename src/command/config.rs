@@ -251,7 +251,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&lines);
     Ok(())
 }

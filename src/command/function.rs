@@ -226,8 +226,8 @@ fn write_library(reply: &mut ReplyBuf, name: &[u8], library: &Library, with_code
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(HELP.lines().count());
-    HELP.lines().for_each(|line| cx.reply.status(line.as_bytes()));
+    let lines: Vec<&str> = HELP.lines().collect();
+    cx.reply.statuses(&lines);
     Ok(())
 }
 

@@ -264,7 +264,6 @@ const OBJECT_LINES: [&str; 15] = [
 ];
 
 fn object_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(OBJECT_LINES.len());
-    OBJECT_LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&OBJECT_LINES);
     Ok(())
 }

@@ -150,22 +150,21 @@ fn script_kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn script_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let lines: &[&[u8]] = &[
-        b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        b"DEBUG (YES|SYNC|NO)",
-        b"    Accepted for compatibility: there is no debugger.",
-        b"EXISTS <sha1> [<sha1> ...]",
-        b"    Tell of each script whether it is cached.",
-        b"FLUSH [ASYNC|SYNC]",
-        b"    Empty the script cache.",
-        b"KILL",
-        b"    Tell that no script is running: the host cancels one from another thread.",
-        b"LOAD <script>",
-        b"    Cache a script without running it.",
-        b"HELP",
-        b"    This text.",
+    let lines = [
+        "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DEBUG (YES|SYNC|NO)",
+        "    Accepted for compatibility: there is no debugger.",
+        "EXISTS <sha1> [<sha1> ...]",
+        "    Tell of each script whether it is cached.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Empty the script cache.",
+        "KILL",
+        "    Tell that no script is running: the host cancels one from another thread.",
+        "LOAD <script>",
+        "    Cache a script without running it.",
+        "HELP",
+        "    This text.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line));
+    cx.reply.statuses(&lines);
     Ok(())
 }

@@ -193,7 +193,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(LINES.len());
-    LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&LINES);
     Ok(())
 }
