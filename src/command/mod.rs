@@ -58,7 +58,6 @@ pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 
 use crate::error::CommandError;
-use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -189,10 +188,7 @@ fn queue_or_run(
     }
     let (command, _) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
-    if let Some(queue) = cx.queue() {
-        queue.commands.push(Argv::new(argv));
-    }
-    cx.reply.status(b"QUEUED");
+    cx.enqueue(argv);
     Ok(())
 }
 
