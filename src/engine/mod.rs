@@ -71,6 +71,9 @@ struct Shared {
     options: Options,
 }
 
+/// The lock, taken.
+type StateGuard<'a> = MutexGuard<'a, Option<State>>;
+
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -525,39 +528,22 @@ impl Drop for Inside<'_> {
 }
 
 impl Shared {
-    /// Takes the lock and works on the place of the state.
-    fn locked<R>(&self, work: impl FnOnce(&mut Option<State>) -> R) -> Result<R, Error> {
+    /// Takes the lock in some way and works on the place of the state. Every way to the state leads
+    /// through here: none is open to the thread that is inside, and a panic is the engine's end.
+    #[inline]
+    fn locked<'a, R>(
+        &'a self,
+        lock: impl FnOnce() -> Result<StateGuard<'a>, Error>,
+        work: impl FnOnce(&mut Option<State>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         let thread = this_thread();
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
         catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.state.lock().map_err(|_| Error::Poisoned)?;
+            let mut state = lock()?;
             let _inside = Inside::mark(&self.inside, thread);
-            Ok(work(&mut state))
-        }))
-        .unwrap_or(Err(Error::Poisoned))
-    }
-
-    /// Takes the lock, tells the keys the time and works on the state.
-    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|place| {
-            let state = place.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
-        })?
-    }
-
-    /// The same, when it is a session's turn to work on the keys.
-    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        let thread = this_thread();
-        if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
-        }
-        catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.wait_for_turn(id)?;
-            let _inside = Inside::mark(&self.inside, thread);
-            let state = state.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
+            work(&mut state)
         }))
         .unwrap_or_else(|_| {
             // Nobody will serve them any more.
@@ -566,18 +552,38 @@ impl Shared {
         })
     }
 
+    /// Takes the lock, tells the keys the time and works on the state.
+    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.lock(), |place| self.begin(place, work))
+    }
+
+    /// The same, when it is a session's turn to work on the keys.
+    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.wait_for_turn(id), |place| self.begin(place, work))
+    }
+
     #[inline]
-    fn begin<R>(&self, state: &mut State, work: impl FnOnce(&mut State) -> R) -> R {
+    fn begin<R>(
+        &self,
+        place: &mut Option<State>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        let state = place.as_mut().ok_or(Error::Closed)?;
         // A cancel stops what is running, never what begins later.
         self.cancel.store(false, Ordering::Relaxed);
         state.keys.clock().begin_call();
-        work(state)
+        Ok(work(state))
+    }
+
+    #[inline]
+    fn lock(&self) -> Result<StateGuard<'_>, Error> {
+        self.state.lock().map_err(|_| Error::Poisoned)
     }
 
     /// Takes the lock while no other session's transaction is open.
     #[inline]
-    fn wait_for_turn(&self, id: usize) -> Result<MutexGuard<'_, Option<State>>, Error> {
-        let state = self.state.lock().map_err(|_| Error::Poisoned)?;
+    fn wait_for_turn(&self, id: usize) -> Result<StateGuard<'_>, Error> {
+        let state = self.lock()?;
         match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
             Turn::Yes => Ok(state),
             Turn::Never => Err(Error::Busy),
@@ -586,7 +592,11 @@ impl Shared {
     }
 
     fn close(&self) -> Result<(), Error> {
-        self.locked(|place| drop(place.take()))?;
+        let drop_state = |place: &mut Option<State>| {
+            drop(place.take());
+            Ok(())
+        };
+        self.locked(|| self.lock(), drop_state)?;
         self.end_all_waits();
         self.turn.notify_all();
         Ok(())
