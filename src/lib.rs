@@ -50,7 +50,7 @@ mod table;
 mod value;
 
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick};
+pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
 pub use error::Error;
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};

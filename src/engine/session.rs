@@ -1,5 +1,6 @@
 //! Sessions: what a connection is to a server.
 
+use super::busy::Busy;
 use super::{Call, Engine, Script, Shared, slices};
 use crate::error::Error;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -33,8 +34,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 /// Dropping it drops what was queued and rolls back what was begun.
 #[derive(Debug)]
 pub struct Session {
-    shared: Arc<Shared>,
-    id: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: usize,
+    pub(super) busy: Busy,
 }
 
 impl Engine {
@@ -47,7 +49,7 @@ impl Engine {
             self.shared.abandoned().drain(..).for_each(|id| state.close_session(id));
             state.open_session()
         })?;
-        Ok(Session { shared: Arc::clone(&self.shared), id })
+        Ok(Session { shared: Arc::clone(&self.shared), id, busy: Busy::default() })
     }
 
     /// Runs a closure in a transaction of a session of its own: what it does through the session
@@ -91,7 +93,7 @@ impl Session {
         if let Some(script) = call.script() {
             self.shared.check_own(script)?;
         }
-        self.shared.call(self.id, call, reply)
+        self.shared.call(self.id, Some(&self.busy), call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -99,7 +101,7 @@ impl Session {
     /// # Errors
     /// As [`Engine::command`].
     pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::Command(&slices(argv)))
+        self.shared.reply(self.id, Some(&self.busy), Call::Command(&slices(argv)))
     }
 
     /// Runs a command and returns its reply as a Redis server would send it.
@@ -111,7 +113,7 @@ impl Session {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        self.shared.resp(self.id, &slices(argv), protocol)
+        self.shared.resp(self.id, Some(&self.busy), &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; after `MULTI` it is queued.
@@ -124,7 +126,11 @@ impl Session {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(
+            self.id,
+            Some(&self.busy),
+            Call::Eval(script.as_ref(), &slices(keys), &slices(args)),
+        )
     }
 
     /// Runs a cached script by its SHA-1; after `MULTI` it is queued.
@@ -137,7 +143,11 @@ impl Session {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(
+            self.id,
+            Some(&self.busy),
+            Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)),
+        )
     }
 
     /// Runs a prepared script of the session's engine; after `MULTI` it is queued.
@@ -151,7 +161,11 @@ impl Session {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.shared.check_own(script)?;
-        self.shared.reply(self.id, Call::Run(script, &slices(keys), &slices(args)))
+        self.shared.reply(
+            self.id,
+            Some(&self.busy),
+            Call::Run(script, &slices(keys), &slices(args)),
+        )
     }
 
     /// The protocol the session's engine was opened with.
