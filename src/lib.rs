@@ -53,10 +53,10 @@ mod value;
 
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
-pub use error::Error;
+pub use error::{Error, Traceback};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
-pub use script::{LogCallback, LogLevel};
+pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]
