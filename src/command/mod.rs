@@ -15,6 +15,8 @@ mod connection;
 mod context;
 mod dump;
 mod expire;
+#[cfg(feature = "cli")]
+mod foresee;
 mod function;
 mod generic;
 mod geo;
@@ -52,6 +54,8 @@ mod zset_algebra;
 pub(crate) use args::Args;
 pub(crate) use config::configure;
 pub(crate) use context::{Caller, Context, Host};
+#[cfg(feature = "cli")]
+pub(crate) use foresee::{Foreseen, foresee};
 pub(crate) use hosted::{Function, Registry, returning};
 pub use hosted::{HostCall, HostCommand};
 pub use introspect::{CommandInfo, commands};

@@ -22,6 +22,8 @@ pub(crate) mod vm;
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
 pub(crate) use metadata::ENGINE;
+#[cfg(feature = "cli")]
+pub(crate) use metadata::is_library;
 pub use profile::Profile;
 pub use stats::{LastError, ScriptStats};
 
