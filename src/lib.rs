@@ -30,6 +30,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
 mod bytes;
+#[cfg(feature = "cli")]
+pub mod check;
 mod clock;
 mod command;
 mod cow;
@@ -51,10 +53,10 @@ mod value;
 
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
-pub use error::Error;
+pub use error::{Error, Traceback};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
-pub use script::{LogCallback, LogLevel};
+pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]

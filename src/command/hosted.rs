@@ -230,7 +230,7 @@ impl HostCall<'_> {
         let mut reply = ReplyBuf::new();
         self.call(&argv, &mut reply);
         match reply.to_reply(self.registry.protocol) {
-            Reply::Error(message) => Err(Error::Reply { message }),
+            Reply::Error(message) => Err(Error::reply(message)),
             reply => Ok(reply),
         }
     }

@@ -24,7 +24,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{LogCallback, Running, ScriptId, Scripts, Sha1Hex};
+use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -362,6 +362,95 @@ impl Engine {
         })?;
         let (id, sha) = held.map_err(|error: CommandError| reply_error(&error))?;
         Ok(Script { shared: Arc::clone(&self.shared), id, sha })
+    }
+
+    /// Runs a script as [`Engine::eval`] does, and tells where its time went. It takes several times
+    /// as long meanwhile; what looking costs is left out of the times.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = moonkv::Engine::new()?;
+    /// let script = "for i = 1, 3 do\n  redis.call('INCR', KEYS[1])\nend";
+    /// let (reply, profile) = engine.profile(script, &["n"], &[""; 0]);
+    /// assert!(reply?.is_null());
+    /// assert!(profile.collapsed().contains("main:2;redis.call INCR "));
+    /// println!("{}", profile.table());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn profile<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> (Result<Reply, Error>, Profile) {
+        let mut reply = ReplyBuf::new();
+        let (keys, args) = (slices(keys), slices(args));
+        let (outcome, profile) = self.profile_into(script.as_ref(), &keys, &args, &mut reply);
+        (outcome.and_then(|()| self.shared.tree(reply)), profile)
+    }
+
+    /// [`Engine::profile`] with the reply left in the caller's buffer, errors of scripts included.
+    pub fn profile_into(
+        &self,
+        script: &[u8],
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        reply: &mut ReplyBuf,
+    ) -> (Result<(), Error>, Profile) {
+        reply.clear();
+        let profiled = self.shared.enter_as(COMMON, |state| {
+            state.scripts.begin_profile();
+            state.call(COMMON, Call::Eval(script, keys, args), reply);
+            state.scripts.end_profile(script)
+        });
+        match profiled {
+            Ok(profile) => (Ok(()), profile),
+            Err(error) => (Err(error), Profile::default()),
+        }
+    }
+
+    /// What became of the runs of each script that is cached or prepared, and of each function:
+    /// how many there were, how many failed and how, and under
+    /// [`Options::script_statistics`] how long they took. As `MOONKV STATS`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = moonkv::Engine::new()?;
+    /// let faulty = engine.prepare("return redis.call('INCR', KEYS[1])")?;
+    /// faulty.run(&["n"], &[""; 0])?;
+    /// engine.command(&["LPUSH", "list", "x"])?;
+    /// assert!(faulty.run(&["list"], &[""; 0]).is_err());
+    /// let stats = &engine.script_stats()?[0];
+    /// assert_eq!((stats.name.clone(), stats.runs, stats.errors), (faulty.sha1(), 2, 1));
+    /// assert!(stats.last_error.as_ref().unwrap().message.starts_with("WRONGTYPE"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_stats(&self) -> Result<Vec<ScriptStats>, Error> {
+        self.shared.enter(|state| state.scripts.stats(&[]))
+    }
+
+    /// Leaves what [`Engine::script_stats`] tells in a buffer, as an array of maps.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_stats_into(&self, reply: &mut ReplyBuf) -> Result<(), Error> {
+        let stats = self.script_stats()?;
+        reply.clear();
+        script::stats::write(&stats, reply);
+        Ok(())
+    }
+
+    /// Counts runs, errors and times from zero again.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn reset_script_stats(&self) -> Result<(), Error> {
+        self.shared.enter(|state| state.scripts.reset_stats())
     }
 
     /// Stops the script that is running, if one is, and ends the calls that wait for a key. They
@@ -706,8 +795,15 @@ impl Shared {
     fn reply(&self, id: usize, busy: Option<&Busy>, call: Call<'_>) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
         self.call(id, busy, call, &mut reply)?;
+        self.tree(reply)
+    }
+
+    /// A reply as a tree, or its error as one.
+    fn tree(&self, mut reply: ReplyBuf) -> Result<Reply, Error> {
         match reply.to_reply(self.options.protocol) {
-            Reply::Error(message) => Err(Error::Reply { message }),
+            Reply::Error(message) => {
+                Err(Error::Reply { message, traceback: reply.take_traceback() })
+            }
             reply => Ok(reply),
         }
     }
@@ -722,5 +818,5 @@ fn hex(sha: &Sha1Hex) -> String {
 }
 
 fn reply_error(error: &CommandError) -> Error {
-    Error::Reply { message: error.to_string() }
+    Error::reply(error.to_string())
 }
