@@ -356,6 +356,11 @@ pub enum Error {
         /// Which one, and why.
         message: String,
     },
+    /// An address could not be listened on, or must not be as it was asked for.
+    Listen {
+        /// Which one, and why not.
+        message: String,
+    },
     /// The Lua interpreter could not be set up.
     Interpreter {
         /// What failed.
@@ -385,6 +390,7 @@ impl fmt::Display for Error {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }
             Error::Options { message } => write!(f, "ERR invalid options: {message}"),
+            Error::Listen { message } => write!(f, "ERR cannot listen: {message}"),
             Error::Interpreter { message } => {
                 write!(f, "ERR the Lua interpreter could not be set up: {message}")
             }

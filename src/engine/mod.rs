@@ -4,6 +4,8 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+#[cfg(feature = "listen")]
+mod door;
 mod hosted;
 mod interrupt;
 mod session;
@@ -12,7 +14,11 @@ mod waiting;
 
 #[cfg(feature = "c-abi")]
 pub(crate) use crate::command::{HostCall, HostCommand};
+#[cfg(feature = "listen")]
+pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
+#[cfg(feature = "listen")]
+pub(crate) use waiting::Waker;
 
 use crate::clock::Now;
 use crate::command::{Registry, configure};
@@ -371,12 +377,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
-        let start = Instant::now();
-        self.shared.enter_as(COMMON, |state| {
-            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
-            state.settle();
-            Tick { expired, complete }
-        })
+        self.shared.tick(budget)
     }
 
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
@@ -592,6 +593,15 @@ impl Shared {
         Ok(())
     }
 
+    fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        let start = Instant::now();
+        self.enter_as(COMMON, |state| {
+            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.settle();
+            Tick { expired, complete }
+        })
+    }
+
     fn let_go_dropped(&self) -> Result<(), Error> {
         let dropped =
             std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
@@ -622,6 +632,16 @@ impl Shared {
     #[cold]
     fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
         let outcome = self.sleep(&waits);
+        self.end_wait(&waits, outcome, reply)
+    }
+
+    /// Writes the reply of a call whose wait is over.
+    fn end_wait(
+        &self,
+        waits: &Waits,
+        outcome: Outcome,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;

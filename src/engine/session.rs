@@ -33,8 +33,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 /// Dropping it drops what was queued and rolls back what was begun.
 #[derive(Debug)]
 pub struct Session {
-    shared: Arc<Shared>,
-    id: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: usize,
 }
 
 impl Engine {
@@ -43,11 +43,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn session(&self) -> Result<Session, Error> {
-        let id = self.shared.enter(|state| {
-            self.shared.abandoned().drain(..).for_each(|id| state.close_session(id));
-            state.open_session()
-        })?;
-        Ok(Session { shared: Arc::clone(&self.shared), id })
+        self.shared.open_session()
     }
 
     /// Runs a closure in a transaction of a session of its own: what it does through the session
@@ -279,6 +275,14 @@ impl Session {
 }
 
 impl Shared {
+    pub(super) fn open_session(self: &Arc<Self>) -> Result<Session, Error> {
+        let id = self.enter(|state| {
+            self.abandoned().drain(..).for_each(|id| state.close_session(id));
+            state.open_session()
+        })?;
+        Ok(Session { shared: Arc::clone(self), id })
+    }
+
     fn abandoned(&self) -> MutexGuard<'_, Vec<usize>> {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
