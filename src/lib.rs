@@ -30,6 +30,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
 mod bytes;
+mod clients;
 mod clock;
 mod command;
 mod cow;
@@ -49,6 +50,7 @@ mod session;
 mod table;
 mod value;
 
+pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
