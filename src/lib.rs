@@ -32,6 +32,7 @@
 mod bytes;
 #[cfg(feature = "cli")]
 pub mod check;
+mod clients;
 mod clock;
 mod command;
 mod cow;
@@ -51,6 +52,7 @@ mod session;
 mod table;
 mod value;
 
+pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;

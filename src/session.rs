@@ -4,6 +4,7 @@
 //! This room holds state only. The commands that change it are in `command/`; the engine keeps
 //! one session for each handle, and tells it when a watched key changed.
 
+use crate::clients::Client;
 use crate::keyspace::{KeyName, Section};
 use crate::reply::ReplyBuf;
 
@@ -23,7 +24,12 @@ pub(crate) struct Session {
     /// Whether it stands for the engine itself, which many threads call at once: no place for
     /// transactions.
     pub(crate) common: bool,
+    /// Who it is to others.
+    pub(crate) client: Client,
 }
+
+/// All sessions by their place; none where one was closed, or is calling.
+pub(crate) type Sessions = Vec<Option<Box<Session>>>;
 
 /// A watched key.
 pub(crate) struct Watched {

@@ -2,7 +2,8 @@
 //! ticket rather than sleep, and what is to be done now and then.
 
 use super::waiting::{Outcome, Waits};
-use super::{Call, Engine, Session, Shared, Tick, Waker};
+use super::{Call, Engine, Session, Shared, Tick};
+use crate::clients::Waker;
 use crate::error::Error;
 use crate::reply::ReplyBuf;
 use std::sync::Arc;

@@ -17,9 +17,8 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 #[cfg(feature = "listen")]
 pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
-#[cfg(feature = "listen")]
-pub(crate) use waiting::Waker;
 
+use crate::clients::Bells;
 use crate::clock::Now;
 use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
@@ -74,6 +73,8 @@ struct Shared {
     turn: Condvar,
     /// Asked by calls that wait whether they shall.
     interrupt: Mutex<Option<Arc<interrupt::Interrupt>>>,
+    /// Whom to wake once the lock is given back.
+    bells: Arc<Bells>,
     options: Options,
 }
 
@@ -154,10 +155,10 @@ impl Engine {
         let cancel = Arc::new(AtomicBool::new(false));
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
-        let manual_clock = options.clock != Clock::System;
+        let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, hosted, Arc::clone(&bells), options))),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
@@ -165,6 +166,7 @@ impl Engine {
             waits: Mutex::new(Vec::new()),
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
+            bells,
             options: options.clone(),
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -532,12 +534,14 @@ impl Shared {
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
-        catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             let mut state = self.state.lock().map_err(|_| Error::Poisoned)?;
             let _inside = Inside::mark(&self.inside, thread);
             Ok(work(&mut state))
         }))
-        .unwrap_or(Err(Error::Poisoned))
+        .unwrap_or(Err(Error::Poisoned));
+        self.bells.ring();
+        result
     }
 
     /// Takes the lock, tells the keys the time and works on the state.
@@ -554,7 +558,7 @@ impl Shared {
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
-        catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             let mut state = self.wait_for_turn(id)?;
             let _inside = Inside::mark(&self.inside, thread);
             let state = state.as_mut().ok_or(Error::Closed)?;
@@ -564,7 +568,9 @@ impl Shared {
             // Nobody will serve them any more.
             self.end_all_waits();
             Err(Error::Poisoned)
-        })
+        });
+        self.bells.ring();
+        result
     }
 
     #[inline]
@@ -681,9 +687,19 @@ impl Shared {
 
     /// Makes a call and returns its reply as a tree, or its error as one.
     fn reply(&self, id: usize, call: Call<'_>) -> Result<Reply, Error> {
+        self.reply_in(id, call, || self.options.protocol)
+    }
+
+    /// The same, in a protocol that the call may choose itself.
+    fn reply_in(
+        &self,
+        id: usize,
+        call: Call<'_>,
+        protocol: impl FnOnce() -> Protocol,
+    ) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
         self.call(id, call, &mut reply)?;
-        match reply.to_reply(self.options.protocol) {
+        match reply.to_reply(protocol()) {
             Reply::Error(message) => Err(Error::Reply { message }),
             reply => Ok(reply),
         }

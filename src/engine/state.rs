@@ -2,14 +2,15 @@
 
 use super::waiting::{Ticket, Waiter, Waiters, Waits};
 use super::{Call, Script};
+use crate::clients::{Bells, Client, Mailbox, Origin};
 use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, Registry, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
-use crate::options::Limits;
-use crate::reply::ReplyBuf;
+use crate::options::{Clock, Limits, Options};
+use crate::reply::{Protocol, ReplyBuf};
 use crate::script::{Input, ScriptId, Scripts};
-use crate::session::{Blocking, Session, Wait, WaitKind};
+use crate::session::{Blocking, Session, Sessions, Wait, WaitKind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -23,7 +24,12 @@ pub(super) struct State {
     /// The commands that the host has added; the scripts know them too.
     hosted: Arc<Registry>,
     /// By their number; none where one was closed.
-    sessions: Vec<Option<Session>>,
+    sessions: Sessions,
+    /// How many clients there were so far; each is numbered by it.
+    clients: u64,
+    /// The mailboxes with something new in them.
+    bells: Arc<Bells>,
+    protocol: Protocol,
     pub(super) waiters: Waiters,
     /// The session whose transaction is open, and the thread that opened it.
     owner: Option<(usize, ThreadId)>,
@@ -47,17 +53,23 @@ impl State {
         keys: Keyspace,
         scripts: Scripts,
         hosted: Arc<Registry>,
-        manual_clock: bool,
+        bells: Arc<Bells>,
+        options: &Options,
     ) -> State {
-        let common = Session { common: true, database: keys.database(), ..Session::default() };
+        let client = Client::new(1, keys.now(), options.protocol);
+        let database = keys.database();
+        let common = Session { common: true, database, client, ..Session::default() };
         State {
             keys,
             scripts,
             hosted,
-            sessions: vec![Some(common)],
+            sessions: vec![Some(Box::new(common))],
+            clients: 1,
+            bells,
+            protocol: options.protocol,
             waiters: Waiters::default(),
             owner: None,
-            manual_clock,
+            manual_clock: options.clock != Clock::System,
         }
     }
 
@@ -72,9 +84,16 @@ impl State {
         std::mem::replace(&mut self.hosted, hosted)
     }
 
-    /// Opens a session; returns its number.
-    pub(super) fn open_session(&mut self) -> usize {
-        let session = Some(Session::default());
+    /// Opens a session; returns its place, its client's number and its mailbox.
+    pub(super) fn open_session(&mut self) -> (usize, u64, Arc<Mailbox>) {
+        self.clients += 1;
+        let client = Client::new(self.clients, self.keys.now(), self.protocol);
+        let mailbox = Arc::clone(&client.mailbox);
+        let session = Some(Box::new(Session { client, ..Session::default() }));
+        (self.place_session(session), self.clients, mailbox)
+    }
+
+    fn place_session(&mut self, session: Option<Box<Session>>) -> usize {
         match self.sessions.iter().position(Option::is_none) {
             Some(free) => {
                 self.sessions[free] = session;
@@ -84,6 +103,15 @@ impl State {
                 self.sessions.push(session);
                 self.sessions.len() - 1
             }
+        }
+    }
+
+    /// A door has come for a session.
+    pub(super) fn attach(&mut self, id: usize, origin: Origin) {
+        if let Some(session) = self.session(id) {
+            session.client.mailbox.set_protocol(Protocol::Resp2);
+            session.client.origin = origin;
+            session.client.attached = true;
         }
     }
 
@@ -116,7 +144,7 @@ impl State {
         call: Call<'_>,
         reply: &mut ReplyBuf,
     ) -> Option<Waits> {
-        let Some(session) = self.sessions.get(id).and_then(Option::as_ref) else {
+        let Some(session) = self.sessions.get(id).and_then(Option::as_deref) else {
             reply.error(&CommandError::text("ERR the session is closed"));
             return None;
         };
@@ -310,7 +338,7 @@ impl State {
 impl State {
     /// How many sections a session has open: the transaction, and its savepoints.
     pub(super) fn sections(&self, id: usize) -> usize {
-        self.sessions.get(id).and_then(Option::as_ref).map_or(0, |session| session.sections.len())
+        self.sessions.get(id).and_then(Option::as_deref).map_or(0, |session| session.sections.len())
     }
 
     /// Opens a transaction, or a savepoint in it.
@@ -340,14 +368,14 @@ impl State {
     /// Undoes the changes since the innermost section was opened; it stays open.
     pub(super) fn undo_section(&mut self, id: usize) {
         let State { keys, sessions, .. } = self;
-        let session = sessions.get(id).and_then(Option::as_ref);
+        let session = sessions.get(id).and_then(Option::as_deref);
         if let Some(section) = session.and_then(|session| session.sections.last()) {
             keys.undo_section(section);
         }
     }
 
     pub(super) fn session(&mut self, id: usize) -> Option<&mut Session> {
-        self.sessions.get_mut(id)?.as_mut()
+        self.sessions.get_mut(id)?.as_deref_mut()
     }
 
     /// Whether a session can begin a transaction.

@@ -4,14 +4,12 @@
 //! on a [`Ticket`]. Whoever touches a key runs the commands that wait for it, on their behalf and
 //! in the order in which they came, and leaves the replies with the tickets.
 
+use crate::clients::Waker;
 use crate::keyspace::{KeyName, Keyspace};
 use crate::reply::ReplyBuf;
 use crate::session::Wait;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Called, from whatever thread, as soon as there is something to look at.
-pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What the thread of a waiting call sleeps on, or what a door that cannot sleep looks at when it
 /// is woken.

@@ -1,0 +1,106 @@
+//! The clients of an engine: who they are to one another, and what is told to them out of turn.
+//!
+//! Every session is a client. A door that serves sockets attaches to its session, which gives it
+//! addresses and somebody to wake; to the host's own sessions nothing of this costs anything. This
+//! room holds state only: the commands that change it are in `command/`, and `engine/` delivers.
+
+mod mailbox;
+
+pub use mailbox::Waker;
+pub(crate) use mailbox::{Bells, Mailbox};
+
+use crate::reply::Protocol;
+use std::sync::Arc;
+
+/// Where a client comes from, as its door knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Origin {
+    /// Its own address: `127.0.0.1:50312`, or the path of a Unix socket with `:0`.
+    pub peer: String,
+    /// The address it called: `127.0.0.1:6379`, or the same path with `:0`.
+    pub local: String,
+    /// The number of its socket, if it has one.
+    pub descriptor: i64,
+    /// Whether it came through a Unix socket.
+    pub unix: bool,
+}
+
+/// What is known of a client beyond its session.
+pub(crate) struct Client {
+    /// Never given twice.
+    pub(crate) id: u64,
+    /// The name it gave itself.
+    pub(crate) name: Box<[u8]>,
+    pub(crate) user: Box<[u8]>,
+    /// Whether it may call anything: false until it has said who it is.
+    pub(crate) authenticated: bool,
+    pub(crate) origin: Origin,
+    /// Whether a door is attached, which writes all that there is in the order in which it came.
+    pub(crate) attached: bool,
+    pub(crate) created_ms: i64,
+    /// When it last called, as far as that is known.
+    pub(crate) seen_ms: i64,
+    /// The full name of the command it called last.
+    pub(crate) last_command: Option<&'static str>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Which replies it wants.
+    pub(crate) replies: Replies,
+    /// Whether it sees every command.
+    pub(crate) monitors: bool,
+    /// Whether its call waits for a key.
+    pub(crate) blocked: bool,
+    /// Whether it is spared when memory is short.
+    pub(crate) no_evict: bool,
+    /// Whether it was closed by another, or is as soon as its reply is written.
+    pub(crate) closing: bool,
+}
+
+/// Which replies a client wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Replies {
+    #[default]
+    All,
+    /// None from here on.
+    Off,
+    /// Not to the command that comes next.
+    SkipNext,
+    /// Not to this one.
+    Skip,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client {
+            id: 1,
+            name: Box::default(),
+            user: b"default".as_slice().into(),
+            authenticated: true,
+            origin: Origin::default(),
+            attached: false,
+            created_ms: 0,
+            seen_ms: 0,
+            last_command: None,
+            mailbox: Arc::default(),
+            replies: Replies::All,
+            monitors: false,
+            blocked: false,
+            no_evict: false,
+            closing: false,
+        }
+    }
+}
+
+impl Client {
+    /// A client of this number, which is told things in a protocol.
+    pub(crate) fn new(id: u64, now_ms: i64, protocol: Protocol) -> Client {
+        let client = Client { id, created_ms: now_ms, seen_ms: now_ms, ..Client::default() };
+        client.mailbox.set_protocol(protocol);
+        client
+    }
+
+    /// The shape of its replies.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.mailbox.protocol()
+    }
+}
