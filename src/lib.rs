@@ -42,6 +42,8 @@ mod error;
 mod ffi;
 mod glob;
 mod keyspace;
+#[cfg(feature = "listen")]
+mod listen;
 mod number;
 mod options;
 mod rdb;
@@ -56,8 +58,12 @@ pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick};
 pub use error::Error;
+#[cfg(feature = "listen")]
+pub use listen::{ListenOptions, Listener, OutputLimit};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
+#[cfg(feature = "listen")]
+pub use resp::split_words;
 pub use script::{LogCallback, LogLevel};
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.

@@ -55,13 +55,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`Engine::call`].
-    pub(crate) fn submit(
-        &self,
-        argv: &[&[u8]],
-        reply: &mut ReplyBuf,
-    ) -> Result<Submitted, Error> {
+    pub(crate) fn submit(&self, argv: &[&[u8]], reply: &mut ReplyBuf) -> Result<Submitted, Error> {
         reply.clear();
-        let Session { shared, id } = self;
+        let Session { shared, id, .. } = self;
         let call = Call::Command(argv);
         match shared.enter_as(*id, |state| shared.note_wait(*id, state.call(*id, call, reply)))? {
             None => Ok(Submitted::Done),

@@ -642,12 +642,7 @@ impl Shared {
     }
 
     /// Writes the reply of a call whose wait is over.
-    fn end_wait(
-        &self,
-        waits: &Waits,
-        outcome: Outcome,
-        reply: &mut ReplyBuf,
-    ) -> Result<(), Error> {
+    fn end_wait(&self, waits: &Waits, outcome: Outcome, reply: &mut ReplyBuf) -> Result<(), Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;

@@ -2,6 +2,22 @@
 
 use std::ops::Range;
 
+/// Takes a line apart as a Redis server does with what is typed into a socket: blanks part words,
+/// `"..."` may have escapes such as `\n` and `\x41`, `'...'` is taken as it stands. None where a
+/// quote is not closed, or is closed in the middle of a word.
+///
+/// ```
+/// let words = moonkv::split_words(br#"SET greeting "hello\tworld""#).unwrap();
+/// assert_eq!(words, [&b"SET"[..], b"greeting", b"hello\tworld"]);
+/// assert_eq!(moonkv::split_words(b"GET 'oops"), None);
+/// ```
+pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut text, mut words) = (Vec::new(), Vec::new());
+    let held = |text: &[u8], word: Range<usize>| text.get(word).unwrap_or_default().to_vec();
+    split(line, &mut text, &mut words)
+        .then(|| words.into_iter().map(|word| held(&text, word)).collect())
+}
+
 /// Takes a line apart. The words are appended to `text`, and their places to `words`. False where
 /// a quote is not closed, or is closed in the middle of a word.
 pub(crate) fn split(line: &[u8], text: &mut Vec<u8>, words: &mut Vec<Range<usize>>) -> bool {

@@ -12,3 +12,5 @@ mod inline;
 #[cfg(feature = "listen")]
 pub(crate) use decode::{Allowed, Decoder, Step};
 pub(crate) use encode::encode;
+#[cfg(feature = "listen")]
+pub use inline::split_words;

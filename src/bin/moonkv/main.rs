@@ -4,6 +4,8 @@
 //! program ends with.
 
 mod check;
+mod config;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,10 +21,12 @@ struct Program {
 #[derive(Subcommand)]
 enum Task {
     Check(check::Arguments),
+    Serve(serve::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().task {
         Task::Check(arguments) => arguments.run(),
+        Task::Serve(arguments) => arguments.run(),
     }
 }
