@@ -156,6 +156,12 @@ impl ReplyBuf {
         self.bytes.extend_from_slice(text);
     }
 
+    /// An array of statuses: the lines of a HELP.
+    pub(crate) fn statuses(&mut self, lines: &[&str]) {
+        self.array(lines.len());
+        lines.iter().for_each(|line| self.status(line.as_bytes()));
+    }
+
     pub(crate) fn ok(&mut self) {
         self.status(b"OK");
     }
