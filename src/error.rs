@@ -7,6 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+const BUSY_SCRIPT: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str =
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
@@ -107,6 +112,24 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// A call that waited was ended by the host.
     pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
+    /// What a script that has written answers to who wants to end it, where its writes stay.
+    pub(crate) const UNKILLABLE: Self = Self::text(
+        "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
+         either wait the script termination or kill the server in a hard way using the SHUTDOWN \
+         NOSAVE command.",
+    );
+
+    /// A script, or a function, has run for longer than others are to wait.
+    pub(crate) const fn busy(is_function: bool) -> Self {
+        Self::text(if is_function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+    }
+
+    /// The end of a transaction that a command of these arguments was refused in.
+    pub(crate) fn aborted(&self) -> Self {
+        let text = format!("EXECABORT Transaction discarded because of: {self}");
+        CommandError::Text(Cow::Owned(text))
+    }
 
     /// A count that no reply could have room for.
     pub(crate) const OUT_OF_RANGE: Self = Self::text("ERR value is out of range");
@@ -342,7 +365,8 @@ pub enum Error {
     /// The engine was called from inside one of its own callbacks on the same thread.
     Reentrant,
     /// Another session's transaction is open, and did not end in time, or cannot end because
-    /// this very thread holds it.
+    /// this very thread holds it. Or a script runs for long, and the call has to be made again
+    /// when it is over; see [`crate::Engine::set_meanwhile`].
     Busy,
     /// A transaction was begun, ended or rolled back to where that has no meaning.
     Transaction {

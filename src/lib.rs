@@ -56,7 +56,7 @@ mod value;
 
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick};
+pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
 pub use error::Error;
 #[cfg(feature = "listen")]
 pub use listen::{ListenOptions, Listener, OutputLimit};

@@ -76,6 +76,9 @@ const fn memory(
 
 #[rustfmt::skip]
 const PARAMETERS: &[Parameter] = &[
+    count("busy-reply-threshold", Some("lua-time-limit"),
+        |keys| keys.limits().busy_reply_ms as i64,
+        |limits, value| limits.busy_reply_ms = value.unsigned_abs()),
     Parameter {
         name: "databases", old_name: None, range: COUNT, is_memory: false,
         get: |keys| keys.database_count() as i64, set: None,

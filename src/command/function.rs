@@ -6,12 +6,12 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Family, Flags, Group, container};
+use super::spec::{Beside, Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
-use crate::script::{ENGINE, Input, Library, RestorePolicy, Scripts};
+use crate::script::{Ask, ENGINE, Input, Kind, Library, RestorePolicy, Scripts, Story};
 
 const CALL: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -50,7 +50,8 @@ const FUNCTION: &[Command] = &[
     row("function|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "7.0.0", "O(1)",
         "What there is.", help),
     row("function|kill", Exactly(2), SHOW_BUSY, "7.0.0", "O(1)",
-        "Tells that no function is running: calls are serialised.", kill)
+        "Ends the function that is running.", kill)
+        .beside(Beside { ask: Ask::Kill(Kind::Function), write: |_, _, reply| reply.ok() })
         .tips(tips::ONE_OF_ALL_SHARDS),
     row("function|list", AtLeast(2), SHOW, "7.0.0", "O(N) in functions",
         "Lists the libraries and their functions.", list).tips(tips::VARYING_ORDER),
@@ -59,7 +60,11 @@ const FUNCTION: &[Command] = &[
     row("function|restore", AtLeast(3), GROW, "7.0.0", "O(N) in libraries of the payload",
         "Loads the libraries of a payload.", restore).tips(tips::ALL_SHARDS),
     row("function|stats", Exactly(2), SHOW_BUSY, "7.0.0", "O(N) in libraries",
-        "Counts libraries and functions.", stats)
+        "Counts libraries and functions, and tells what is running.", stats)
+        .beside(Beside {
+            ask: Ask::Tell,
+            write: |story, counts, reply| write_stats(reply, story, counts),
+        })
         .tips(&[
             "nondeterministic_output",
             "request_policy:all_shards",
@@ -84,10 +89,11 @@ fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandRes
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
+    let called = args.word();
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
     let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-    host.scripts.call(&callee, Input { keys, args, read_only }, cx.keys, cx.reply)
+    host.scripts.call(&callee, Input { keys, args, called, read_only }, cx.keys, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
@@ -154,21 +160,28 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Calls are serialised, so whoever gets here finds nothing running: another thread stops a
-/// function by the engine's cancel.
+/// Whoever gets here has the engine to himself: nothing is running.
 fn kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("NOTBUSY No scripts in execution right now."))
 }
 
 fn stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let functions = scripts(cx)?.functions();
-    let (libraries, functions) = functions
-        .libraries()
-        .fold((0, 0), |(count, all), (_, library)| (count + 1, all + library.functions.len()));
-    let reply = &mut *cx.reply;
+    let counts = scripts(cx)?.counts();
+    write_stats(cx.reply, None, counts);
+    Ok(())
+}
+
+fn write_stats(
+    reply: &mut ReplyBuf,
+    running: Option<&Story>,
+    (libraries, functions): (usize, usize),
+) {
     reply.map(2);
     reply.bulk(b"running_script");
-    reply.null();
+    match running {
+        Some(story) => write_story(reply, story),
+        None => reply.null(),
+    }
     reply.bulk(b"engines");
     reply.map(1);
     reply.bulk(ENGINE.as_bytes());
@@ -177,7 +190,17 @@ fn stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     reply.count(libraries);
     reply.bulk(b"functions_count");
     reply.count(functions);
-    Ok(())
+}
+
+fn write_story(reply: &mut ReplyBuf, story: &Story) {
+    reply.map(3);
+    reply.bulk(b"name");
+    reply.bulk(&story.name);
+    reply.bulk(b"command");
+    reply.array(story.command.len());
+    story.command.iter().for_each(|word| reply.bulk(word));
+    reply.bulk(b"duration_ms");
+    reply.integer(i64::try_from(story.since.elapsed().as_millis()).unwrap_or(i64::MAX));
 }
 
 fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -158,6 +158,11 @@ impl Registry {
         self.rows.get(&lower[..]).map(AsRef::as_ref)
     }
 
+    /// Whether a call of this name may write.
+    pub(crate) fn writes(&self, name: &[u8]) -> bool {
+        self.find(name).is_some_and(|row| row.flags.has(Flags::WRITE))
+    }
+
     /// All of them, in the order of their names.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
         self.rows.values().map(AsRef::as_ref)

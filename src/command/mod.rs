@@ -10,6 +10,7 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod blocking;
+mod busy;
 mod config;
 mod connection;
 mod context;
@@ -49,6 +50,7 @@ mod zset;
 mod zset_algebra;
 
 pub(crate) use args::Args;
+pub(crate) use busy::{Standing, standing};
 pub(crate) use config::configure;
 pub(crate) use context::{Caller, Context, Host};
 pub(crate) use hosted::{Function, Registry, returning};
@@ -56,6 +58,7 @@ pub use hosted::{HostCall, HostCommand};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
+pub(crate) use transaction::DISCARD_NAME;
 
 use crate::error::CommandError;
 use crate::session::Argv;

@@ -4,6 +4,8 @@ use super::args::Args;
 use super::context::Context;
 use super::keyspec::{KeySpec, Use, UseOfCall};
 use crate::error::CommandResult;
+use crate::reply::ReplyBuf;
+use crate::script::{Ask, Story};
 
 /// A command: its facts and its handler.
 pub(crate) struct Command {
@@ -42,12 +44,23 @@ pub(crate) struct Details {
     pub(crate) categories: Option<&'static [&'static str]>,
     /// Hints for clients: how to spread a call over a cluster, and what not to rely on.
     pub(crate) tips: &'static [&'static str],
+    /// How a call is answered while a script holds the engine.
+    pub(crate) beside: Option<Beside>,
+}
+
+/// A call that is answered beside the engine, by the script that runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    /// What the script is asked.
+    pub(crate) ask: Ask,
+    /// Writes the reply, of what the script tells and how many libraries and functions there are.
+    pub(crate) write: fn(Option<&Story>, (usize, usize), &mut ReplyBuf),
 }
 
 impl Details {
     /// Nothing but what follows from the rest.
     pub(crate) const NONE: Details =
-        Details { specs: &[], uses: &[], varies: None, categories: None, tips: &[] };
+        Details { specs: &[], uses: &[], varies: None, categories: None, tips: &[], beside: None };
 }
 
 /// Each of these completes a row.
@@ -73,6 +86,12 @@ impl Command {
     /// In these ACL categories rather than that of its group.
     pub(super) const fn categories(mut self, categories: &'static [&'static str]) -> Command {
         self.details.categories = Some(categories);
+        self
+    }
+
+    /// Answered like this while a script holds the engine.
+    pub(super) const fn beside(mut self, beside: Beside) -> Command {
+        self.details.beside = Some(beside);
         self
     }
 

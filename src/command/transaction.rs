@@ -19,6 +19,15 @@ const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 /// The one command that ends a transaction even by a wrong number of arguments.
 pub(super) const EXEC_NAME: &str = "exec";
+pub(super) const MULTI_NAME: &str = "multi";
+pub(crate) const DISCARD_NAME: &str = "discard";
+pub(super) const UNWATCH_NAME: &str = "unwatch";
+pub(super) const WATCH_NAME: &str = "watch";
+
+pub(super) const NESTED: CommandError = CommandError::text("ERR MULTI calls can not be nested");
+pub(super) const DISCARD_ALONE: CommandError = CommandError::text("ERR DISCARD without MULTI");
+pub(super) const WATCH_INSIDE: CommandError =
+    CommandError::text("ERR WATCH inside MULTI is not allowed");
 
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 
@@ -26,15 +35,15 @@ const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 pub(super) const FAMILY: Family = Family {
     group: Group::Transactions,
     commands: &[
-        row("discard", Exactly(1), UNQUEUED, Keys::NONE, "2.0.0", "O(N) in queued commands",
+        row(DISCARD_NAME, Exactly(1), UNQUEUED, Keys::NONE, "2.0.0", "O(N) in queued commands",
             "Drops what was queued since MULTI.", discard),
         row(EXEC_NAME, Exactly(1), EXEC, Keys::NONE, "1.2.0", "Depends on the commands queued",
             "Runs what was queued since MULTI, unless a watched key has changed.", exec),
-        row("multi", Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
+        row(MULTI_NAME, Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
             "Queues the commands that follow.", multi),
-        row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
+        row(UNWATCH_NAME, Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
-        row("watch", AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
+        row(WATCH_NAME, AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
             "Watches keys: EXEC does nothing if one of them changes.", watch).uses(uses::RO),
     ],
 };
@@ -51,7 +60,7 @@ fn own_session<'c, 'a>(cx: &'c mut Context<'a>) -> Result<&'c mut Host<'a>, Comm
 fn multi(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let session = &mut *own_session(cx)?.session;
     if session.queue.is_some() {
-        return Err(CommandError::text("ERR MULTI calls can not be nested"));
+        return Err(NESTED);
     }
     session.queue = Some(Queue::default());
     cx.reply.ok();
@@ -60,7 +69,7 @@ fn multi(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 fn discard(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let queued = cx.host()?.session.queue.take();
-    queued.ok_or(CommandError::text("ERR DISCARD without MULTI"))?;
+    queued.ok_or(DISCARD_ALONE)?;
     forget_watched(cx)?;
     cx.reply.ok();
     Ok(())
@@ -108,7 +117,7 @@ pub(super) fn abandon(cx: &mut Context<'_>) -> CommandError {
 
 fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if own_session(cx)?.session.queue.is_some() {
-        return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
+        return Err(WATCH_INSIDE);
     }
     for key in args.rest() {
         let name = KeyName::new(cx.keys.database(), key);

@@ -57,9 +57,12 @@ impl Session {
     /// As [`Engine::call`].
     pub(crate) fn submit(&self, argv: &[&[u8]], reply: &mut ReplyBuf) -> Result<Submitted, Error> {
         reply.clear();
-        let Session { shared, id, .. } = self;
+        let Session { shared, id, busy, .. } = self;
         let call = Call::Command(argv);
-        match shared.enter_as(*id, |state| shared.note_wait(*id, state.call(*id, call, reply)))? {
+        let waits = shared.enter_or_aside(*id, Some(busy), call, reply, |state, reply| {
+            shared.note_wait(*id, state.call(*id, call, reply))
+        })?;
+        match waits.flatten() {
             None => Ok(Submitted::Done),
             Some(waits) => Ok(Submitted::Waits(Pending::new(Arc::clone(shared), waits))),
         }

@@ -4,6 +4,7 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod busy;
 #[cfg(feature = "listen")]
 mod door;
 mod hosted;
@@ -16,6 +17,8 @@ mod waiting;
 pub(crate) use crate::command::{HostCall, HostCommand};
 #[cfg(feature = "listen")]
 pub(crate) use door::{Door, Pending, Submitted};
+use busy::Busy;
+pub use busy::WhenBusy;
 pub use session::Session;
 
 use crate::clients::Bells;
@@ -23,14 +26,14 @@ use crate::clock::Now;
 use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
-use crate::options::{Clock, Limits, Options};
+use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{LogCallback, ScriptId, Scripts, Sha1Hex};
+use crate::script::{LogCallback, Running, ScriptId, Scripts, Sha1Hex};
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waiting::{Outcome, Ticket, Waits};
@@ -62,7 +65,8 @@ struct Shared {
     state: Mutex<Option<State>>,
     /// Marks the thread that is inside the lock, 0 for none.
     inside: AtomicUsize,
-    cancel: Arc<AtomicBool>,
+    /// What runs, for those who find the lock taken.
+    running: Arc<Running>,
     /// Handles that were dropped; let go at the next call that touches the cache.
     dropped: Mutex<Vec<ScriptId>>,
     /// Sessions that were dropped inside a callback; closed as the next one is opened.
@@ -152,15 +156,15 @@ impl Engine {
     }
 
     fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
-        let cancel = Arc::new(AtomicBool::new(false));
-        let scripts = Scripts::new(options, Arc::clone(&cancel))
+        let running = Arc::new(Running::new(options.on_error == OnError::Keep));
+        let scripts = Scripts::new(options, Arc::clone(&running))
             .map_err(|message| Error::Interpreter { message })?;
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
             state: Mutex::new(Some(State::new(keys, scripts, hosted, Arc::clone(&bells), options))),
             inside: AtomicUsize::new(0),
-            cancel,
+            running,
             dropped: Mutex::new(Vec::new()),
             abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
@@ -218,9 +222,9 @@ impl Engine {
         if let Some(script) = call.script()
             && !Arc::ptr_eq(&self.shared, &script.shared)
         {
-            return script.shared.call(COMMON, call, reply);
+            return script.shared.call(COMMON, None, call, reply);
         }
-        self.shared.call(COMMON, call, reply)
+        self.shared.call(COMMON, None, call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -238,7 +242,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Reply`] with Redis's text, or as [`Engine::call`].
     pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Command(&slices(argv)))
+        self.shared.reply(COMMON, None, Call::Command(&slices(argv)))
     }
 
     /// Runs a command and returns its reply as a Redis server would send it.
@@ -250,7 +254,7 @@ impl Engine {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        self.shared.resp(COMMON, &slices(argv), protocol)
+        self.shared.resp(COMMON, None, &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; it is cached by its SHA-1. As `EVAL` in Redis 7.0.
@@ -264,7 +268,7 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
     }
 
     /// [`Engine::eval`] under limits for this one run; those that are not set are the engine's.
@@ -280,7 +284,7 @@ impl Engine {
     ) -> Result<Reply, Error> {
         let (keys, args) = (slices(keys), slices(args));
         let call = Call::Eval(script.as_ref(), &keys, &args);
-        self.shared.reply(COMMON, Call::Limited(limits, &call))
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
     /// Runs a cached script by its SHA-1. As `EVALSHA` in Redis 7.0.
@@ -294,7 +298,7 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
     }
 
     /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
@@ -369,7 +373,7 @@ impl Engine {
     /// end with an error; under [`crate::OnError::Rollback`] the script leaves no trace. May be
     /// called from any thread.
     pub fn cancel(&self) {
-        self.shared.cancel.store(true, Ordering::Relaxed);
+        self.shared.running.cancel();
         self.shared.cancel_waits(None);
     }
 
@@ -442,7 +446,7 @@ impl Script {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Run(self, &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::Run(self, &slices(keys), &slices(args)))
     }
 
     /// [`Script::run`] under limits for this one run; those that are not set are the engine's.
@@ -457,7 +461,7 @@ impl Script {
     ) -> Result<Reply, Error> {
         let (keys, args) = (slices(keys), slices(args));
         let call = Call::Run(self, &keys, &args);
-        self.shared.reply(COMMON, Call::Limited(limits, &call))
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
     /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
@@ -465,7 +469,7 @@ impl Script {
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
-        self.shared.call(COMMON, Call::Run(self, keys, args), reply)
+        self.shared.call(COMMON, None, Call::Run(self, keys, args), reply)
     }
 
     /// [`Script::call`] under limits for this one run; those that are not set are the engine's.
@@ -479,7 +483,7 @@ impl Script {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), Error> {
-        self.shared.call(COMMON, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
+        self.shared.call(COMMON, None, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
     }
 
     /// The script's SHA-1 in 40 hexadecimal digits.
@@ -558,8 +562,20 @@ impl Shared {
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
+        self.enter_by(id, || self.state.lock().map_err(|_| Error::Poisoned), work)
+    }
+
+    /// The same, by a lock that is taken in a way of the caller's.
+    #[inline]
+    fn enter_by<'a, R>(
+        &'a self,
+        id: usize,
+        lock: impl FnOnce() -> Result<MutexGuard<'a, Option<State>>, Error>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        let thread = this_thread();
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.wait_for_turn(id)?;
+            let mut state = self.wait_for_turn(id, lock()?)?;
             let _inside = Inside::mark(&self.inside, thread);
             let state = state.as_mut().ok_or(Error::Closed)?;
             Ok(self.begin(state, work))
@@ -576,15 +592,18 @@ impl Shared {
     #[inline]
     fn begin<R>(&self, state: &mut State, work: impl FnOnce(&mut State) -> R) -> R {
         // A cancel stops what is running, never what begins later.
-        self.cancel.store(false, Ordering::Relaxed);
+        self.running.begin_call();
         state.keys.clock().begin_call();
         work(state)
     }
 
-    /// Takes the lock while no other session's transaction is open.
+    /// Holds the lock while no other session's transaction is open.
     #[inline]
-    fn wait_for_turn(&self, id: usize) -> Result<MutexGuard<'_, Option<State>>, Error> {
-        let state = self.state.lock().map_err(|_| Error::Poisoned)?;
+    fn wait_for_turn<'a>(
+        &'a self,
+        id: usize,
+        state: MutexGuard<'a, Option<State>>,
+    ) -> Result<MutexGuard<'a, Option<State>>, Error> {
         match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
             Turn::Yes => Ok(state),
             Turn::Never => Err(Error::Busy),
@@ -617,10 +636,19 @@ impl Shared {
         self.enter(|state| dropped.into_iter().for_each(|id| state.scripts.let_go(id)))
     }
 
-    fn call(&self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+    fn call(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        call: Call<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
         reply.clear();
         call.check_limits()?;
-        match self.enter_as(id, |state| self.note_wait(id, state.call(id, call, reply)))? {
+        let waits = self.enter_or_aside(id, busy, call, reply, |state, reply| {
+            self.note_wait(id, state.call(id, call, reply))
+        })?;
+        match waits.flatten() {
             None => Ok(()),
             Some(waits) => self.wait(waits, reply),
         }
@@ -673,27 +701,34 @@ impl Shared {
     }
 
     /// Runs a command and returns its reply as RESP.
-    fn resp(&self, id: usize, argv: &[&[u8]], protocol: Protocol) -> Result<Vec<u8>, Error> {
+    fn resp(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        argv: &[&[u8]],
+        protocol: Protocol,
+    ) -> Result<Vec<u8>, Error> {
         let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
-        self.call(id, Call::Command(argv), &mut reply)?;
+        self.call(id, busy, Call::Command(argv), &mut reply)?;
         resp::encode(&reply, protocol, &mut out);
         Ok(out)
     }
 
     /// Makes a call and returns its reply as a tree, or its error as one.
-    fn reply(&self, id: usize, call: Call<'_>) -> Result<Reply, Error> {
-        self.reply_in(id, call, || self.options.protocol)
+    fn reply(&self, id: usize, busy: Option<&Busy>, call: Call<'_>) -> Result<Reply, Error> {
+        self.reply_in(id, busy, call, || self.options.protocol)
     }
 
     /// The same, in a protocol that the call may choose itself.
     fn reply_in(
         &self,
         id: usize,
+        busy: Option<&Busy>,
         call: Call<'_>,
         protocol: impl FnOnce() -> Protocol,
     ) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
-        self.call(id, call, &mut reply)?;
+        self.call(id, busy, call, &mut reply)?;
         match reply.to_reply(protocol()) {
             Reply::Error(message) => Err(Error::Reply { message }),
             reply => Ok(reply),

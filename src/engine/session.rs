@@ -1,5 +1,6 @@
 //! Sessions: what a connection is to a server.
 
+use super::busy::Busy;
 use super::{Call, Engine, Script, Shared, slices};
 use crate::clients::{Mailbox, Origin, Waker};
 use crate::error::Error;
@@ -39,6 +40,7 @@ pub struct Session {
     /// Its client's number.
     client: u64,
     mailbox: Arc<Mailbox>,
+    pub(super) busy: Busy,
 }
 
 impl Engine {
@@ -91,7 +93,7 @@ impl Session {
         if let Some(script) = call.script() {
             self.shared.check_own(script)?;
         }
-        self.shared.call(self.id, call, reply)
+        self.shared.call(self.id, Some(&self.busy), call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -111,7 +113,7 @@ impl Session {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        self.shared.resp(self.id, &slices(argv), protocol)
+        self.shared.resp(self.id, Some(&self.busy), &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; after `MULTI` it is queued.
@@ -155,7 +157,7 @@ impl Session {
     }
 
     fn reply(&self, call: Call<'_>) -> Result<Reply, Error> {
-        self.shared.reply_in(self.id, call, || self.protocol())
+        self.shared.reply_in(self.id, Some(&self.busy), call, || self.protocol())
     }
 
     /// The shape of its replies: the one the engine was opened with, until `HELLO` chooses another.
@@ -333,7 +335,7 @@ impl Shared {
             self.abandoned().drain(..).for_each(|id| state.close_session(id));
             state.open_session()
         })?;
-        Ok(Session { shared: Arc::clone(self), id, client, mailbox })
+        Ok(Session { shared: Arc::clone(self), id, client, mailbox, busy: Busy::default() })
     }
 
     fn abandoned(&self) -> MutexGuard<'_, Vec<usize>> {

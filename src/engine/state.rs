@@ -258,7 +258,7 @@ impl State {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
-        let input = Input { keys, args, read_only: false };
+        let input = Input { keys, args, called: EVAL.as_bytes(), read_only: false };
         self.scripts.run(id, input, &mut self.keys, reply)
     }
 }
@@ -371,6 +371,19 @@ impl State {
         let session = sessions.get(id).and_then(Option::as_deref);
         if let Some(section) = session.and_then(|session| session.sections.last()) {
             keys.undo_section(section);
+        }
+    }
+
+    /// Whether a session queues commands.
+    pub(super) fn queues(&self, id: usize) -> bool {
+        let session = self.sessions.get(id).and_then(Option::as_ref);
+        session.is_some_and(|session| session.queue.is_some())
+    }
+
+    /// Has EXEC refuse what a session is queueing.
+    pub(super) fn refuse_queue(&mut self, id: usize) {
+        if let Some(queue) = self.session(id).and_then(|session| session.queue.as_mut()) {
+            queue.refused = true;
         }
     }
 

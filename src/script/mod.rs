@@ -14,11 +14,13 @@ mod functions;
 mod lib;
 mod metadata;
 mod pattern;
+mod running;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
 pub(crate) use metadata::ENGINE;
+pub(crate) use running::{Ask, Kind, Running, Story};
 
 use crate::command::Registry;
 use crate::error::CommandError;
@@ -28,7 +30,6 @@ use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
 use cache::Cache;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use vm::{Failure, Function, Run, Vm};
 
 pub(crate) use vm::LimitsBefore;
@@ -54,6 +55,8 @@ pub type LogCallback = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
 pub(crate) struct Input<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) args: &'a [&'a [u8]],
+    /// The command's own name, as its caller wrote it.
+    pub(crate) called: &'a [u8],
     /// Called by one of the `_RO` commands.
     pub(crate) read_only: bool,
 }
@@ -64,14 +67,15 @@ pub(crate) struct Scripts {
     cache: Cache,
     functions: Functions,
     on_error: OnError,
+    running: Arc<Running>,
 }
 
 impl Scripts {
-    /// Starts an interpreter. `cancel` is what stops a running script from another thread.
-    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Scripts, String> {
-        let vm = Vm::new(options, cancel)?;
+    /// Starts an interpreter. `running` is where others see what runs.
+    pub(crate) fn new(options: &Options, running: Arc<Running>) -> Result<Scripts, String> {
+        let vm = Vm::new(options, Arc::clone(&running))?;
         let (cache, functions) = (Cache::default(), Functions::default());
-        Ok(Scripts { vm, cache, functions, on_error: options.on_error })
+        Ok(Scripts { vm, cache, functions, on_error: options.on_error, running })
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
@@ -151,7 +155,7 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        self.perform(function, &sha, Run { input, read_only, keys, reply });
+        self.perform(function, Run { input, read_only, name: &sha, keys, reply });
         Ok(())
     }
 
@@ -167,20 +171,20 @@ impl Scripts {
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, keys, reply };
-        self.perform(callee.function, &callee.name, run);
+        let run = Run { input, read_only, name: &callee.name, keys, reply };
+        self.perform(callee.function, run);
         Ok(())
     }
 
-    /// Runs what is compiled; `name` is what its errors call it.
+    /// Runs what is compiled.
     #[inline]
-    fn perform(&mut self, function: Function, name: &[u8], run: Run<'_>) {
-        let Run { input, read_only, keys, reply } = run;
+    fn perform(&mut self, function: Function, run: Run<'_>) {
+        let Run { input, read_only, name, keys, reply } = run;
         let mark = reply.mark();
         keys.hold_time();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, name, keys, reply });
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -209,17 +213,35 @@ impl Scripts {
         code: &[u8],
         replace: bool,
     ) -> Result<Vec<u8>, CommandError> {
-        self.functions.load(&mut self.vm, code, replace)
+        let loaded = self.functions.load(&mut self.vm, code, replace);
+        self.count();
+        loaded
     }
 
     /// Deletes a library; false if there is none of that name.
     pub(crate) fn delete_library(&mut self, name: &[u8]) -> bool {
-        self.functions.delete(&mut self.vm, name)
+        let deleted = self.functions.delete(&mut self.vm, name);
+        self.count();
+        deleted
     }
 
     /// Deletes all libraries.
     pub(crate) fn flush_libraries(&mut self) {
         self.functions.flush(&mut self.vm);
+        self.count();
+    }
+
+    /// Tells those who find the engine taken how many libraries and functions there are.
+    fn count(&self) {
+        let libraries = self.functions.libraries();
+        let counts = libraries
+            .fold((0, 0), |(count, all), (_, library)| (count + 1, all + library.functions.len()));
+        self.running.set_counts(counts.0, counts.1);
+    }
+
+    /// How many libraries and functions there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.running.counts()
     }
 
     /// The texts of all libraries.
@@ -249,6 +271,7 @@ impl Scripts {
             Ok(_) => self.functions.join(&mut self.vm, fresh, policy),
             Err(error) => Err((fresh, error)),
         };
+        self.count();
         joined.map_err(|(mut fresh, error)| {
             fresh.flush(&mut self.vm);
             error
