@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where the ground it stands on is missing")]
 
 use moonkv::{Engine, Error, HostCommand, OnError, Options, Protocol, Reply, Session, WhenBusy};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 const NONE: [&str; 0] = [];

@@ -25,6 +25,8 @@ pub(crate) struct Mailbox {
     closing: AtomicBool,
     /// Whether replies are in RESP3.
     resp3: AtomicBool,
+    /// Whether the client has yet to say who it is.
+    stranger: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,6 +122,16 @@ impl Mailbox {
         if let Some(waker) = waker {
             waker();
         }
+    }
+
+    /// Whether the client has yet to say who it is, and is trusted with little until then.
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.stranger.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it has.
+    pub(crate) fn set_stranger(&self, stranger: bool) {
+        self.stranger.store(stranger, Ordering::Relaxed);
     }
 
     /// The shape of replies, which HELLO chooses.

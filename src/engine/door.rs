@@ -27,6 +27,11 @@ impl Door {
         self.shared.open_session()
     }
 
+    /// As [`Engine::set_meanwhile`].
+    pub(crate) fn set_meanwhile(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
+        self.shared.running.set_hook(hook);
+    }
+
     /// As [`Engine::tick`].
     pub(crate) fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         self.shared.tick(budget)

@@ -15,10 +15,10 @@ mod waiting;
 
 #[cfg(feature = "c-abi")]
 pub(crate) use crate::command::{HostCall, HostCommand};
-#[cfg(feature = "listen")]
-pub(crate) use door::{Door, Pending, Submitted};
 use busy::Busy;
 pub use busy::WhenBusy;
+#[cfg(feature = "listen")]
+pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
 
 use crate::clients::Bells;

@@ -205,6 +205,12 @@ impl Session {
         messages.map(|message| out(&message)).count()
     }
 
+    /// Whether it has yet to say who it is.
+    #[cfg(feature = "listen")]
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.mailbox.is_stranger()
+    }
+
     /// Whether the session is to be closed, once the replies there are have been written.
     pub fn is_closing(&self) -> bool {
         self.mailbox.is_closing()

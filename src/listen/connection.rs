@@ -8,15 +8,17 @@
 use super::ListenOptions;
 use super::output::Output;
 use super::stream::Stream;
-use crate::clients::Waker;
-use crate::engine::{Pending, Session, Submitted};
+use crate::clients::{Origin, Waker};
+use crate::engine::{Pending, Session, Submitted, WhenBusy};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;
 use crate::resp::{Allowed, Decoder, Step, encode};
+use crate::session::Argv;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use smallvec::SmallVec;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How much is read at a time: others have their turn in between.
@@ -45,6 +47,12 @@ pub(super) struct Connection {
     pending: Option<Pending>,
     /// When that call is given up.
     pub(super) deadline: Option<Instant>,
+    /// A request that could not be made because the engine is busy.
+    held_up: Option<Argv>,
+    /// What its session could not look at because the engine is busy.
+    unheard: bool,
+    /// Whether the engine knows who it is.
+    attached: bool,
     /// Nothing more is executed; it ends once all is written.
     closing: bool,
     /// When it was last heard of.
@@ -90,11 +98,17 @@ pub(super) struct Signs {
     pub(super) woken: bool,
 }
 
+/// No reason at all.
+pub(super) const NOTHING: Signs =
+    Signs { readable: false, ended: false, writable: false, woken: false };
+
 /// What a turn is held to.
 pub(super) struct Scene<'a> {
     pub(super) options: &'a ListenOptions,
     pub(super) registry: &'a Registry,
     pub(super) now: Instant,
+    /// Whether the turn is within a call of another connection's, whose script runs for long.
+    pub(super) busy: bool,
 }
 
 /// What becomes of a connection after its turn.
@@ -126,6 +140,9 @@ impl Connection {
             wants_to_write: false,
             pending: None,
             deadline: None,
+            held_up: None,
+            unheard: false,
+            attached: false,
             closing: false,
             heard: now,
         }
@@ -134,6 +151,18 @@ impl Connection {
     /// Has the loop told when there is something to read.
     pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
         self.stream.register(registry, self.token, Interest::READABLE)
+    }
+
+    /// Tells the engine who it is. It is woken from then on when there is something to tell it.
+    pub(super) fn attach(&mut self, origin: Origin) {
+        // A closed engine answers its first call with that.
+        let _ = self.session.attach(origin, Arc::clone(&self.waker));
+        self.attached = true;
+    }
+
+    /// Whether there is something that it could not do because the engine is busy.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.is_some() || self.unheard
     }
 
     /// Its call's time is up.
@@ -171,7 +200,12 @@ impl Connection {
             self.output.resume(&mut self.stream)?;
             self.heard = scene.now;
         }
-        if signs.woken {
+        self.session.set_when_busy(match self.attached && !self.session.is_stranger() {
+            true => WhenBusy::Answer,
+            false => WhenBusy::Hold,
+        });
+        self.unheard |= signs.woken;
+        if self.is_held_up() && !scene.busy {
             self.listen_to_session(lent, scene)?;
         }
         let more = signs.readable && !self.closing && self.read(lent, scene, signs.ended)?;
@@ -187,6 +221,10 @@ impl Connection {
 
     /// Looks whether the call that waits is over, and what was told out of turn.
     fn listen_to_session(&mut self, lent: &mut Lent, scene: &Scene<'_>) -> io::Result<()> {
+        self.unheard = false;
+        if let Some(request) = self.held_up.take() {
+            self.request(&request.slices(), lent, scene);
+        }
         if let Some(pending) = &mut self.pending {
             match pending.take(&mut lent.reply) {
                 Ok(false) => (),
@@ -198,7 +236,7 @@ impl Connection {
         self.session.take_messages(&mut |message| encode(message, protocol, output));
         self.closing |= self.session.is_closing();
         // What came behind a call that waited has its turn.
-        if self.pending.is_none() && self.unread.is_some() {
+        if self.is_free() && self.unread.is_some() {
             self.execute_unread(lent, scene)?;
         }
         Ok(())
@@ -228,7 +266,7 @@ impl Connection {
                 if unread.len() > scene.options.input_most {
                     return Err(io::ErrorKind::QuotaExceeded.into());
                 }
-                if self.pending.is_none() {
+                if self.is_free() {
                     self.execute_unread(lent, scene)?;
                 }
             }
@@ -236,6 +274,11 @@ impl Connection {
         }
         // A socket that gave less than was asked for has no more, unless it has come to its end.
         Ok(!self.closing && (len == lent.chunk.len() || ended))
+    }
+
+    /// Whether its next request can be executed.
+    fn is_free(&self) -> bool {
+        self.pending.is_none() && self.held_up.is_none() && !self.closing
     }
 
     /// Executes requests where they were read.
@@ -274,13 +317,14 @@ impl Connection {
         lent: &mut Lent,
         scene: &Scene<'_>,
     ) -> io::Result<()> {
-        let allowed = Allowed { bulk_most: scene.options.bulk_most, stranger: false };
-        while self.pending.is_none() && !self.closing {
+        while self.is_free() {
+            let stranger = self.session.is_stranger();
+            let allowed = Allowed { bulk_most: scene.options.bulk_most, stranger };
             match decoder.next(input, allowed) {
                 Ok(Step::More) => break,
                 Ok(Step::Request) => {
                     let words: SmallVec<[&[u8]; 8]> = decoder.words(input).collect();
-                    self.request(&words, lent);
+                    self.request(&words, lent, scene);
                 }
                 Err(error) => self.refuse(&error, lent),
             }
@@ -292,7 +336,7 @@ impl Connection {
     }
 
     #[inline]
-    fn request(&mut self, words: &[&[u8]], lent: &mut Lent) {
+    fn request(&mut self, words: &[&[u8]], lent: &mut Lent, scene: &Scene<'_>) {
         if is_from_a_browser(words) {
             self.closing = true;
             return;
@@ -303,13 +347,14 @@ impl Connection {
                 self.closing |= self.session.is_closing();
             }
             Ok(Submitted::Waits(pending)) => self.begin_wait(pending),
+            Err(Error::Busy) if scene.busy => self.held_up = Some(Argv::new(words)),
             Err(error) => self.fail(&error, lent),
         }
     }
 
     fn begin_wait(&mut self, pending: Pending) {
         self.deadline = pending.deadline();
-        pending.wake_by(self.waker.clone());
+        pending.wake_by(Arc::clone(&self.waker));
         self.pending = Some(pending);
     }
 

@@ -1,20 +1,23 @@
 //! The loop: one thread that waits for all sockets at once and gives each connection its turn.
 //!
-//! Its own state is under a lock that is never held while a connection has its turn: a script that
-//! runs for too long lets the loop go on from inside of it.
+//! Its own state is under a lock that is never held while a connection has its turn. A script that
+//! runs for long lets the loop go on from inside of it ([`EventLoop::meanwhile`]): others are told
+//! that the engine is busy, and may end the script. What cannot be done there, because it needs the
+//! engine, is left for the turn after.
 
 use super::ListenOptions;
 use super::acceptor::Acceptor;
-use super::connection::{Connection, Lent, Next, Scene, Signs};
+use super::connection::{Connection, Lent, NOTHING, Next, Scene, Signs};
 use super::stream::Stream;
 use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
-use crate::engine::Door;
+use crate::engine::{Door, Session};
 use crate::error::Error;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +33,9 @@ const ROUND: Duration = Duration::from_millis(100);
 
 /// The longest that one round removes expired keys.
 const EXPIRY_BUDGET: Duration = Duration::from_millis(5);
+
+/// How many sessions are kept ready for those who come while the engine is busy.
+const SPARE_SESSIONS: usize = 4;
 
 /// How many sockets are looked at together.
 const EVENTS: usize = 1024;
@@ -56,6 +62,12 @@ struct State {
     deadlines: BTreeSet<(Instant, usize)>,
     next_round: Instant,
     lent: Vec<Lent>,
+    /// Sessions for those who come while the engine is busy, and who has come in that way: the
+    /// engine does not know them yet.
+    spare: Vec<Session>,
+    newcomers: Vec<(usize, Origin)>,
+    /// Connections that are over, and were while the engine was busy.
+    doomed: Vec<Box<Connection>>,
 }
 
 /// A place for a connection.
@@ -98,6 +110,9 @@ impl EventLoop {
             deadlines: BTreeSet::new(),
             next_round: Instant::now() + ROUND,
             lent: Vec::new(),
+            spare: Vec::new(),
+            newcomers: Vec::new(),
+            doomed: Vec::new(),
         };
         Ok(EventLoop { state: Mutex::new(state), registry, wakeups, options, door })
     }
@@ -108,8 +123,15 @@ impl EventLoop {
     }
 
     /// Runs until it is stopped or the engine is closed.
-    pub(super) fn run(&self) {
+    pub(super) fn run(self: &Arc<Self>) {
+        let own = Arc::downgrade(self);
+        self.door.set_meanwhile(Some(Arc::new(move || {
+            if let Some(event_loop) = own.upgrade() {
+                event_loop.meanwhile();
+            }
+        })));
         while !self.wakeups.is_stopping() && self.turn() {}
+        self.door.set_meanwhile(None);
         let slots = std::mem::take(&mut self.state().slots);
         drop(slots);
         self.state().acceptors.clear();
@@ -122,15 +144,31 @@ impl EventLoop {
     /// Waits for something to do, and does it. False once the engine is closed.
     fn turn(&self) -> bool {
         let work = self.state().wait(&self.wakeups);
-        let now = Instant::now();
-        let scene = Scene { options: &self.options, registry: &self.registry, now };
-        for (slot, signs) in work.turns {
-            self.serve(slot, signs, &scene);
+        self.settle_newcomers();
+        let scene = self.scene(false);
+        self.work(&work, &scene);
+        !work.round || self.round(&scene)
+    }
+
+    /// What the loop does while a script that one of its clients called runs for long, on the same
+    /// thread and within that client's turn.
+    fn meanwhile(&self) {
+        let work = self.state().look(&self.wakeups, Duration::ZERO);
+        self.work(&work, &self.scene(true));
+    }
+
+    fn scene(&self, busy: bool) -> Scene<'_> {
+        let Self { options, registry, .. } = self;
+        Scene { options, registry, now: Instant::now(), busy }
+    }
+
+    fn work(&self, work: &Work, scene: &Scene<'_>) {
+        for (slot, signs) in &work.turns {
+            self.serve(*slot, *signs, scene);
         }
         if work.accepts || work.round {
-            self.accept_all(now);
+            self.accept_all(scene);
         }
-        !work.round || self.round(&scene)
     }
 
     /// Gives a connection its turn.
@@ -139,17 +177,41 @@ impl EventLoop {
         let deadline = connection.deadline;
         let next = connection.turn(signs, &mut lent, scene);
         let moved = (deadline, connection.deadline);
-        // What is over is dropped with the lock given back: it closes a session.
-        drop(self.state().put_back(slot, connection, lent, next, moved));
+        let over = self.state().put_back(slot, connection, lent, next, moved);
+        // It is dropped with the lock given back, and when the engine can be called: that closes
+        // its session.
+        match over {
+            Some(over) if scene.busy => self.state().doomed.push(over),
+            over => drop(over),
+        }
+    }
+
+    /// Tells the engine who came while it was busy, and keeps sessions ready for others who will.
+    fn settle_newcomers(&self) {
+        let (newcomers, doomed, missing) = {
+            let mut state = self.state();
+            let (newcomers, doomed) = (take(&mut state.newcomers), take(&mut state.doomed));
+            (newcomers, doomed, SPARE_SESSIONS.saturating_sub(state.spare.len()))
+        };
+        drop(doomed);
+        for (slot, origin) in newcomers {
+            if let Some(Slot::Resting(connection)) = self.state().slots.get_mut(slot) {
+                connection.attach(origin);
+            }
+        }
+        for _ in 0..missing {
+            // Without them those who come have to wait until the engine is not busy any more.
+            let Ok(session) = self.door.session() else { return };
+            self.state().spare.push(session);
+        }
     }
 
     /// Accepts all who wait for it.
-    fn accept_all(&self, now: Instant) {
+    fn accept_all(&self, scene: &Scene<'_>) {
         let count = self.state().acceptors.len();
         for at in 0..count {
-            while let Some(accepted) = self.accept(at) {
-                let (stream, origin) = accepted;
-                self.welcome(stream, origin, now);
+            while let Some((stream, origin)) = self.accept(at) {
+                self.welcome(stream, origin, scene);
             }
         }
     }
@@ -162,19 +224,15 @@ impl EventLoop {
     }
 
     /// Makes a client of a socket; one too many is told so.
-    fn welcome(&self, mut stream: Stream, origin: Origin, now: Instant) {
+    fn welcome(&self, mut stream: Stream, origin: Origin, scene: &Scene<'_>) {
         if self.state().connected >= self.options.max_clients {
             // Whoever does not read even this much is not waited for.
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
             return;
         }
         let slot = self.state().reserve();
-        let placed = self.connect(slot, stream, origin, now);
-        match placed {
-            Ok(connection) => {
-                let place = &mut self.state().slots[slot];
-                *place = Slot::Resting(connection);
-            }
+        match self.connect(slot, stream, origin, scene) {
+            Ok(connection) => self.state().place(slot, connection),
             Err(_) => self.state().release(slot),
         }
     }
@@ -184,17 +242,23 @@ impl EventLoop {
         slot: usize,
         stream: Stream,
         origin: Origin,
-        now: Instant,
+        scene: &Scene<'_>,
     ) -> Result<Box<Connection>, Error> {
-        let session = self.door.session()?;
+        let session = match scene.busy {
+            true => self.state().spare.pop().ok_or(Error::Busy)?,
+            false => self.door.session()?,
+        };
         let wakeups = Arc::clone(&self.wakeups);
         let waker: Waker = Arc::new(move || wakeups.wake(slot));
-        session.attach(origin, Arc::clone(&waker))?;
         let token = Token(CONNECTIONS + slot);
-        let mut connection = Connection::new(stream, token, session, waker, now);
+        let mut connection = Box::new(Connection::new(stream, token, session, waker, scene.now));
+        match scene.busy {
+            true => self.state().newcomers.push((slot, origin)),
+            false => connection.attach(origin),
+        }
         let registered = connection.register(&self.registry);
         registered.map_err(|error| Error::Listen { message: error.to_string() })?;
-        Ok(Box::new(connection))
+        Ok(connection)
     }
 
     /// What is done now and then. False once the engine is closed.
@@ -214,24 +278,27 @@ impl State {
         let rests = wakeups.lie_down() && self.again.is_empty();
         let until = self.deadlines.first().map_or(self.next_round, |(at, _)| *at);
         let left = until.min(self.next_round).saturating_duration_since(Instant::now());
-        let polled =
-            self.poll.poll(&mut self.events, Some(if rests { left } else { Duration::ZERO }));
-        wakeups.get_up();
-        let mut work = Work { turns: std::mem::take(&mut self.again), ..Work::default() };
-        // A signal wakes it early; nothing was looked at then.
-        if polled.is_ok() {
-            for event in &self.events {
-                work.note(event);
-            }
-        }
-        let woken = wakeups.take().into_iter();
-        work.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..Signs::default() })));
+        let mut work = self.look(wakeups, if rests { left } else { Duration::ZERO });
         let now = Instant::now();
         self.time_out(now);
         work.round = now >= self.next_round;
         if work.round {
             self.next_round = now + ROUND;
         }
+        work
+    }
+
+    /// Looks what there is to do, and waits for it at most for a time.
+    fn look(&mut self, wakeups: &Wakeups, time: Duration) -> Work {
+        let polled = self.poll.poll(&mut self.events, Some(time));
+        wakeups.get_up();
+        let mut work = Work { turns: take(&mut self.again), ..Work::default() };
+        // A signal wakes it early; nothing was looked at then.
+        if polled.is_ok() {
+            self.events.iter().for_each(|event| work.note(event));
+        }
+        let woken = wakeups.take().into_iter();
+        work.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
         work
     }
 
@@ -281,14 +348,25 @@ impl State {
             self.release(slot);
             return Some(connection);
         }
-        if next == Next::Again {
+        match next {
             // The end of the stream may have been told already; reading finds it.
-            self.again.push((slot, Signs { readable: true, ended: true, ..Signs::default() }));
+            Next::Again => self.again.push((
+                slot,
+                Signs { readable: true, ended: true, woken: connection.is_held_up(), ..NOTHING },
+            )),
+            _ if connection.is_held_up() => {
+                self.again.push((slot, Signs { woken: true, ..NOTHING }))
+            }
+            _ => (),
         }
+        self.place(slot, connection);
+        None
+    }
+
+    fn place(&mut self, slot: usize, connection: Box<Connection>) {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Slot::Resting(connection);
         }
-        None
     }
 
     /// Takes a slot for a connection that is to come.

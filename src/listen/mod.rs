@@ -68,6 +68,7 @@ impl Engine {
         }
         let failed = |error: std::io::Error| Error::Listen { message: error.to_string() };
         let event_loop = EventLoop::new(acceptors, options.clone(), self.door()).map_err(failed)?;
+        let event_loop = Arc::new(event_loop);
         let wakeups = Arc::clone(event_loop.wakeups());
         let thread = thread::Builder::new().name("moonkv-listen".to_owned());
         let thread = thread.spawn(move || event_loop.run()).map_err(failed)?;
