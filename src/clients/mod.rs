@@ -26,6 +26,17 @@ pub struct Origin {
     pub unix: bool,
 }
 
+impl Origin {
+    /// As MONITOR shows it.
+    pub(crate) fn shown(&self) -> String {
+        let peer = address(&self.peer);
+        match self.unix {
+            true => format!("unix:{}", peer.strip_suffix(":0").unwrap_or(peer)),
+            false => peer.to_owned(),
+        }
+    }
+}
+
 /// What is known of a client beyond its session.
 pub(crate) struct Client {
     /// Never given twice.
@@ -54,6 +65,14 @@ pub(crate) struct Client {
     pub(crate) no_evict: bool,
     /// Whether it was closed by another, or is as soon as its reply is written.
     pub(crate) closing: bool,
+    pub(crate) listening: Listening,
+    /// How it wants to be told of keys it may have kept.
+    pub(crate) tracking: Option<Box<Tracking>>,
+    /// Since when it has left more untaken than it should.
+    pub(crate) over_since: Option<i64>,
+    /// Whether calls have to be looked at before they are let through: it has not said who it is,
+    /// listens to channels in RESP2, or sees every call.
+    pub(crate) restricted: bool,
 }
 
 /// Which replies a client wants.
@@ -87,6 +106,10 @@ impl Default for Client {
             blocked: false,
             no_evict: false,
             closing: false,
+            listening: Listening::default(),
+            tracking: None,
+            over_since: None,
+            restricted: false,
         }
     }
 }
@@ -97,6 +120,39 @@ impl Client {
         let client = Client { id, created_ms: now_ms, seen_ms: now_ms, ..Client::default() };
         client.mailbox.set_protocol(protocol);
         client
+    }
+
+    /// To be called after any change of what makes it restricted.
+    pub(crate) fn restrict(&mut self) {
+        self.restricted = !self.authenticated || self.monitors || self.only_listens();
+    }
+
+    /// Whether it listens to channels in RESP2, where nothing tells messages from replies.
+    pub(crate) fn only_listens(&self) -> bool {
+        !self.listening.is_empty() && self.protocol() == Protocol::Resp2
+    }
+
+    /// Whether a reply is not to be written to it, and forgets what was said of this one alone.
+    pub(crate) fn swallows_reply(&mut self) -> bool {
+        match self.replies {
+            Replies::All => false,
+            Replies::Off => true,
+            Replies::SkipNext => {
+                self.replies = Replies::Skip;
+                true
+            }
+            Replies::Skip => {
+                self.replies = Replies::All;
+                true
+            }
+        }
+    }
+
+    /// It as a follower of keys, if those it is shown now are to be remembered.
+    #[inline]
+    pub(crate) fn as_follower(&self, place: usize) -> Option<Follower> {
+        let tracking = self.tracking.as_ref()?;
+        tracking.remembers().then_some((place, self.id))
     }
 
     /// The shape of its replies.
