@@ -30,6 +30,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
 mod bytes;
+#[cfg(feature = "cli")]
+pub mod check;
 mod clients;
 mod clock;
 mod command;

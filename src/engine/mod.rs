@@ -4,6 +4,8 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+#[cfg(feature = "listen")]
+mod door;
 mod hosted;
 mod interrupt;
 mod session;
@@ -12,6 +14,8 @@ mod waiting;
 
 #[cfg(feature = "c-abi")]
 pub(crate) use crate::command::{HostCall, HostCommand};
+#[cfg(feature = "listen")]
+pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
 
 use crate::clients::Bells;
@@ -375,12 +379,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
-        let start = Instant::now();
-        self.shared.enter_as(COMMON, |state| {
-            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
-            state.settle();
-            Tick { expired, complete }
-        })
+        self.shared.tick(budget)
     }
 
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
@@ -600,6 +599,15 @@ impl Shared {
         Ok(())
     }
 
+    fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        let start = Instant::now();
+        self.enter_as(COMMON, |state| {
+            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.settle();
+            Tick { expired, complete }
+        })
+    }
+
     fn let_go_dropped(&self) -> Result<(), Error> {
         let dropped =
             std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
@@ -630,6 +638,16 @@ impl Shared {
     #[cold]
     fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
         let outcome = self.sleep(&waits);
+        self.end_wait(&waits, outcome, reply)
+    }
+
+    /// Writes the reply of a call whose wait is over.
+    fn end_wait(
+        &self,
+        waits: &Waits,
+        outcome: Outcome,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;

@@ -33,9 +33,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 ///
 /// Dropping it drops what was queued and rolls back what was begun.
 pub struct Session {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Its place among the sessions.
-    id: usize,
+    pub(super) id: usize,
     /// Its client's number.
     client: u64,
     mailbox: Arc<Mailbox>,
@@ -47,11 +47,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn session(&self) -> Result<Session, Error> {
-        let (id, client, mailbox) = self.shared.enter(|state| {
-            self.shared.abandoned().drain(..).for_each(|id| state.close_session(id));
-            state.open_session()
-        })?;
-        Ok(Session { shared: Arc::clone(&self.shared), id, client, mailbox })
+        self.shared.open_session()
     }
 
     /// Runs a closure in a transaction of a session of its own: what it does through the session
@@ -332,6 +328,14 @@ impl Session {
 }
 
 impl Shared {
+    pub(super) fn open_session(self: &Arc<Self>) -> Result<Session, Error> {
+        let (id, client, mailbox) = self.enter(|state| {
+            self.abandoned().drain(..).for_each(|id| state.close_session(id));
+            state.open_session()
+        })?;
+        Ok(Session { shared: Arc::clone(self), id, client, mailbox })
+    }
+
     fn abandoned(&self) -> MutexGuard<'_, Vec<usize>> {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
