@@ -97,6 +97,8 @@ pub(crate) enum WaitKind {
     Stream,
     /// Entries for a consumer group, which may go away meanwhile.
     Group,
+    /// Nothing but the end of a pause: the call was put off.
+    Pause,
 }
 
 impl WaitKind {
@@ -106,6 +108,7 @@ impl WaitKind {
             WaitKind::List => "list",
             WaitKind::SortedSet => "zset",
             WaitKind::Stream | WaitKind::Group => "stream",
+            WaitKind::Pause => "none",
         }
     }
 }

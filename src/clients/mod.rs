@@ -4,10 +4,24 @@
 //! addresses and somebody to wake; to the host's own sessions nothing of this costs anything. This
 //! room holds state only: the commands that change it are in `command/`, and `engine/` delivers.
 
+mod events;
+mod limits;
+mod list;
 mod mailbox;
+mod monitor;
+mod news;
+mod subscriptions;
+mod tracking;
 
+pub(crate) use events::Events;
+pub(crate) use limits::{OutputLimit, OutputLimits};
+pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
+pub(crate) use monitor::{line, redacted};
+pub(crate) use news::{News, Pause, Told};
+pub(crate) use subscriptions::{Kind, Listening};
+pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
 
 use crate::reply::Protocol;
 use std::sync::Arc;

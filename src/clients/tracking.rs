@@ -55,7 +55,9 @@ impl Tracking {
 #[derive(Default)]
 pub(crate) struct Followed {
     keys: HashMap<Box<[u8]>, SmallVec<[Follower; 2]>>,
-    /// How many clients are told of keys they were not shown.
+    /// How many clients are told of keys at all.
+    clients: usize,
+    /// How many of them are told of keys they were not shown.
     broadcasts: usize,
     touched: Vec<Box<[u8]>>,
     seen: HashSet<Box<[u8]>>,
@@ -70,6 +72,11 @@ impl Followed {
     /// Whether nobody is to be told of anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.broadcasts == 0
+    }
+
+    /// Whether no client is told of keys.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.clients == 0
     }
 
     /// A client was shown a key.
@@ -112,9 +119,11 @@ impl Followed {
         (self.keys.len(), self.keys.values().map(SmallVec::len).sum())
     }
 
-    /// One client more, or fewer, is told of keys by their prefixes.
-    pub(crate) fn count_broadcast(&mut self, more: bool) {
-        self.broadcasts = if more { self.broadcasts + 1 } else { self.broadcasts.saturating_sub(1) };
+    /// A client is told of keys in another mode than before; none where it is not told at all.
+    pub(crate) fn change_mode(&mut self, before: Option<Mode>, after: Option<Mode>) {
+        let broadcast = |mode: Option<Mode>| usize::from(mode == Some(Mode::Broadcast));
+        self.clients = self.clients + usize::from(after.is_some()) - usize::from(before.is_some());
+        self.broadcasts = self.broadcasts + broadcast(after) - broadcast(before);
     }
 
     /// A key was touched.
@@ -187,7 +196,7 @@ mod tests {
     #[test]
     fn what_is_undone_was_not_touched() {
         let mut followed = Followed::default();
-        followed.count_broadcast(true);
+        followed.change_mode(None, Some(Mode::Broadcast));
         followed.touch(b"a");
         let moment = followed.touched();
         followed.touch(b"b");

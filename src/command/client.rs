@@ -226,9 +226,8 @@ fn user(name: &[u8]) -> Result<&[u8], CommandError> {
 /// none.
 fn end(host: &mut Host<'_>, victims: &Victims<'_>) -> usize {
     let Host { session, others, orders, place, .. } = host;
-    let doomed = |session: &Session| {
-        !session.common && !session.client.closing && victims.has(session)
-    };
+    let doomed =
+        |session: &Session| !session.common && !session.client.closing && victims.has(session);
     let mut killed = 0;
     for (place, other) in others.iter_mut().enumerate() {
         if let Some(other) = other.as_deref_mut().filter(|other| doomed(other)) {

@@ -1,13 +1,13 @@
 //! What a client says of its connection: AUTH, ECHO, HELLO, PING, QUIT, RESET and SELECT.
 
-use super::client::client_name;
 use super::args::Args;
+use super::client::client_name;
 use super::context::{Context, Host};
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless};
-use crate::clients::{Client, Mode, Replies};
+use crate::clients::{Client, Replies};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
@@ -270,8 +270,8 @@ pub(crate) fn leave_all(keys: &mut Keyspace, place: usize, client: &mut Client) 
     if std::mem::take(&mut client.monitors) {
         keys.news_mut().count_monitor(false);
     }
-    if client.tracking.take().is_some_and(|tracking| tracking.mode == Mode::Broadcast) {
-        keys.follow(|followed| followed.count_broadcast(false));
+    if let Some(tracking) = client.tracking.take() {
+        keys.follow(|followed| followed.change_mode(Some(tracking.mode), None));
     }
     client.restrict();
 }

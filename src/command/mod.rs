@@ -162,6 +162,12 @@ pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
     own.is_none_or(|own| resolve(command, &[name, own], Caller::Host).is_ok())
 }
 
+/// The flags of the command, or subcommand, that a call means.
+pub(crate) fn flags_of_call(argv: &[&[u8]]) -> Option<Flags> {
+    let command = find(argv.first()?)?;
+    Some(resolve(command, argv, Caller::Host).map_or(command.flags, |(found, _)| found.flags))
+}
+
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
 pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));

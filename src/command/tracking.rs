@@ -40,19 +40,14 @@ pub(super) fn tracking(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let host = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     let client = &mut host.session.client;
     let before = client.tracking.as_deref();
-    let broadcasts = |tracking: Option<&Tracking>| {
-        tracking.is_some_and(|tracking| tracking.mode == Mode::Broadcast)
-    };
-    let did = broadcasts(before);
+    let mode = |tracking: Option<&Tracking>| tracking.map(|tracking| tracking.mode);
     let after = match wish.on {
         true => Some(Box::new(wish.grant(before)?)),
         false => None,
     };
-    let does = broadcasts(after.as_deref());
+    let (old, new) = (mode(before), mode(after.as_deref()));
     client.tracking = after;
-    if did != does {
-        keys.follow(|followed| followed.count_broadcast(does));
-    }
+    keys.follow(|followed| followed.change_mode(old, new));
     cx.reply.ok();
     Ok(())
 }

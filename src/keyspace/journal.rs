@@ -214,6 +214,13 @@ impl Journal {
         }
     }
 
+    /// All keys of a database are gone.
+    pub(super) fn flushed(&mut self) {
+        if !self.followed.is_idle() {
+            self.news.flushed();
+        }
+    }
+
     #[inline]
     fn tell(&mut self, key: &[u8]) {
         self.interest.touch(self.database, key);
