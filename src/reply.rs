@@ -255,6 +255,13 @@ impl ReplyBuf {
         self.nodes.is_empty()
     }
 
+    /// Keeps what is told rather than answered, of a buffer that has nothing but the one or the other.
+    pub(crate) fn keep_pushed(&mut self) {
+        if !matches!(self.nodes.first(), Some(Node::Push(_))) {
+            self.clear();
+        }
+    }
+
     /// Writes what another buffer holds behind what is here.
     pub(crate) fn append(&mut self, other: &ReplyBuf) {
         self.nodes.extend_from_slice(&other.nodes);

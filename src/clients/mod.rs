@@ -4,10 +4,24 @@
 //! addresses and somebody to wake; to the host's own sessions nothing of this costs anything. This
 //! room holds state only: the commands that change it are in `command/`, and `engine/` delivers.
 
+mod events;
+mod limits;
+mod list;
 mod mailbox;
+mod monitor;
+mod news;
+mod subscriptions;
+mod tracking;
 
+pub(crate) use events::Events;
+pub(crate) use limits::{OutputLimit, OutputLimits};
+pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
+pub(crate) use monitor::{line, redacted};
+pub(crate) use news::{News, Pause, Told};
+pub(crate) use subscriptions::{Kind, Listening};
+pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
 
 use crate::reply::Protocol;
 use std::sync::Arc;
@@ -24,6 +38,17 @@ pub struct Origin {
     pub descriptor: i64,
     /// Whether it came through a Unix socket.
     pub unix: bool,
+}
+
+impl Origin {
+    /// As MONITOR shows it.
+    pub(crate) fn shown(&self) -> String {
+        let peer = address(&self.peer);
+        match self.unix {
+            true => format!("unix:{}", peer.strip_suffix(":0").unwrap_or(peer)),
+            false => peer.to_owned(),
+        }
+    }
 }
 
 /// What is known of a client beyond its session.
@@ -54,6 +79,14 @@ pub(crate) struct Client {
     pub(crate) no_evict: bool,
     /// Whether it was closed by another, or is as soon as its reply is written.
     pub(crate) closing: bool,
+    pub(crate) listening: Listening,
+    /// How it wants to be told of keys it may have kept.
+    pub(crate) tracking: Option<Box<Tracking>>,
+    /// Since when it has left more untaken than it should.
+    pub(crate) over_since: Option<i64>,
+    /// Whether calls have to be looked at before they are let through: it has not said who it is,
+    /// listens to channels in RESP2, or sees every call.
+    pub(crate) restricted: bool,
 }
 
 /// Which replies a client wants.
@@ -87,6 +120,10 @@ impl Default for Client {
             blocked: false,
             no_evict: false,
             closing: false,
+            listening: Listening::default(),
+            tracking: None,
+            over_since: None,
+            restricted: false,
         }
     }
 }
@@ -97,6 +134,40 @@ impl Client {
         let client = Client { id, created_ms: now_ms, seen_ms: now_ms, ..Client::default() };
         client.mailbox.set_protocol(protocol);
         client
+    }
+
+    /// To be called after any change of what makes it restricted.
+    pub(crate) fn restrict(&mut self) {
+        self.mailbox.set_stranger(!self.authenticated);
+        self.restricted = !self.authenticated || self.monitors || self.only_listens();
+    }
+
+    /// Whether it listens to channels in RESP2, where nothing tells messages from replies.
+    pub(crate) fn only_listens(&self) -> bool {
+        !self.listening.is_empty() && self.protocol() == Protocol::Resp2
+    }
+
+    /// Whether a reply is not to be written to it, and forgets what was said of this one alone.
+    pub(crate) fn swallows_reply(&mut self) -> bool {
+        match self.replies {
+            Replies::All => false,
+            Replies::Off => true,
+            Replies::SkipNext => {
+                self.replies = Replies::Skip;
+                true
+            }
+            Replies::Skip => {
+                self.replies = Replies::All;
+                true
+            }
+        }
+    }
+
+    /// It as a follower of keys, if those it is shown now are to be remembered.
+    #[inline]
+    pub(crate) fn as_follower(&self, place: usize) -> Option<Follower> {
+        let tracking = self.tracking.as_ref()?;
+        tracking.remembers().then_some((place, self.id))
     }
 
     /// The shape of its replies.

@@ -53,6 +53,7 @@ pub(crate) struct Pending {
     deadline: Option<Instant>,
     /// Whether its reply was taken.
     over: bool,
+    waker: Option<Waker>,
 }
 
 impl Session {
@@ -77,7 +78,7 @@ impl Session {
 impl Pending {
     fn new(shared: Arc<Shared>, waits: Waits) -> Pending {
         let deadline = waits.most.and_then(|most| Instant::now().checked_add(most));
-        Pending { shared, waits, deadline, over: false }
+        Pending { shared, waits, deadline, over: false, waker: None }
     }
 
     /// When its time is up; [`Pending::time_out`] is due then.
@@ -86,7 +87,8 @@ impl Pending {
     }
 
     /// Has somebody told when it is over; at once, if it is.
-    pub(crate) fn wake_by(&self, waker: Waker) {
+    pub(crate) fn wake_by(&mut self, waker: Waker) {
+        self.waker = Some(Arc::clone(&waker));
         self.waits.ticket.wake_by(waker);
     }
 
@@ -103,8 +105,17 @@ impl Pending {
         let Some(outcome) = self.waits.ticket.outcome() else { return Ok(false) };
         reply.clear();
         self.over = true;
-        self.shared.end_wait(&self.waits, outcome, reply)?;
-        Ok(true)
+        let Some(waits) = self.shared.end_wait(&self.waits, outcome, reply)? else {
+            return Ok(true);
+        };
+        // It was put off, and has something of its own to wait for.
+        self.over = false;
+        self.deadline = waits.most.and_then(|most| Instant::now().checked_add(most));
+        self.waits = waits;
+        if let Some(waker) = &self.waker {
+            self.waits.ticket.wake_by(Arc::clone(waker));
+        }
+        Ok(false)
     }
 }
 
@@ -117,6 +128,6 @@ impl Drop for Pending {
         self.waits.ticket.end(Outcome::Cancelled);
         self.shared.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &self.waits.ticket));
         // Where the engine is closed or poisoned, there is nobody left to forget it.
-        let _ = self.shared.enter(|state| state.forget_wait(&self.waits.ticket));
+        let _ = self.shared.enter(|state| drop(state.forget_wait(&self.waits.ticket)));
     }
 }

@@ -5,6 +5,7 @@
 //! on the same thread is an error rather than a deadlock.
 
 mod busy;
+mod delivery;
 #[cfg(feature = "listen")]
 mod door;
 mod hosted;
@@ -30,6 +31,7 @@ use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{LogCallback, Running, ScriptId, Scripts, Sha1Hex};
+use delivery::Replayed;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -664,24 +666,39 @@ impl Shared {
 
     /// Sleeps until a call is served, or its time is up.
     #[cold]
-    fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
-        let outcome = self.sleep(&waits);
-        self.end_wait(&waits, outcome, reply)
+    fn wait(&self, mut waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
+        loop {
+            let outcome = self.sleep(&waits);
+            match self.end_wait(&waits, outcome, reply)? {
+                None => return Ok(()),
+                Some(again) => waits = again,
+            }
+        }
     }
 
-    /// Writes the reply of a call whose wait is over.
-    fn end_wait(&self, waits: &Waits, outcome: Outcome, reply: &mut ReplyBuf) -> Result<(), Error> {
+    /// Writes the reply of a call whose wait is over. One that was put off is made, and may wait
+    /// for something else then.
+    fn end_wait(
+        &self,
+        waits: &Waits,
+        outcome: Outcome,
+        reply: &mut ReplyBuf,
+    ) -> Result<Option<Waits>, Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;
-            return Ok(());
+            return Ok(None);
         }
-        self.enter(|state| state.forget_wait(&waits.ticket))?;
+        match self.enter(|state| state.end_pause(&waits.ticket, &outcome, reply))? {
+            Replayed::Waits(session, waits) => return Ok(self.note_wait(session, Some(waits))),
+            Replayed::Done => return Ok(None),
+            Replayed::No => (),
+        }
         match outcome {
             Outcome::Cancelled => reply.error(&CommandError::CANCELLED),
             _ => reply.null_array(),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn waits(&self) -> MutexGuard<'_, Vec<(usize, Arc<Ticket>)>> {

@@ -7,7 +7,7 @@
 use crate::clients::Waker;
 use crate::keyspace::{KeyName, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::session::Wait;
+use crate::session::{Wait, WaitKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -195,6 +195,18 @@ impl Waiters {
     pub(super) fn forget(&mut self, keys: &mut Keyspace, ticket: &Arc<Ticket>) -> Option<Waiter> {
         let place = self.0.iter().position(|waiter| Arc::ptr_eq(&waiter.ticket, ticket))?;
         Some(self.remove(keys, place))
+    }
+
+    /// The ticket of the call with which a session waits for a key.
+    pub(super) fn ticket_of(&self, session: usize) -> Option<Arc<Ticket>> {
+        let found = self.0.iter().find(|waiter| waiter.session == session);
+        found.map(|waiter| Arc::clone(&waiter.ticket))
+    }
+
+    /// The time of all waits of a kind is up.
+    pub(super) fn end_all_of(&self, kind: WaitKind) {
+        let meant = self.0.iter().filter(|waiter| waiter.wait.kind == kind);
+        meant.for_each(|waiter| waiter.ticket.end(Outcome::TimedOut));
     }
 
     /// Ends the waits whose time is up by a clock that the host moves.

@@ -199,6 +199,8 @@ impl Connection {
         if signs.writable && !self.output.is_empty() {
             self.output.resume(&mut self.stream)?;
             self.heard = scene.now;
+            // There may be messages that were not taken meanwhile.
+            self.unheard = true;
         }
         self.session.set_when_busy(match self.attached && !self.session.is_stranger() {
             true => WhenBusy::Answer,
@@ -227,13 +229,16 @@ impl Connection {
         }
         if let Some(pending) = &mut self.pending {
             match pending.take(&mut lent.reply) {
-                Ok(false) => (),
+                Ok(false) => self.deadline = pending.deadline(),
                 Ok(true) => self.end_wait(lent),
                 Err(error) => self.fail(&error, lent),
             }
         }
-        let (output, protocol) = (&mut lent.output, self.session.protocol());
-        self.session.take_messages(&mut |message| encode(message, protocol, output));
+        // To one who does not read them messages stay where the engine sees how many there are.
+        if self.output.is_empty() {
+            let (output, protocol) = (&mut lent.output, self.session.protocol());
+            self.session.take_messages(&mut |message| encode(message, protocol, output));
+        }
         self.closing |= self.session.is_closing();
         // What came behind a call that waited has its turn.
         if self.is_free() && self.unread.is_some() {
@@ -352,7 +357,7 @@ impl Connection {
         }
     }
 
-    fn begin_wait(&mut self, pending: Pending) {
+    fn begin_wait(&mut self, mut pending: Pending) {
         self.deadline = pending.deadline();
         pending.wake_by(Arc::clone(&self.waker));
         self.pending = Some(pending);
