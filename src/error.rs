@@ -101,6 +101,8 @@ pub(crate) enum CommandError {
     NoLibrary,
     /// A name of a library or function with something else in it than letters and digits.
     BadName,
+    /// A client sends what is no request; the connection ends after it.
+    Protocol(&'static str),
     /// Any other text.
     Text(Cow<'static, str>),
     /// Any other text that quotes what was given, whose bytes may be any.
@@ -148,6 +150,11 @@ impl CommandError {
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// A client sends a request whose argument begins with another byte than `$`.
+    pub(crate) fn expected_bulk(found: u8) -> Self {
+        CommandError::quoting(&[b"ERR Protocol error: expected '$', got '", &[found], b"'"])
     }
 
     /// An error that quotes bytes from outside, made of these parts.
@@ -324,6 +331,7 @@ impl fmt::Display for CommandError {
                 "ERR Library names can only contain letters, numbers, or underscores(_) and must be at \
                  least one character long"
             }
+            Self::Protocol(what) => return write!(f, "ERR Protocol error: {what}"),
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
@@ -399,6 +407,11 @@ pub enum Error {
         /// Which one, and why.
         message: String,
     },
+    /// An address could not be listened on, or must not be as it was asked for.
+    Listen {
+        /// Which one, and why not.
+        message: String,
+    },
     /// The Lua interpreter could not be set up.
     Interpreter {
         /// What failed.
@@ -448,6 +461,7 @@ impl fmt::Display for Error {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }
             Error::Options { message } => write!(f, "ERR invalid options: {message}"),
+            Error::Listen { message } => write!(f, "ERR cannot listen: {message}"),
             Error::Interpreter { message } => {
                 write!(f, "ERR the Lua interpreter could not be set up: {message}")
             }

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
-use crate::session::{Argv, Blocking, Queue, Session, Wait};
+use crate::session::{Argv, Blocking, Order, Queue, Session, Sessions, Wait};
 
 /// Who calls a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,44 @@ pub(crate) struct Host<'a> {
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) session: &'a mut Session,
     pub(crate) blocking: Blocking<'a>,
+    /// The session's place among all.
+    pub(crate) place: usize,
+    /// All other sessions.
+    pub(crate) others: &'a mut Sessions,
+    /// What the engine is to do once the call is over.
+    pub(crate) orders: &'a mut Vec<Order>,
+}
+
+impl Host<'_> {
+    /// All sessions, the caller's own among them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Session> {
+        let own = std::iter::once(&*self.session);
+        own.chain(self.others.iter().filter_map(Option::as_deref))
+    }
+
+    /// The clients that are shown to others, in the order in which they came: all but the engine
+    /// itself, unless it is who asks, and those that are being closed.
+    pub(crate) fn all_shown(&self) -> Vec<&Session> {
+        let own = self.session.client.id;
+        let is_shown = |session: &&Session| {
+            session.client.id == own || !(session.common || session.client.closing)
+        };
+        let mut shown: Vec<&Session> = self.all().filter(is_shown).collect();
+        shown.sort_by_key(|session| session.client.id);
+        shown
+    }
+}
+
+/// The session of a caller that has one of its own: what many threads share can be told nothing out
+/// of turn.
+pub(super) fn own_session<'c, 'a>(
+    cx: &'c mut Context<'a>,
+) -> Result<&'c mut Host<'a>, CommandError> {
+    let host = cx.host()?;
+    match host.session.common {
+        true => Err(CommandError::text("ERR this command needs a session of its own")),
+        false => Ok(host),
+    }
 }
 
 impl<'a> Context<'a> {

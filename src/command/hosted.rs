@@ -285,6 +285,11 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
 }
 
 impl Row {
+    /// Its name and flags.
+    pub(super) fn facts(&self) -> (String, Flags) {
+        (self.name.to_string(), self.flags)
+    }
+
     fn admit(&self, argc: usize, caller: Caller) -> CommandResult {
         let arity_error = || CommandError::wrong_arity(&self.name);
         pass(Gated { arity: self.arity, flags: self.flags }, argc, caller, arity_error)

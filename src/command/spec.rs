@@ -201,6 +201,7 @@ pub(crate) enum Group {
     Hash,
     HyperLogLog,
     List,
+    PubSub,
     Scripting,
     Server,
     Set,
@@ -221,6 +222,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Set => "set",
@@ -241,6 +243,7 @@ impl Group {
             Group::Hash => &["hash"],
             Group::HyperLogLog => &["hyperloglog"],
             Group::List => &["list"],
+            Group::PubSub => &["pubsub"],
             Group::Scripting => &["scripting"],
             Group::Server => &[],
             Group::Set => &["set"],
@@ -330,6 +333,8 @@ impl Flags {
     pub(crate) const SKIP_SLOWLOG: Flags = Flags(1 << 13);
     /// For who runs the engine.
     pub(crate) const ADMIN: Flags = Flags(1 << 14);
+    /// Has to do with channels.
+    pub(crate) const PUBSUB: Flags = Flags(1 << 15);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
     /// Only reads as far as its flags tell, but may change what replicas would have to be told.
@@ -337,11 +342,12 @@ impl Flags {
     pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);
 
     /// Every flag of Redis's with its name, in the order in which COMMAND INFO shows them.
-    pub(crate) const NAMES: [(Flags, &'static str); 15] = [
+    pub(crate) const NAMES: [(Flags, &'static str); 16] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
         (Flags::NOSCRIPT, "noscript"),
         (Flags::BLOCKING, "blocking"),
         (Flags::LOADING, "loading"),

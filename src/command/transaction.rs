@@ -103,16 +103,17 @@ fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     Ok(())
 }
 
-/// EXEC with a wrong number of arguments ends the transaction too; returns the error.
-pub(super) fn abandon(cx: &mut Context<'_>) -> CommandError {
+/// EXEC that is refused, or has a wrong number of arguments, ends the transaction too; returns the
+/// error, given why.
+pub(super) fn abandon(cx: &mut Context<'_>, why: &CommandError) -> CommandError {
     if let Ok(host) = cx.host() {
         host.session.queue = None;
         // There is a session, so there is something to forget.
         let _ = forget_watched(cx);
     }
-    CommandError::text(
-        "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
-    )
+    let why = why.to_string();
+    let why = why.strip_prefix("ERR ").unwrap_or(&why);
+    CommandError::quoting(&[b"EXECABORT Transaction discarded because of: ", why.as_bytes()])
 }
 
 fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -5,6 +5,9 @@
 //! on the same thread is an error rather than a deadlock.
 
 mod busy;
+mod delivery;
+#[cfg(feature = "listen")]
+mod door;
 mod hosted;
 mod interrupt;
 mod session;
@@ -15,8 +18,11 @@ mod waiting;
 pub(crate) use crate::command::{HostCall, HostCommand};
 use busy::Busy;
 pub use busy::WhenBusy;
+#[cfg(feature = "listen")]
+pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
 
+use crate::clients::Bells;
 use crate::clock::Now;
 use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
@@ -25,6 +31,7 @@ use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
+use delivery::Replayed;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +79,8 @@ struct Shared {
     turn: Condvar,
     /// Asked by calls that wait whether they shall.
     interrupt: Mutex<Option<Arc<interrupt::Interrupt>>>,
+    /// Whom to wake once the lock is given back.
+    bells: Arc<Bells>,
     options: Options,
 }
 
@@ -155,10 +164,10 @@ impl Engine {
         let running = Arc::new(Running::new(options.on_error == OnError::Keep));
         let scripts = Scripts::new(options, Arc::clone(&running))
             .map_err(|message| Error::Interpreter { message })?;
-        let manual_clock = options.clock != Clock::System;
+        let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, hosted, Arc::clone(&bells), options))),
             inside: AtomicUsize::new(0),
             running,
             dropped: Mutex::new(Vec::new()),
@@ -166,6 +175,7 @@ impl Engine {
             waits: Mutex::new(Vec::new()),
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
+            bells,
             options: options.clone(),
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -387,7 +397,7 @@ impl Engine {
         let mut reply = ReplyBuf::new();
         let (keys, args) = (slices(keys), slices(args));
         let (outcome, profile) = self.profile_into(script.as_ref(), &keys, &args, &mut reply);
-        (outcome.and_then(|()| self.shared.tree(reply)), profile)
+        (outcome.and_then(|()| tree(reply, self.shared.options.protocol)), profile)
     }
 
     /// [`Engine::profile`] with the reply left in the caller's buffer, errors of scripts included.
@@ -467,12 +477,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
-        let start = Instant::now();
-        self.shared.enter_as(COMMON, |state| {
-            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
-            state.settle();
-            Tick { expired, complete }
-        })
+        self.shared.tick(budget)
     }
 
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
@@ -633,7 +638,7 @@ impl Shared {
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
-        catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             let mut state = lock()?;
             let _inside = Inside::mark(&self.inside, thread);
             work(&mut state)
@@ -642,7 +647,9 @@ impl Shared {
             // Nobody will serve them any more.
             self.end_all_waits();
             Err(Error::Poisoned)
-        })
+        });
+        self.bells.ring();
+        result
     }
 
     /// Takes the lock, tells the keys the time and works on the state.
@@ -709,6 +716,15 @@ impl Shared {
         Ok(())
     }
 
+    fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        let start = Instant::now();
+        self.enter_as(COMMON, |state| {
+            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.settle();
+            Tick { expired, complete }
+        })
+    }
+
     fn let_go_dropped(&self) -> Result<(), Error> {
         let dropped =
             std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
@@ -746,19 +762,39 @@ impl Shared {
 
     /// Sleeps until a call is served, or its time is up.
     #[cold]
-    fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
-        let outcome = self.sleep(&waits);
+    fn wait(&self, mut waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
+        loop {
+            let outcome = self.sleep(&waits);
+            match self.end_wait(&waits, outcome, reply)? {
+                None => return Ok(()),
+                Some(again) => waits = again,
+            }
+        }
+    }
+
+    /// Writes the reply of a call whose wait is over. One that was put off is made, and may wait
+    /// for something else then.
+    fn end_wait(
+        &self,
+        waits: &Waits,
+        outcome: Outcome,
+        reply: &mut ReplyBuf,
+    ) -> Result<Option<Waits>, Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;
-            return Ok(());
+            return Ok(None);
         }
-        self.enter(|state| state.forget_wait(&waits.ticket))?;
+        match self.enter(|state| state.end_pause(&waits.ticket, &outcome, reply))? {
+            Replayed::Waits(session, waits) => return Ok(self.note_wait(session, Some(waits))),
+            Replayed::Done => return Ok(None),
+            Replayed::No => (),
+        }
         match outcome {
             Outcome::Cancelled => reply.error(&CommandError::CANCELLED),
             _ => reply.null_array(),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn waits(&self) -> MutexGuard<'_, Vec<(usize, Arc<Ticket>)>> {
@@ -793,19 +829,28 @@ impl Shared {
 
     /// Makes a call and returns its reply as a tree, or its error as one.
     fn reply(&self, id: usize, busy: Option<&Busy>, call: Call<'_>) -> Result<Reply, Error> {
-        let mut reply = ReplyBuf::new();
-        self.call(id, busy, call, &mut reply)?;
-        self.tree(reply)
+        self.reply_in(id, busy, call, || self.options.protocol)
     }
 
-    /// A reply as a tree, or its error as one.
-    fn tree(&self, mut reply: ReplyBuf) -> Result<Reply, Error> {
-        match reply.to_reply(self.options.protocol) {
-            Reply::Error(message) => {
-                Err(Error::Reply { message, traceback: reply.take_traceback() })
-            }
-            reply => Ok(reply),
-        }
+    /// The same, in a protocol that the call may choose itself.
+    fn reply_in(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        call: Call<'_>,
+        protocol: impl FnOnce() -> Protocol,
+    ) -> Result<Reply, Error> {
+        let mut reply = ReplyBuf::new();
+        self.call(id, busy, call, &mut reply)?;
+        tree(reply, protocol())
+    }
+}
+
+/// A reply as a tree, or its error as one.
+fn tree(mut reply: ReplyBuf, protocol: Protocol) -> Result<Reply, Error> {
+    match reply.to_reply(protocol) {
+        Reply::Error(message) => Err(Error::Reply { message, traceback: reply.take_traceback() }),
+        reply => Ok(reply),
     }
 }
 

@@ -4,13 +4,15 @@
 //! on a [`Ticket`]. Whoever touches a key runs the commands that wait for it, on their behalf and
 //! in the order in which they came, and leaves the replies with the tickets.
 
+use crate::clients::Waker;
 use crate::keyspace::{KeyName, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::session::Wait;
+use crate::session::{Wait, WaitKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the thread of a waiting call sleeps on.
+/// What the thread of a waiting call sleeps on, or what a door that cannot sleep looks at when it
+/// is woken.
 #[derive(Default)]
 pub(super) struct Ticket {
     progress: Mutex<Progress>,
@@ -22,6 +24,8 @@ struct Progress {
     outcome: Outcome,
     /// Whether somebody is running the command: it is not over before that is known.
     claimed: bool,
+    /// Who wants to be told when it is over.
+    waker: Option<Waker>,
 }
 
 /// How a wait stands.
@@ -56,8 +60,34 @@ impl Ticket {
         if progress.is_waiting() {
             progress.claimed &= !matches!(how, Outcome::Closed);
             progress.outcome = how;
-            self.bell.notify_all();
+            self.ring(progress);
         }
+    }
+
+    /// Wakes whoever waits for the end.
+    fn ring(&self, progress: MutexGuard<'_, Progress>) {
+        let waker = progress.waker.clone();
+        drop(progress);
+        self.bell.notify_all();
+        if let Some(wake) = waker {
+            wake();
+        }
+    }
+
+    /// Has somebody told when the wait is over; at once, if it is.
+    pub(super) fn wake_by(&self, waker: Waker) {
+        let mut progress = self.progress();
+        progress.waker = Some(waker);
+        if !progress.is_waiting() {
+            self.ring(progress);
+        }
+    }
+
+    /// How the wait ended; none as long as it has not.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let mut progress = self.progress();
+        let over = !progress.is_waiting() && !progress.claimed;
+        over.then(|| std::mem::replace(&mut progress.outcome, Outcome::Closed))
     }
 
     /// Whoever runs the command claims the wait first, so that its time cannot be up meanwhile.
@@ -69,14 +99,16 @@ impl Ticket {
 
     /// The command found nothing.
     pub(super) fn unclaim(&self) {
-        self.progress().claimed = false;
-        self.bell.notify_all();
+        let mut progress = self.progress();
+        progress.claimed = false;
+        self.ring(progress);
     }
 
     /// The command was run, and this is its reply.
     pub(super) fn serve(&self, reply: ReplyBuf) {
-        *self.progress() = Progress { outcome: Outcome::Served(reply), claimed: false };
-        self.bell.notify_all();
+        let mut progress = self.progress();
+        (progress.outcome, progress.claimed) = (Outcome::Served(reply), false);
+        self.ring(progress);
     }
 
     /// Sleeps for a time, or less if the wait ends; tells whether it has.
@@ -163,6 +195,18 @@ impl Waiters {
     pub(super) fn forget(&mut self, keys: &mut Keyspace, ticket: &Arc<Ticket>) -> Option<Waiter> {
         let place = self.0.iter().position(|waiter| Arc::ptr_eq(&waiter.ticket, ticket))?;
         Some(self.remove(keys, place))
+    }
+
+    /// The ticket of the call with which a session waits for a key.
+    pub(super) fn ticket_of(&self, session: usize) -> Option<Arc<Ticket>> {
+        let found = self.0.iter().find(|waiter| waiter.session == session);
+        found.map(|waiter| Arc::clone(&waiter.ticket))
+    }
+
+    /// The time of all waits of a kind is up.
+    pub(super) fn end_all_of(&self, kind: WaitKind) {
+        let meant = self.0.iter().filter(|waiter| waiter.wait.kind == kind);
+        meant.for_each(|waiter| waiter.ticket.end(Outcome::TimedOut));
     }
 
     /// Ends the waits whose time is up by a clock that the host moves.
