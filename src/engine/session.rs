@@ -2,6 +2,7 @@
 
 use super::{Call, Engine, Script, Shared, slices};
 use crate::error::Error;
+use crate::options::Limits;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -127,6 +128,35 @@ impl Session {
         self.shared.reply(self.id, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
     }
 
+    /// [`Session::eval`] under limits for this one run; those that are not set are the engine's.
+    /// After `MULTI` it is refused, as limits are not queued: give them to `EXEC`, by
+    /// [`Call::Limited`].
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Limits};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let session = engine.session()?;
+    /// let few = Limits::default().instructions(100_000);
+    /// assert!(session.eval_with(&few, "while true do end", &[""; 0], &[""; 0]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::eval_with`].
+    pub fn eval_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Eval(script.as_ref(), &keys, &args);
+        self.shared.reply(self.id, Call::Limited(limits, &call))
+    }
+
     /// Runs a cached script by its SHA-1; after `MULTI` it is queued.
     ///
     /// # Errors
@@ -138,6 +168,22 @@ impl Session {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.shared.reply(self.id, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::evalsha`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha_with`].
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.shared.reply(self.id, Call::Limited(limits, &call))
     }
 
     /// Runs a prepared script of the session's engine; after `MULTI` it is queued.
@@ -152,6 +198,23 @@ impl Session {
     ) -> Result<Reply, Error> {
         self.shared.check_own(script)?;
         self.shared.reply(self.id, Call::Run(script, &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::run`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`Error::Options`] also for limits under which nothing could run.
+    pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: &Script,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.check_own(script)?;
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Run(script, &keys, &args);
+        self.shared.reply(self.id, Call::Limited(limits, &call))
     }
 
     /// The protocol the session's engine was opened with.
