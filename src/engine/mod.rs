@@ -306,6 +306,22 @@ impl Engine {
         self.shared.reply(COMMON, None, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
     }
 
+    /// [`Engine::evalsha`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha`]; [`Error::Options`] for limits under which nothing could run.
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
+    }
+
     /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
     /// digits. As `SCRIPT LOAD` in Redis 7.0.
     ///
