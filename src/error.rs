@@ -342,6 +342,31 @@ impl fmt::Display for CommandError {
 /// What a command handler returns; its reply is in the reply buffer.
 pub(crate) type CommandResult = Result<(), CommandError>;
 
+/// Where a script was when it failed.
+///
+/// Its `Display` is what Lua's `debug.traceback` would show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traceback {
+    /// The script's SHA-1 in hexadecimal digits, or the function's name.
+    pub name: String,
+    /// The library the function is of; none of a script.
+    pub library: Option<String>,
+    /// The line that failed, from 1; none if that is not known.
+    pub line: Option<u32>,
+    /// The calls that were under way, the innermost first, such as
+    /// `user_script:3: in function 'take'`. Of very many those in the middle are left out, which
+    /// `...` stands for.
+    pub frames: Vec<String>,
+}
+
+impl fmt::Display for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stack traceback:")?;
+        self.frames.iter().try_for_each(|frame| write!(f, "\n\t{frame}"))
+    }
+}
+
 /// Why a call on an engine gave no reply.
 ///
 /// ```
@@ -359,6 +384,8 @@ pub enum Error {
     Reply {
         /// Bytes that are not UTF-8 are replaced.
         message: String,
+        /// Where the script was that failed, if one did.
+        traceback: Option<Box<Traceback>>,
     },
     /// The engine was closed.
     Closed,
@@ -396,14 +423,34 @@ impl Error {
     /// The error that a host's function answers with. A text without a code in front, a word in
     /// capitals such as `NOGOLD`, gets `ERR`.
     pub fn reply(message: impl Into<String>) -> Error {
-        Error::Reply { message: message.into() }
+        Error::Reply { message: message.into(), traceback: None }
+    }
+
+    /// Where the script was that failed, if it is the error of one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// let engine = moonkv::Engine::new()?;
+    /// let script = "local function take()\n  error('empty')\nend\ntake()";
+    /// let error = engine.eval(script, &[""; 0], &[""; 0]).unwrap_err();
+    /// let traceback = error.traceback().unwrap();
+    /// assert_eq!(traceback.line, Some(2));
+    /// assert_eq!(traceback.frames[1], "user_script:2: in function 'take'");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn traceback(&self) -> Option<&Traceback> {
+        match self {
+            Error::Reply { traceback, .. } => traceback.as_deref(),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Reply { message } => f.write_str(message),
+            Error::Reply { message, .. } => f.write_str(message),
             Error::Closed => f.write_str("ERR the engine is closed"),
             Error::Reentrant => {
                 f.write_str("ERR the engine was called from inside one of its own callbacks")

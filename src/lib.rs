@@ -57,14 +57,14 @@ mod value;
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
-pub use error::Error;
+pub use error::{Error, Traceback};
 #[cfg(feature = "listen")]
 pub use listen::{ListenOptions, Listener, OutputLimit};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
 #[cfg(feature = "listen")]
 pub use resp::split_words;
-pub use script::{LogCallback, LogLevel};
+pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]

@@ -6,7 +6,7 @@
 //! [`Walker`], which also steps RESP3's types down to RESP2's where the door speaks that.
 //! The buffer is reused from call to call, so a reply costs no allocation.
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Traceback};
 use crate::number::{F64Text, IntText};
 use std::fmt::Write;
 
@@ -58,6 +58,8 @@ enum Node {
 pub struct ReplyBuf {
     nodes: Vec<Node>,
     bytes: Vec<u8>,
+    /// Where the script was whose error is in here.
+    traceback: Option<Box<Traceback>>,
 }
 
 /// How far a buffer was written at some moment, to cut it back to or to fill in a container's
@@ -84,6 +86,20 @@ impl ReplyBuf {
         }
         self.nodes.clear();
         self.bytes.clear();
+        self.traceback = None;
+    }
+
+    /// Where the script was that failed, if one did in the call that this is the reply of.
+    pub fn traceback(&self) -> Option<&Traceback> {
+        self.traceback.as_deref()
+    }
+
+    pub(crate) fn set_traceback(&mut self, traceback: Traceback) {
+        self.traceback = Some(Box::new(traceback));
+    }
+
+    pub(crate) fn take_traceback(&mut self) -> Option<Box<Traceback>> {
+        self.traceback.take()
     }
 
     /// Bytes allocated.

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
-use crate::session::{Blocking, Order, Queue, Session, Sessions, Wait};
+use crate::session::{Argv, Blocking, Order, Queue, Session, Sessions, Wait};
 
 /// Who calls a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,14 @@ impl<'a> Context<'a> {
     /// The transaction that is being queued, if one is.
     pub(crate) fn queue(&mut self) -> Option<&mut Queue> {
         self.host.as_mut()?.session.queue.as_mut()
+    }
+
+    /// Keeps a call for EXEC, which the gates have let through, and answers so.
+    pub(crate) fn enqueue(&mut self, argv: &[&[u8]]) {
+        if let Some(queue) = self.queue() {
+            queue.commands.push(Argv::new(argv));
+        }
+        self.reply.status(b"QUEUED");
     }
 
     /// Whether a command that may wait is to look at a key: once it has waited, only at the one

@@ -30,7 +30,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{LogCallback, Running, ScriptId, Scripts, Sha1Hex};
+use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
 use delivery::Replayed;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
@@ -83,6 +83,9 @@ struct Shared {
     bells: Arc<Bells>,
     options: Options,
 }
+
+/// The lock, taken.
+type StateGuard<'a> = MutexGuard<'a, Option<State>>;
 
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
 #[derive(Clone, Copy, Debug)]
@@ -371,6 +374,95 @@ impl Engine {
         Ok(Script { shared: Arc::clone(&self.shared), id, sha })
     }
 
+    /// Runs a script as [`Engine::eval`] does, and tells where its time went. It takes several times
+    /// as long meanwhile; what looking costs is left out of the times.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = moonkv::Engine::new()?;
+    /// let script = "for i = 1, 3 do\n  redis.call('INCR', KEYS[1])\nend";
+    /// let (reply, profile) = engine.profile(script, &["n"], &[""; 0]);
+    /// assert!(reply?.is_null());
+    /// assert!(profile.collapsed().contains("main:2;redis.call INCR "));
+    /// println!("{}", profile.table());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn profile<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> (Result<Reply, Error>, Profile) {
+        let mut reply = ReplyBuf::new();
+        let (keys, args) = (slices(keys), slices(args));
+        let (outcome, profile) = self.profile_into(script.as_ref(), &keys, &args, &mut reply);
+        (outcome.and_then(|()| self.shared.tree(reply, self.shared.options.protocol)), profile)
+    }
+
+    /// [`Engine::profile`] with the reply left in the caller's buffer, errors of scripts included.
+    pub fn profile_into(
+        &self,
+        script: &[u8],
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        reply: &mut ReplyBuf,
+    ) -> (Result<(), Error>, Profile) {
+        reply.clear();
+        let profiled = self.shared.enter_as(COMMON, |state| {
+            state.scripts.begin_profile();
+            state.call(COMMON, Call::Eval(script, keys, args), reply);
+            state.scripts.end_profile(script)
+        });
+        match profiled {
+            Ok(profile) => (Ok(()), profile),
+            Err(error) => (Err(error), Profile::default()),
+        }
+    }
+
+    /// What became of the runs of each script that is cached or prepared, and of each function:
+    /// how many there were, how many failed and how, and under
+    /// [`Options::script_statistics`] how long they took. As `MOONKV STATS`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = moonkv::Engine::new()?;
+    /// let faulty = engine.prepare("return redis.call('INCR', KEYS[1])")?;
+    /// faulty.run(&["n"], &[""; 0])?;
+    /// engine.command(&["LPUSH", "list", "x"])?;
+    /// assert!(faulty.run(&["list"], &[""; 0]).is_err());
+    /// let stats = &engine.script_stats()?[0];
+    /// assert_eq!((stats.name.clone(), stats.runs, stats.errors), (faulty.sha1(), 2, 1));
+    /// assert!(stats.last_error.as_ref().unwrap().message.starts_with("WRONGTYPE"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_stats(&self) -> Result<Vec<ScriptStats>, Error> {
+        self.shared.enter(|state| state.scripts.stats(&[]))
+    }
+
+    /// Leaves what [`Engine::script_stats`] tells in a buffer, as an array of maps.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn script_stats_into(&self, reply: &mut ReplyBuf) -> Result<(), Error> {
+        let stats = self.script_stats()?;
+        reply.clear();
+        script::stats::write(&stats, reply);
+        Ok(())
+    }
+
+    /// Counts runs, errors and times from zero again.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn reset_script_stats(&self) -> Result<(), Error> {
+        self.shared.enter(|state| state.scripts.reset_stats())
+    }
+
     /// Stops the script that is running, if one is, and ends the calls that wait for a key. They
     /// end with an error; under [`crate::OnError::Rollback`] the script leaves no trace. May be
     /// called from any thread.
@@ -534,53 +626,22 @@ impl Drop for Inside<'_> {
 }
 
 impl Shared {
-    /// Takes the lock and works on the place of the state.
-    fn locked<R>(&self, work: impl FnOnce(&mut Option<State>) -> R) -> Result<R, Error> {
-        let thread = this_thread();
-        if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.state.lock().map_err(|_| Error::Poisoned)?;
-            let _inside = Inside::mark(&self.inside, thread);
-            Ok(work(&mut state))
-        }))
-        .unwrap_or(Err(Error::Poisoned));
-        self.bells.ring();
-        result
-    }
-
-    /// Takes the lock, tells the keys the time and works on the state.
-    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|place| {
-            let state = place.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
-        })?
-    }
-
-    /// The same, when it is a session's turn to work on the keys.
-    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        let thread = this_thread();
-        if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
-        }
-        self.enter_by(id, || self.state.lock().map_err(|_| Error::Poisoned), work)
-    }
-
-    /// The same, by a lock that is taken in a way of the caller's.
+    /// Takes the lock in some way and works on the place of the state. Every way to the state leads
+    /// through here: none is open to the thread that is inside, and a panic is the engine's end.
     #[inline]
-    fn enter_by<'a, R>(
+    fn locked<'a, R>(
         &'a self,
-        id: usize,
-        lock: impl FnOnce() -> Result<MutexGuard<'a, Option<State>>, Error>,
-        work: impl FnOnce(&mut State) -> R,
+        lock: impl FnOnce() -> Result<StateGuard<'a>, Error>,
+        work: impl FnOnce(&mut Option<State>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let thread = this_thread();
+        if self.inside.load(Ordering::Relaxed) == thread {
+            return Err(Error::Reentrant);
+        }
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.wait_for_turn(id, lock()?)?;
+            let mut state = lock()?;
             let _inside = Inside::mark(&self.inside, thread);
-            let state = state.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
+            work(&mut state)
         }))
         .unwrap_or_else(|_| {
             // Nobody will serve them any more.
@@ -591,12 +652,43 @@ impl Shared {
         result
     }
 
+    /// Takes the lock, tells the keys the time and works on the state.
+    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.lock(), |place| self.begin(place, work))
+    }
+
+    /// The same, when it is a session's turn to work on the keys.
+    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.wait_for_turn(id, self.lock()?), |place| self.begin(place, work))
+    }
+
+    /// The same, by a lock that the caller holds already.
     #[inline]
-    fn begin<R>(&self, state: &mut State, work: impl FnOnce(&mut State) -> R) -> R {
+    fn enter_by<'a, R>(
+        &'a self,
+        id: usize,
+        lock: StateGuard<'a>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        self.locked(|| self.wait_for_turn(id, lock), |place| self.begin(place, work))
+    }
+
+    #[inline]
+    fn begin<R>(
+        &self,
+        place: &mut Option<State>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        let state = place.as_mut().ok_or(Error::Closed)?;
         // A cancel stops what is running, never what begins later.
         self.running.begin_call();
         state.keys.clock().begin_call();
-        work(state)
+        Ok(work(state))
+    }
+
+    #[inline]
+    fn lock(&self) -> Result<StateGuard<'_>, Error> {
+        self.state.lock().map_err(|_| Error::Poisoned)
     }
 
     /// Holds the lock while no other session's transaction is open.
@@ -604,8 +696,8 @@ impl Shared {
     fn wait_for_turn<'a>(
         &'a self,
         id: usize,
-        state: MutexGuard<'a, Option<State>>,
-    ) -> Result<MutexGuard<'a, Option<State>>, Error> {
+        state: StateGuard<'a>,
+    ) -> Result<StateGuard<'a>, Error> {
         match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
             Turn::Yes => Ok(state),
             Turn::Never => Err(Error::Busy),
@@ -614,7 +706,11 @@ impl Shared {
     }
 
     fn close(&self) -> Result<(), Error> {
-        self.locked(|place| drop(place.take()))?;
+        let drop_state = |place: &mut Option<State>| {
+            drop(place.take());
+            Ok(())
+        };
+        self.locked(|| self.lock(), drop_state)?;
         self.end_all_waits();
         self.turn.notify_all();
         Ok(())
@@ -746,8 +842,15 @@ impl Shared {
     ) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
         self.call(id, busy, call, &mut reply)?;
-        match reply.to_reply(protocol()) {
-            Reply::Error(message) => Err(Error::Reply { message }),
+        self.tree(reply, protocol())
+    }
+
+    /// A reply as a tree, or its error as one.
+    fn tree(&self, mut reply: ReplyBuf, protocol: Protocol) -> Result<Reply, Error> {
+        match reply.to_reply(protocol) {
+            Reply::Error(message) => {
+                Err(Error::Reply { message, traceback: reply.take_traceback() })
+            }
             reply => Ok(reply),
         }
     }
@@ -762,5 +865,5 @@ fn hex(sha: &Sha1Hex) -> String {
 }
 
 fn reply_error(error: &CommandError) -> Error {
-    Error::Reply { message: error.to_string() }
+    Error::reply(error.to_string())
 }

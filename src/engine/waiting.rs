@@ -215,3 +215,24 @@ impl Waiters {
         due.for_each(|waiter| waiter.ticket.end(Outcome::TimedOut));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+    use crate::error::Error;
+    use std::thread;
+
+    #[test]
+    fn a_panic_of_any_call_ends_the_waits() {
+        let engine = Engine::new().unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| engine.command(&["BLPOP", "empty", "0"]));
+            while engine.shared.waits().is_empty() {
+                thread::yield_now();
+            }
+            let failed: Result<(), Error> = engine.shared.enter(|_| panic!("a failure within"));
+            assert_eq!(failed, Err(Error::Poisoned));
+            assert_eq!(waiting.join().unwrap(), Err(Error::Poisoned));
+        });
+    }
+}

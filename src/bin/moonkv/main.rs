@@ -5,6 +5,8 @@
 
 mod check;
 mod config;
+mod input;
+mod profile;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -21,12 +23,14 @@ struct Program {
 #[derive(Subcommand)]
 enum Task {
     Check(check::Arguments),
+    Profile(profile::Arguments),
     Serve(serve::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().task {
         Task::Check(arguments) => arguments.run(),
+        Task::Profile(arguments) => arguments.run(),
         Task::Serve(arguments) => arguments.run(),
     }
 }
