@@ -22,6 +22,8 @@ mod call;
 mod cjson;
 mod cmsgpack;
 mod coroutine;
+#[cfg(feature = "luajit")]
+mod dialect;
 mod guard;
 mod json_decode;
 mod json_encode;
@@ -42,6 +44,8 @@ mod strings;
 mod structure;
 mod tables;
 mod trace;
+#[cfg(feature = "luajit")]
+mod watchdog;
 
 use super::profile::CallTree;
 use super::running::Running;
