@@ -162,6 +162,10 @@ unsafe fn add_place(l: *mut lua_State) {
                 break;
             }
         }
+        // LuaJIT leaves nothing of a function that ends in a call into C: there is no place then.
+        if cfg!(feature = "luajit") && place.currentline < 0 {
+            return;
+        }
         ffi::lua_pushstring_(l, place.source);
         set_raw_field(l, 1, c"source".as_ptr());
         ffi::lua_pushnumber(l, f64::from(place.currentline));

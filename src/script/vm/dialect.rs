@@ -63,6 +63,9 @@ unsafe extern "C-unwind" fn format(l: *mut lua_State) -> c_int {
             }
             let conversion = rest.find(|byte| !b"-+ #0123456789.".contains(byte));
             argument += 1;
+            if conversion != Some(b'%') && argument > ffi::lua_gettop(l) {
+                return ffi::luaL_argerror(l, argument, c"no value".as_ptr());
+            }
             match conversion {
                 Some(b'%') => argument -= 1,
                 Some(b's' | b'q') => {

@@ -319,6 +319,10 @@ impl Guard {
     /// # Safety
     /// `l` is the main state of this guard.
     pub(super) unsafe fn end(&self, l: *mut lua_State) -> Option<Doom> {
+        // Under LuaJIT a run may be over before the watchdog has seen what it was told.
+        if cfg!(feature = "luajit") && self.shared.is_cancelled() {
+            self.condemn(Doom::Cancelled);
+        }
         self.ceiling.set(usize::MAX);
         self.limits.set(Limits::default());
         self.running.set(false);

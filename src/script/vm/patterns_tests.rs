@@ -23,7 +23,7 @@ fn arguments_are_checked_as_lua_does() {
             "!ERR user_script:1: bad argument #1 to 'find' (string expected, got no value)",
         ),
         (
-            "return ('x'):match()",
+            "return (('x'):match())",
             "!ERR user_script:1: bad argument #1 to 'match' (string expected, got no value)",
         ),
         (

@@ -68,11 +68,16 @@ unsafe extern "C-unwind" fn run_job(l: *mut lua_State) -> c_int {
             job.result = Some(Ok(show(l, -1)));
             return 0;
         }
-        if ffi::lua_istable(l, -1) != 0 {
-            ffi::lua_pushstring_(l, c"err".as_ptr());
-            ffi::lua_rawget_(l, -2);
-        }
-        job.result = Some(Err(show(l, -1).trim_start_matches("bulk:").to_owned()));
+        let prefix = match ffi::lua_istable(l, -1) != 0 {
+            true => {
+                ffi::lua_pushstring_(l, c"err".as_ptr());
+                ffi::lua_rawget_(l, -2);
+                ""
+            }
+            // Where there was no room for the handler.
+            false => "ERR ",
+        };
+        job.result = Some(Err(show(l, -1).replacen("bulk:", prefix, 1)));
         0
     }
 }
