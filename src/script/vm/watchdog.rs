@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// How often the thread looks.
 const TICK: Duration = Duration::from_millis(1);
 /// After so many looks without a new run the thread parks.
-const IDLE_TICKS: u32 = 50;
+const IDLE_TICKS: u32 = 4;
 /// When a run is looked at next if nothing is known that would end it.
 const FAR: Duration = Duration::from_secs(3600);
 /// The probe's loop; long enough to be compiled several times over.

@@ -17,7 +17,10 @@ const LOOPS: [&str; 6] = [
 
 #[test]
 fn what_is_compiled_is_stopped() {
-    let engine = Engine::new(RandomMode::Denied);
+    stops_what_it_compiles(&Engine::new(RandomMode::Denied));
+}
+
+fn stops_what_it_compiles(engine: &Engine) {
     let limits = Limits { time: Some(Duration::from_millis(30)), ..Limits::default() };
     assert!(engine.state.guard().watch.may_compile.get(), "the build's LuaJIT notices hooks");
     for source in LOOPS {
@@ -143,4 +146,29 @@ fn tables_have_the_same_order_in_every_state() {
                   for k in pairs(t) do s[#s + 1] = k end return table.concat(s, ' ')";
     let run = || Engine::new(RandomMode::Denied).run(source);
     assert_eq!(run(), run());
+}
+
+/// Hooks that are set from beside at any moment do no harm, and none is lost for good.
+#[test]
+fn rings_at_any_moment_do_no_harm() {
+    let engine = Engine::new(RandomMode::Denied);
+    let (shared, over) = (Arc::clone(&engine.shared), Arc::new(AtomicBool::new(false)));
+    let is_over = Arc::clone(&over);
+    let canceller = thread::spawn(move || {
+        while !is_over.load(Ordering::Relaxed) {
+            shared.cancel();
+            thread::yield_now();
+        }
+    });
+    let forever = LOOPS.map(|source| source.replace("bit_of(i)", "i % 7"));
+    for round in 0..400 {
+        engine.shared.begin_call();
+        let source = &forever[round % forever.len()];
+        let error = engine.run_within(source, Limits::default()).unwrap_err();
+        assert_eq!(error, "ERR script was cancelled by the host");
+    }
+    over.store(true, Ordering::Relaxed);
+    canceller.join().unwrap();
+    engine.shared.begin_call();
+    stops_what_it_compiles(&engine);
 }
