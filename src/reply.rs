@@ -443,8 +443,54 @@ impl<'a> Walker<'a> {
 
     /// The next item and all that belongs to it, as an owned tree.
     pub fn tree(&mut self) -> Reply {
-        match self.next() {
-            Item::Null | Item::NullArray => Reply::Null,
+        // Depth costs no stack: hosts call from threads that have little.
+        let mut open: Vec<Container> = Vec::new();
+        loop {
+            let mut done = None;
+            match self.next() {
+                Item::Array(len) => open.push(Container::new(Reply::Array, len)),
+                Item::Map(len) => open.push(Container::new(|all| Reply::Map(pairs(all)), len * 2)),
+                Item::Set(len) => open.push(Container::new(Reply::Set, len)),
+                leaf => done = Some(Reply::of_leaf(leaf)),
+            }
+            while let Some(container) = open.last_mut() {
+                container.elements.extend(done.take());
+                if container.elements.len() < container.len {
+                    break;
+                }
+                done = open.pop().map(Container::close);
+            }
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
+}
+
+/// A container whose elements are being read.
+struct Container {
+    make: fn(Vec<Reply>) -> Reply,
+    elements: Vec<Reply>,
+    len: usize,
+}
+
+impl Container {
+    fn new(make: fn(Vec<Reply>) -> Reply, len: usize) -> Container {
+        Container { make, elements: Vec::with_capacity(len), len }
+    }
+
+    fn close(self) -> Reply {
+        (self.make)(self.elements)
+    }
+}
+
+impl Reply {
+    /// What stands for itself alone.
+    fn of_leaf(item: Item<'_>) -> Reply {
+        match item {
+            Item::Null | Item::NullArray | Item::Array(_) | Item::Map(_) | Item::Set(_) => {
+                Reply::Null
+            }
             Item::Integer(value) => Reply::Integer(value),
             Item::Double(value) => Reply::Double(value),
             Item::Boolean(value) => Reply::Boolean(value),
@@ -454,16 +500,16 @@ impl<'a> Walker<'a> {
             Item::BigNumber(text) => Reply::BigNumber(lossy(text)),
             Item::Verbatim(text) => {
                 let (format, text) = text.split_at_checked(4).unwrap_or_default();
-                Reply::Verbatim {
-                    format: lossy(&format[..format.len().min(3)]),
-                    text: text.to_vec(),
-                }
+                let format = lossy(&format[..format.len().min(3)]);
+                Reply::Verbatim { format, text: text.to_vec() }
             }
-            Item::Array(len) => Reply::Array((0..len).map(|_| self.tree()).collect()),
-            Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),
-            Item::Set(len) => Reply::Set((0..len).map(|_| self.tree()).collect()),
         }
     }
+}
+
+fn pairs(elements: Vec<Reply>) -> Vec<(Reply, Reply)> {
+    let mut elements = elements.into_iter();
+    std::iter::from_fn(|| elements.next().zip(elements.next())).collect()
 }
 
 fn lossy(text: &[u8]) -> String {
