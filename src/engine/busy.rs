@@ -179,21 +179,17 @@ impl Shared {
                 None => return Ok(None),
             },
         };
-        let done = self.enter_by(
-            id,
-            || Ok(lock),
-            |state| match busy {
-                None => work(state, reply),
-                Some(busy) => {
-                    if busy.has_kept.load(Ordering::Relaxed) {
-                        busy.replay(id, state);
-                    }
-                    let done = work(state, reply);
-                    busy.queues.store(state.queues(id), Ordering::Relaxed);
-                    done
+        let done = self.enter_by(id, lock, |state| match busy {
+            None => work(state, reply),
+            Some(busy) => {
+                if busy.has_kept.load(Ordering::Relaxed) {
+                    busy.replay(id, state);
                 }
-            },
-        );
+                let done = work(state, reply);
+                busy.queues.store(state.queues(id), Ordering::Relaxed);
+                done
+            }
+        });
         done.map(Some)
     }
 

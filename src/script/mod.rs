@@ -9,18 +9,25 @@
 //! knows bytes only.
 
 pub(crate) mod cache;
+mod failure;
 mod flags;
 mod functions;
 mod lib;
 mod metadata;
 mod pattern;
+mod profile;
 mod running;
+pub(crate) mod stats;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
 pub(crate) use metadata::ENGINE;
+#[cfg(feature = "cli")]
+pub(crate) use metadata::is_library;
+pub use profile::Profile;
 pub(crate) use running::{Ask, Kind, Running, Story};
+pub use stats::{LastError, ScriptStats};
 
 use crate::command::Registry;
 use crate::error::CommandError;
@@ -29,8 +36,11 @@ use crate::options::{Limits, OnError, Options};
 use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
 use cache::Cache;
+use failure::Origin;
+use stats::Outcome;
 use std::sync::Arc;
-use vm::{Failure, Function, Run, Vm};
+use std::time::Instant;
+use vm::{Function, Run, Vm};
 
 pub(crate) use vm::LimitsBefore;
 
@@ -68,6 +78,8 @@ pub(crate) struct Scripts {
     functions: Functions,
     on_error: OnError,
     running: Arc<Running>,
+    /// Whether runs are timed.
+    timed: bool,
 }
 
 impl Scripts {
@@ -75,7 +87,8 @@ impl Scripts {
     pub(crate) fn new(options: &Options, running: Arc<Running>) -> Result<Scripts, String> {
         let vm = Vm::new(options, Arc::clone(&running))?;
         let (cache, functions) = (Cache::default(), Functions::default());
-        Ok(Scripts { vm, cache, functions, on_error: options.on_error, running })
+        let (on_error, timed) = (options.on_error, options.script_statistics);
+        Ok(Scripts { vm, cache, functions, on_error, running, timed })
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
@@ -155,7 +168,11 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        self.perform(function, Run { input, read_only, name: &sha, keys, reply });
+        let run = Run { input, read_only, name: &sha, keys, reply };
+        let outcome = self.perform(function, Origin::Script(&sha), run);
+        if let Some(counts) = self.cache.counts(id) {
+            counts.note(outcome);
+        }
         Ok(())
     }
 
@@ -172,14 +189,18 @@ impl Scripts {
             return Err(MAY_WRITE);
         }
         let run = Run { input, read_only, name: &callee.name, keys, reply };
-        self.perform(callee.function, run);
+        let outcome = self.perform(callee.function, callee.origin(), run);
+        if let Some(counts) = self.functions.counts(callee.place) {
+            counts.note(outcome);
+        }
         Ok(())
     }
 
     /// Runs what is compiled.
     #[inline]
-    fn perform(&mut self, function: Function, run: Run<'_>) {
+    fn perform(&mut self, function: Function, origin: Origin<'_>, run: Run<'_>) -> Outcome {
         let Run { input, read_only, name, keys, reply } = run;
+        let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
         let database = keys.database();
@@ -193,10 +214,46 @@ impl Scripts {
                 Err(_) => keys.rollback(section),
             }
         }
-        if let Err(failure) = outcome {
+        let error = outcome.err().map(|failure| {
+            let text = failure::text(&failure, origin);
             reply.truncate(mark);
-            reply.error_text(&failure_text(&failure, name));
-        }
+            reply.error_text(&text);
+            reply.set_traceback(failure::traceback(failure, origin));
+            let message = String::from_utf8_lossy(&text).into_owned();
+            Box::new(LastError { message, at_ms: keys.now() })
+        });
+        Outcome { time: started.map(|started| started.elapsed()), error }
+    }
+}
+
+/// What is told of runs.
+impl Scripts {
+    /// What became of the runs of all scripts that are cached or held, and of all functions; of
+    /// those of these names, if there are any.
+    pub(crate) fn stats(&self, names: &[&[u8]]) -> Vec<ScriptStats> {
+        let mut stats = self.cache.stats(self.timed);
+        stats.extend(self.functions.stats(self.timed));
+        let is =
+            |script: &ScriptStats, name: &&[u8]| name.eq_ignore_ascii_case(script.name.as_bytes());
+        stats.retain(|script| names.is_empty() || names.iter().any(|name| is(script, name)));
+        stats
+    }
+
+    /// Counts from zero again.
+    pub(crate) fn reset_stats(&mut self) {
+        self.cache.reset_stats();
+        self.functions.reset_stats();
+    }
+
+    /// Begins to profile what is run; it takes much longer meanwhile.
+    pub(crate) fn begin_profile(&mut self) {
+        self.vm.begin_profile();
+    }
+
+    /// Ends what [`Scripts::begin_profile`] began; returns where the time went. `source` is the text
+    /// of the script.
+    pub(crate) fn end_profile(&mut self, source: &[u8]) -> Profile {
+        Profile::new(self.vm.end_profile(), source)
     }
 }
 
@@ -289,18 +346,4 @@ fn damage_error(damage: LibraryDamage) -> CommandError {
         LibraryDamage::Name => "ERR Failed loading library name",
         LibraryDamage::Text => "ERR Failed loading library payload",
     })
-}
-
-/// An error as it reaches the caller: its text, the script's SHA-1 or the function's name, and the
-/// place.
-fn failure_text(failure: &Failure, name: &[u8]) -> Vec<u8> {
-    let mut text = failure.message.clone();
-    text.extend_from_slice(b" script: ");
-    text.extend_from_slice(name);
-    if let Some((source, line)) = &failure.place {
-        text.extend_from_slice(b", on ");
-        text.extend_from_slice(source);
-        text.extend_from_slice(format!(":{line}.").as_bytes());
-    }
-    text
 }

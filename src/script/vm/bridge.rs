@@ -7,6 +7,7 @@
 use super::guard::Guard;
 use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
+use super::trace::Trace;
 use super::{Function, Run};
 use crate::command::{Command, Registry};
 use crate::keyspace::Keyspace;
@@ -201,6 +202,8 @@ pub(super) struct Bridge {
     pub(super) worlds: Worlds,
     /// What the library that loads has registered; none while none loads.
     pub(super) loading: Option<Vec<Registered>>,
+    /// What was being called when the run failed.
+    pub(super) trace: Option<Trace>,
 }
 
 // SAFETY: the raw pointers are null or cleared between runs, and a run stays on one thread.
@@ -226,6 +229,7 @@ impl Bridge {
             globals: ffi::LUA_NOREF,
             worlds: Worlds::NONE,
             loading: None,
+            trace: None,
         }
     }
 

@@ -9,7 +9,7 @@
 //! nothing: the text is made by [`Doom::message`] when Lua is left.
 
 use std::alloc::{Layout, alloc, dealloc};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::os::raw::{c_int, c_void};
 use std::ptr;
@@ -23,7 +23,9 @@ use super::alloc::Heap;
 use super::bridge::Bridge;
 use super::math::RandomMode;
 use super::patterns::Patterns;
+use super::profiler::{self, Profiler};
 use super::sandbox::Fixtures;
+use crate::script::profile::CallTree;
 use crate::script::running::Running;
 
 /// Instructions between two looks at the limits. Measured on PUC 5.1.5: a standing hook costs an empty
@@ -149,7 +151,14 @@ pub(crate) struct Guard {
     /// What the functions of `redis.*` share with Rust: found from any state in a few loads, where an
     /// upvalue takes a walk.
     pub(super) bridge: Cell<*mut c_void>,
+    /// The hook of a run, and the events it is called for.
+    hook: Cell<(ffi::lua_Hook, c_int)>,
+    /// The profile that is made, if one is.
+    pub(super) profiler: RefCell<Option<Profiler>>,
 }
+
+/// The hook that holds a run to its limits.
+const LIMITS_ONLY: (ffi::lua_Hook, c_int) = (on_count, ffi::LUA_MASKCOUNT);
 
 impl Guard {
     /// Other threads see the run by `shared`, and stop it.
@@ -178,6 +187,8 @@ impl Guard {
             fixtures: Fixtures::new(),
             patterns: Patterns::new(),
             bridge: Cell::new(ptr::null_mut()),
+            hook: Cell::new(LIMITS_ONLY),
+            profiler: RefCell::new(None),
         })
     }
 
@@ -243,7 +254,7 @@ impl Guard {
         unsafe { ffi::lua_gc(l, ffi::LUA_GCSETPAUSE, pause) };
         let interval = FIRST_INTERVAL.min(self.interval()) as c_int;
         // SAFETY: setting a hook allocates nothing.
-        unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, interval) };
+        unsafe { self.set_hook(l, interval) };
     }
 
     /// Ends the run and tells what doomed it, if anything did.
@@ -262,6 +273,26 @@ impl Guard {
         // SAFETY: clearing a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, None, 0, 0) };
         self.doom.take()
+    }
+
+    /// # Safety
+    /// `l` is a state of this guard.
+    unsafe fn set_hook(&self, l: *mut lua_State, interval: c_int) {
+        let (hook, events) = self.hook.get();
+        // SAFETY: setting a hook allocates nothing.
+        unsafe { ffi::lua_sethook(l, Some(hook), events, interval) };
+    }
+
+    /// Profiles the runs that begin from now on.
+    pub(super) fn begin_profile(&self) {
+        self.hook.set((profiler::on_event, profiler::EVENTS));
+        self.profiler.replace(Some(Profiler::new()));
+    }
+
+    /// Ends that; returns where the time went.
+    pub(super) fn end_profile(&self) -> CallTree {
+        self.hook.set(LIMITS_ONLY);
+        self.profiler.take().map_or_else(CallTree::default, Profiler::finish)
     }
 
     fn interval(&self) -> u32 {
@@ -461,7 +492,7 @@ impl Guard {
         let interval = FIRST_INTERVAL.min(self.interval());
         self.count(u64::from(interval));
         // SAFETY: setting a hook allocates nothing.
-        unsafe { ffi::lua_sethook(thread, Some(on_count), ffi::LUA_MASKCOUNT, interval as c_int) };
+        unsafe { self.set_hook(thread, interval as c_int) };
     }
 
     /// A limit on memory counts garbage. Near the ceiling it is collected, but only when the run has
@@ -523,7 +554,7 @@ impl Guard {
         }
         if wanted != interval {
             // SAFETY: a hook may set itself anew.
-            unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, wanted as c_int) };
+            unsafe { self.set_hook(l, wanted as c_int) };
         }
     }
 
@@ -587,7 +618,7 @@ unsafe fn current_line(l: *mut lua_State) -> c_int {
 }
 
 /// The count hook of the main state and of every coroutine.
-unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _event: *mut ffi::lua_Debug) {
+pub(super) unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _event: *mut ffi::lua_Debug) {
     // SAFETY: Lua calls hooks with a live state and free stack slots; nothing here owns anything.
     unsafe {
         let guard = Guard::of_state(l);

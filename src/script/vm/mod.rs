@@ -32,6 +32,7 @@ mod math;
 mod output;
 mod patterns;
 mod peek;
+mod profiler;
 mod proxy;
 mod pull;
 mod push;
@@ -40,7 +41,9 @@ mod sandbox;
 mod strings;
 mod structure;
 mod tables;
+mod trace;
 
+use super::profile::CallTree;
 use super::running::Running;
 use super::{Input, LogCallback};
 use crate::command::Registry;
@@ -58,6 +61,7 @@ use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use trace::Trace;
 
 /// How long a library may take to load, whatever scripts may: as in Redis.
 const LOAD_TIME_MOST: Duration = Duration::from_millis(500);
@@ -108,6 +112,8 @@ pub(crate) struct Failure {
     pub(crate) message: Vec<u8>,
     /// The chunk and line where it was raised, where that is known.
     pub(crate) place: Option<(Vec<u8>, i64)>,
+    /// What was being called.
+    pub(crate) trace: Trace,
 }
 
 /// The limits that hold again after a call that had its own.
@@ -208,6 +214,16 @@ impl Vm {
         unsafe { ffi::lua_gc(self.state.raw(), ffi::LUA_GCCOLLECT, 0) };
     }
 
+    /// Begins to profile what is run.
+    pub(crate) fn begin_profile(&mut self) {
+        self.state.guard().begin_profile();
+    }
+
+    /// Ends what [`Vm::begin_profile`] began; returns where the time went.
+    pub(crate) fn end_profile(&mut self) -> CallTree {
+        self.state.guard().end_profile()
+    }
+
     /// Runs a compiled script; its result is written to the reply.
     pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
         let _locale = LocaleGuard::enter();
@@ -234,7 +250,12 @@ impl Vm {
         let outcome = match (status, doom) {
             (ffi::LUA_OK, None) => Ok(()),
             (_, Some(doom)) => {
-                Err(Failure { message: doom.message().into(), place: self.killed_at(function) })
+                let trace = self.take_trace();
+                Err(Failure {
+                    message: doom.message().into(),
+                    place: self.killed_at(function),
+                    trace,
+                })
             }
             (_, None) => Err(self.failure()),
         };
@@ -304,7 +325,8 @@ impl Vm {
     }
 
     /// Why a library could not be loaded: doom, or else the error on top of the stack.
-    fn load_error(&self, doom: Option<Doom>) -> CommandError {
+    fn load_error(&mut self, doom: Option<Doom>) -> CommandError {
+        let failure = self.failure();
         let reason = match doom {
             Some(Doom::Time { limit_ms, .. })
                 if u128::from(limit_ms) == LOAD_TIME_MOST.as_millis() =>
@@ -312,7 +334,7 @@ impl Vm {
                 b"ERR FUNCTION LOAD timeout".to_vec()
             }
             Some(doom) => doom.message().into_bytes(),
-            None => self.failure().message,
+            None => failure.message,
         };
         CommandError::quoting(&[b"ERR Error registering functions: ", &reason])
     }
@@ -330,9 +352,15 @@ impl Vm {
     }
 
     /// The error on top of the stack, which the message handler has made a table.
-    fn failure(&self) -> Failure {
+    fn failure(&mut self) -> Failure {
+        let trace = self.take_trace();
         // SAFETY: a value is on the stack; nothing below allocates in Lua.
-        unsafe { pull::failure(self.state.raw(), &self.bridge) }
+        unsafe { pull::failure(self.state.raw(), &self.bridge, trace) }
+    }
+
+    /// What the message handler saw. None where there was no memory to call it.
+    fn take_trace(&mut self) -> Trace {
+        self.bridge.trace.take().unwrap_or_default()
     }
 
     fn top_text(&self) -> Vec<u8> {
