@@ -1,8 +1,9 @@
 //! What does a script that computes take, and the libraries it may call? Whole scripts that touch no
 //! keys, beside a real redis-server that runs the same: the language itself, its strings and
 //! tables, and JSON, MessagePack and `struct` with a document as applications have them. Both in
-//! turn and in short rounds, the best of each; the round trip of the one EVAL is in redis-server's
-//! times, a script being long enough that it does not show.
+//! turn and in short rounds; the round trip of the one EVAL is in redis-server's times, a script
+//! being long enough that it does not show. Shown are the times of the middle round and the middle
+//! of the rounds' ratios.
 //!
 //! `cargo bench --bench compute [-- words]` measures the rows whose names contain one of the words.
 
@@ -11,7 +12,7 @@ mod loops;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
 
-use loops::{best, timed};
+use loops::{median, median_ratio, timed, turns};
 use moonkv::{Engine, Options};
 use peer::{Peer, encode};
 use std::time::Duration;
@@ -158,7 +159,7 @@ impl Bench {
         let prepared = self.engine.prepare(&script).expect("the script compiles");
         let request = encode(&[b"EVAL", script.as_bytes(), b"0"]);
         let peer = &mut self.peer;
-        let [ours, theirs] = best(
+        let [ours, theirs] = turns(
             ROUNDS,
             count,
             [
@@ -169,7 +170,8 @@ impl Bench {
                 },
             ],
         );
-        let ratio = theirs / ours;
+        let ratio = median_ratio(&ours, &theirs);
+        let [ours, theirs] = [ours, theirs].map(median);
         println!("  {name:22}{count:>9}{ours:>11.0}{theirs:>11.0}{ratio:>14.2}");
         if self.peer.is_some() && ratio < 1.0 {
             self.slower.push(format!("{name} {ratio:.2}"));

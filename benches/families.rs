@@ -5,16 +5,19 @@
 //! first, members with a number in their name for one, the same script without a round of its loop
 //! is timed too, on each side, and its time is taken off. Nothing else is: the loop itself, and on
 //! redis-server's side the round trip of the one EVAL, are in the times. Both sides and both
-//! scripts take turns, and the best round of each counts.
+//! scripts take turns, round after round. Shown are the times of the middle round, and the middle
+//! of the rounds' ratios: these hold where the machine's speed changes from second to second.
 //!
-//! `cargo bench --bench families [-- words]` measures the rows whose names contain one of the words.
+//! `cargo bench --bench families [-- words]` measures the rows whose names contain one of the words,
+//! `cargo bench --bench families -- --call "c('GET', k)" "redis.call('SET', KEYS[1], 1)"` any other
+//! call, with what has to be done before it.
 
 mod loops;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
 mod rows;
 
-use loops::{Loop, best, engine_loop, peer_loop};
+use loops::{Loop, engine_loop, median, median_ratio, peer_loop, turns};
 use moonkv::{Call, Engine, Options, ReplyBuf};
 use peer::{Peer, encode, resident_bytes};
 use rows::{PREPARED, ROWS, Row};
@@ -28,11 +31,15 @@ const LONG: Duration = Duration::from_micros(2);
 const ROUNDS: usize = 25;
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         // Under `cargo test` benches are only built, and run with this flag.
         words if words.contains(&"--test") => (),
         ["--weigh", name] => weigh_here(name),
+        ["--call", call, before @ ..] => {
+            header();
+            measure("", call, &before.concat(), &mut Peer::start());
+        }
         words => {
             let wanted = |name: &str| {
                 let mut words = words.iter().filter(|word| !word.starts_with("--")).peekable();
@@ -61,11 +68,7 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
     if peer.is_none() {
         println!("redis-server is not installed: its columns are missing");
     }
-    println!(
-        "One call inside a script, ns: the time of a script that calls in a loop, by its calls."
-    );
-    println!("Only what the script makes before its loop, as members, is measured and taken off.");
-    println!("{:24}{:>9}{:>9}{:>14}{:>10}", "", "moonkv", "redis", "redis/moonkv", "rollback");
+    header();
     for (family, rows) in ROWS {
         let rows: Vec<&Row> = rows.iter().filter(|row| wanted(family) || wanted(row.0)).collect();
         if !rows.is_empty() {
@@ -79,6 +82,12 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
         }
     }
     println!("moonkv: on_error=keep, as redis-server; rollback: the default, all undoable\n");
+}
+
+fn header() {
+    println!("One call inside a script, ns: the time of a script that calls in a loop, per call.");
+    println!("Only what the script makes before its loop, as members, is measured and taken off.");
+    println!("{:24}{:>9}{:>9}{:>14}{:>10}", "", "moonkv", "redis", "redis/moonkv", "rollback");
 }
 
 fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
@@ -101,7 +110,7 @@ fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
         _ => Duration::ZERO,
     };
     let all = Some(all);
-    let [a, a_made, b, b_made, c, c_made] = best(
+    let [a, a_made, b, b_made, c, c_made] = turns(
         ROUNDS,
         calls,
         [
@@ -113,8 +122,13 @@ fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
             &mut || theirs(&made),
         ],
     );
-    let (ours, undoable, theirs) = (a - a_made, b - b_made, c - c_made);
-    println!("  {name:22}{ours:>9.0}{theirs:>9.0}{:>14.2}{undoable:>10.0}", theirs / ours);
+    let less = |all: Vec<f64>, made: Vec<f64>| -> Vec<f64> {
+        all.iter().zip(made).map(|(all, made)| all - made).collect()
+    };
+    let [ours, undoable, theirs] = [less(a, a_made), less(b, b_made), less(c, c_made)];
+    let ratio = median_ratio(&ours, &theirs);
+    let [ours, undoable, theirs] = [ours, undoable, theirs].map(median);
+    println!("  {name:22}{ours:>9.0}{theirs:>9.0}{ratio:>14.2}{undoable:>10.0}");
 }
 
 // ---- Memory.

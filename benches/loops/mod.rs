@@ -9,18 +9,43 @@ pub const KEY: &str = "user:1000";
 
 /// Measures several things in turn, `rounds` times, so that the ratios hold where the machine's
 /// speed drifts; the best of each, in nanoseconds per unit.
+#[allow(dead_code, reason = "not every bench is for the best")]
 pub fn best<const N: usize>(
     rounds: usize,
     units: u32,
-    mut works: [&mut dyn FnMut() -> Duration; N],
+    works: [&mut dyn FnMut() -> Duration; N],
 ) -> [f64; N] {
-    let mut best = [Duration::MAX; N];
+    turns(rounds, units, works).map(|times| times.into_iter().fold(f64::INFINITY, f64::min))
+}
+
+/// Measures several things in turn and gives all times, in nanoseconds per unit: what is measured
+/// in one round meets the same machine.
+pub fn turns<const N: usize>(
+    rounds: usize,
+    units: u32,
+    mut works: [&mut dyn FnMut() -> Duration; N],
+) -> [Vec<f64>; N] {
+    let mut times = [(); N].map(|()| Vec::with_capacity(rounds));
     for _ in 0..rounds {
-        for (best, work) in best.iter_mut().zip(&mut works) {
-            *best = (*best).min(work());
+        for (times, work) in times.iter_mut().zip(&mut works) {
+            times.push(work().as_nanos() as f64 / f64::from(units));
         }
     }
-    best.map(|time| time.as_nanos() as f64 / f64::from(units))
+    times
+}
+
+/// The one in the middle.
+#[allow(dead_code, reason = "not every bench is for the middle")]
+pub fn median(times: impl IntoIterator<Item = f64>) -> f64 {
+    let mut times: Vec<f64> = times.into_iter().collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// How many times as long the second of each pair takes, in the middle.
+#[allow(dead_code, reason = "not every bench is for the middle")]
+pub fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+    median(ours.iter().zip(theirs).map(|(ours, theirs)| theirs / ours))
 }
 
 pub fn timed(work: impl FnOnce()) -> Duration {

@@ -2,7 +2,7 @@
 
 use super::read::{Elements, Reader, Text};
 use super::write::Writer;
-use super::{kind, listpack, zipmap};
+use super::{are_distinct, kind, listpack, zipmap};
 use crate::value::hash::Hash;
 use crate::value::zset::PackedLimits;
 use crate::value::{Collection, Value};
@@ -55,9 +55,8 @@ impl Builder {
     }
 
     fn check_fields(&self) -> Option<()> {
-        let mut fields: Vec<&[u8]> = self.hash.iter().map(|(field, _)| field).collect();
-        fields.sort_unstable();
-        fields.is_sorted_by(|a, b| a < b).then_some(())
+        let fields = || self.hash.iter().map(|(field, _)| field);
+        are_distinct(self.hash.len(), fields).then_some(())
     }
 
     /// The hash, unless it is empty, which none may be, or a field is there twice.

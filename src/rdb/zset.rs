@@ -2,7 +2,7 @@
 
 use super::read::{Elements, Reader, Text};
 use super::write::Writer;
-use super::{kind, listpack};
+use super::{are_distinct, kind, listpack};
 use crate::number::{F64Text, parse_f64};
 use crate::value::zset::{PackedLimits, ZSet};
 use crate::value::{Collection, Value};
@@ -69,9 +69,8 @@ impl Builder {
     }
 
     fn check_members(&self) -> Option<()> {
-        let mut members: Vec<&[u8]> = self.all().map(|(member, _)| member).collect();
-        members.sort_unstable();
-        members.is_sorted_by(|a, b| a < b).then_some(())
+        let members = || self.all().map(|(member, _)| member);
+        are_distinct(self.zset.len(), members).then_some(())
     }
 
     fn all(&self) -> impl Iterator<Item = (&[u8], f64)> {
