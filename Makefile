@@ -55,6 +55,7 @@ bench: all $(VENV)/.installed ## speed and memory beside the bare limit and redi
 	cargo bench --bench families
 	cargo bench --bench compute
 	cargo bench --bench keyspace
+	cargo bench --bench patterns
 
 header: ## include/moonkv.h, generated anew
 	UPDATE=1 cargo test --test header

@@ -1,8 +1,8 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
-use super::read::{Elements, Reader, Text};
+use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
-use super::{are_distinct, kind, listpack, zipmap};
+use super::{kind, listpack, zipmap};
 use crate::value::hash::Hash;
 use crate::value::zset::PackedLimits;
 use crate::value::{Collection, Value};
@@ -55,8 +55,7 @@ impl Builder {
     }
 
     fn check_fields(&self) -> Option<()> {
-        let fields = || self.hash.iter().map(|(field, _)| field);
-        are_distinct(self.hash.len(), fields).then_some(())
+        check_distinct(self.hash.iter().map(|(field, _)| field))
     }
 
     /// The hash, unless it is empty, which none may be, or a field is there twice.
@@ -90,19 +89,11 @@ pub(super) fn read_packed(
     elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let mut field: Option<Text<'_>> = None;
     let packed = reader.string()?;
     builder.hash.reserve(packed.as_bytes().len());
-    elements(packed.as_bytes(), &mut |text| match field.take() {
-        Some(field) => builder.add(field.as_bytes(), text.as_bytes()),
-        None => {
-            field = Some(text);
-            Some(())
-        }
+    pairs(packed.as_bytes(), elements, &mut |field, value| {
+        builder.add(field.as_bytes(), value.as_bytes())
     })?;
-    if field.is_some() {
-        return None;
-    }
     builder.finish()
 }
 

@@ -24,7 +24,6 @@ mod zset;
 
 pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
-use crate::table::hash;
 use crate::value::{Limits, Value};
 use crc::{CRC_64_REDIS, Crc, Table};
 use read::Reader;
@@ -127,32 +126,6 @@ fn seal(mut body: Vec<u8>) -> Vec<u8> {
     let sum = CRC.checksum(&body);
     body.extend_from_slice(&sum.to_le_bytes());
     body
-}
-
-/// Bits among which the hashes of a few texts are likely to be different ones.
-const MARKS: usize = 2048;
-/// More texts than this are sorted at once.
-const MARKED_MOST: usize = 32;
-
-/// Whether no text is there twice. Sorting tells, but for a few it mostly takes no more than to see
-/// that they have different hashes.
-fn are_distinct<'a, T: Iterator<Item = &'a [u8]>>(count: usize, texts: impl Fn() -> T) -> bool {
-    if count <= MARKED_MOST {
-        let mut marks = [0_u64; MARKS / 64];
-        let is_new = |text: &[u8]| {
-            let hash = hash(text) as usize % MARKS;
-            let Some(mark) = marks.get_mut(hash / 64) else { return false };
-            let before = *mark;
-            *mark |= 1 << (hash % 64);
-            *mark != before
-        };
-        if texts().all(is_new) {
-            return true;
-        }
-    }
-    let mut texts: Vec<&[u8]> = texts().collect();
-    texts.sort_unstable();
-    texts.is_sorted_by(|a, b| a < b)
 }
 
 /// The value of a payload, small forms kept under the limits. Bytes behind the value are passed

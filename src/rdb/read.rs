@@ -5,6 +5,8 @@
 
 use super::lzf;
 use crate::number::{IntText, parse_f64, parse_i64};
+use crate::table::hash;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
@@ -51,6 +53,50 @@ pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(Text<'a>) -> Option<()>;
 
 /// Visits the elements of a packed form, which must be whole and well formed.
 pub(super) type Elements = for<'a> fn(&'a [u8], Visit<'_, 'a>) -> Option<()>;
+
+/// Visits the elements of a packed form two by two. One that is left over is damage.
+pub(super) fn pairs<'a>(
+    packed: &'a [u8],
+    elements: Elements,
+    visit: &mut dyn FnMut(Text<'a>, Text<'a>) -> Option<()>,
+) -> Option<()> {
+    let mut first: Option<Text<'a>> = None;
+    elements(packed, &mut |text| match first.take() {
+        Some(first) => visit(first, text),
+        None => {
+            first = Some(text);
+            Some(())
+        }
+    })?;
+    first.is_none().then_some(())
+}
+
+/// None if one of some texts is there twice.
+pub(super) fn check_distinct<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Option<()> {
+    let mut texts: SmallVec<[&[u8]; MARKED_MOST]> = texts.collect();
+    if texts.len() <= MARKED_MOST && hash_differently(&texts) {
+        return Some(());
+    }
+    texts.sort_unstable();
+    texts.is_sorted_by(|a, b| a < b).then_some(())
+}
+
+/// Up to so many texts are likely to have different marks.
+const MARKED_MOST: usize = 32;
+const MARKS: usize = 2048;
+
+/// Whether no two texts have the same mark, a part of their hash. To see that takes less than to
+/// sort them; it is not said that others are equal.
+fn hash_differently(texts: &[&[u8]]) -> bool {
+    let mut marks = [0_u64; MARKS / 64];
+    texts.iter().all(|text| {
+        let mark = hash(text) as usize % MARKS;
+        let Some(word) = marks.get_mut(mark / 64) else { return false };
+        let before = *word;
+        *word |= 1 << (mark % 64);
+        *word != before
+    })
+}
 
 /// A length, or the way in which a string is written otherwise.
 enum Length {

@@ -1,8 +1,8 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
-use super::read::{Elements, Reader, Text};
+use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
-use super::{are_distinct, kind, listpack};
+use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
 use crate::value::zset::{PackedLimits, ZSet};
 use crate::value::{Collection, Value};
@@ -69,8 +69,7 @@ impl Builder {
     }
 
     fn check_members(&self) -> Option<()> {
-        let members = || self.all().map(|(member, _)| member);
-        are_distinct(self.zset.len(), members).then_some(())
+        check_distinct(self.all().map(|(member, _)| member))
     }
 
     fn all(&self) -> impl Iterator<Item = (&[u8], f64)> {
@@ -115,20 +114,10 @@ pub(super) fn read_packed(
     elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let mut member: Option<Text<'_>> = None;
     let packed = reader.string()?;
-    elements(packed.as_bytes(), &mut |text| match member.take() {
-        Some(member) => {
-            builder.make_room(0)?;
-            builder.add(member.as_bytes(), parse_f64(text.as_bytes())?)
-        }
-        None => {
-            member = Some(text);
-            Some(())
-        }
+    pairs(packed.as_bytes(), elements, &mut |member, score| {
+        builder.make_room(0)?;
+        builder.add(member.as_bytes(), parse_f64(score.as_bytes())?)
     })?;
-    if member.is_some() {
-        return None;
-    }
     builder.finish()
 }
