@@ -295,7 +295,9 @@ impl Connection {
         let rest = input.get(decoder.spent()..).unwrap_or_default();
         decoder.forget_spent();
         match rest.is_empty() || self.closing {
-            true => lent.decoder = decoder,
+            // What a connection left in the middle must not be the next one's beginning.
+            true if decoder.is_between() => lent.decoder = decoder,
+            true => (),
             false => self.unread = Some(Box::new(Unread { bytes: rest.to_vec(), decoder })),
         }
         lent.chunk = chunk;
