@@ -57,7 +57,7 @@ pub(crate) struct Queue {
 }
 
 /// A command with its arguments, kept for a while.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Argv(Vec<Box<[u8]>>);
 
 impl Argv {

@@ -214,7 +214,8 @@ fn a_script_in_a_transaction_is_killed_alone() {
 fn a_session_may_ask_for_busy_replies() {
     let engine = open(OnError::Rollback, 1);
     let (client, queueing) = (engine.session().unwrap(), engine.session().unwrap());
-    [&client, &queueing].map(|session| session.set_when_busy(WhenBusy::Answer));
+    client.set_when_busy(WhenBusy::Answer);
+    queueing.set_when_busy(WhenBusy::Answer);
     assert_eq!(resp(&queueing, "MULTI"), "+OK\r\n");
     assert_eq!(resp(&queueing, "SET a 1"), "+QUEUED\r\n");
     let runner = Arc::clone(&engine);
@@ -307,7 +308,8 @@ fn meanwhile(
 fn a_door_can_kill_what_its_own_thread_runs() {
     let engine = open(OnError::Rollback, 1);
     let (client, queueing) = (engine.session().unwrap(), engine.session().unwrap());
-    [&client, &queueing].map(|session| session.set_when_busy(WhenBusy::Answer));
+    client.set_when_busy(WhenBusy::Answer);
+    queueing.set_when_busy(WhenBusy::Answer);
     resp(&queueing, "MULTI");
     resp(&queueing, "SET a 1");
     let sessions = Arc::new((client, queueing));

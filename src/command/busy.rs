@@ -1,7 +1,7 @@
 //! What a call answers while a script holds the engine: known from its row and its form alone,
 //! since nothing else can be looked at.
 
-use super::spec::{Beside, Flags};
+use super::spec::Beside;
 use super::transaction::{
     DISCARD_ALONE, DISCARD_NAME, EXEC_NAME, MULTI_NAME, NESTED, UNWATCH_NAME, WATCH_INSIDE,
     WATCH_NAME,
@@ -44,8 +44,8 @@ pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
     }
     match (row.name, row.details.beside) {
         (EXEC_NAME, _) => Standing::Aborts,
-        _ if !row.flags.has(Flags::ALLOW_BUSY) => Standing::Refused,
-        _ if queues && !row.flags.has(Flags::UNQUEUED) => Standing::Queued,
+        _ if !row.is_allowed_busy() => Standing::Refused,
+        _ if queues && !row.is_unqueued() => Standing::Queued,
         (MULTI_NAME, _) if queues => Standing::Wrong(NESTED),
         (WATCH_NAME, _) if queues => Standing::Wrong(WATCH_INSIDE),
         (DISCARD_NAME, _) if !queues => Standing::Wrong(DISCARD_ALONE),

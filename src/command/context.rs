@@ -85,7 +85,20 @@ pub(super) fn own_session<'c, 'a>(
 impl<'a> Context<'a> {
     /// What only the host has; an error inside a script.
     pub(crate) fn host(&mut self) -> Result<&mut Host<'a>, CommandError> {
-        self.host.as_mut().ok_or(CommandError::ScriptForbidden)
+        Ok(self.with_host()?.0)
+    }
+
+    /// The same with the keys and the reply, for what works on all of them at once.
+    pub(crate) fn with_host(
+        &mut self,
+    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut ReplyBuf), CommandError> {
+        let host = self.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+        Ok((host, self.keys, self.reply))
+    }
+
+    /// The scripts; an error inside one.
+    pub(crate) fn scripts(&mut self) -> Result<&mut Scripts, CommandError> {
+        self.host().map(|host| &mut *host.scripts)
     }
 
     /// The transaction that is being queued, if one is.

@@ -11,7 +11,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
-use crate::script::{Ask, ENGINE, Input, Kind, Library, RestorePolicy, Scripts, Story};
+use crate::script::{Ask, ENGINE, Input, Kind, Library, RestorePolicy, Story};
 
 const CALL: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -82,7 +82,7 @@ fn fcall_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandResult {
     let name = args.next()?;
-    let callee = scripts(cx)?.functions().find(name).ok_or(CommandError::NoFunction)?.clone();
+    let callee = cx.scripts()?.functions().find(name).ok_or(CommandError::NoFunction)?.clone();
     let count = parse_i64(args.next()?);
     let count = count.ok_or(CommandError::text("ERR Bad number of keys provided"))?;
     if count < 0 {
@@ -92,12 +92,8 @@ fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandRes
     let called = args.word();
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-    host.scripts.call(&callee, Input { keys, args, called, read_only }, cx.keys, cx.reply)
-}
-
-fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.host().map(|host| &mut *host.scripts)
+    let (host, keyspace, reply) = cx.with_host()?;
+    host.scripts.call(&callee, Input { keys, args, called, read_only }, keyspace, reply)
 }
 
 fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -107,14 +103,14 @@ fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             return Err(CommandError::quoting(&[b"ERR Unknown option given: ", option]));
         }
     }
-    let name = scripts(cx)?.load_library(code, !options.is_empty())?;
+    let name = cx.scripts()?.load_library(code, !options.is_empty())?;
     cx.reply.bulk(&name);
     Ok(())
 }
 
 fn delete(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let name = args.next()?;
-    if !scripts(cx)?.delete_library(name) {
+    if !cx.scripts()?.delete_library(name) {
         return Err(CommandError::NoLibrary);
     }
     cx.reply.ok();
@@ -128,13 +124,13 @@ fn flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !args.is_empty() && !args.take_word("sync") && !args.take_word("async") {
         return Err(CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
-    scripts(cx)?.flush_libraries();
+    cx.scripts()?.flush_libraries();
     cx.reply.ok();
     Ok(())
 }
 
 fn dump(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let payload = scripts(cx)?.dump_libraries();
+    let payload = cx.scripts()?.dump_libraries();
     cx.reply.bulk(&payload);
     Ok(())
 }
@@ -155,7 +151,7 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
         ));
     };
-    scripts(cx)?.restore_libraries(payload, policy)?;
+    cx.scripts()?.restore_libraries(payload, policy)?;
     cx.reply.ok();
     Ok(())
 }
@@ -166,7 +162,7 @@ fn kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let counts = scripts(cx)?.counts();
+    let counts = cx.scripts()?.counts();
     write_stats(cx.reply, None, counts);
     Ok(())
 }
@@ -215,12 +211,12 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             return Err(CommandError::quoting(&[b"ERR Unknown argument ", word]));
         }
     }
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let (host, _, reply) = cx.with_host()?;
     let functions = host.scripts.functions();
     let is_wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name));
     let listed = || functions.libraries().filter(|(name, _)| is_wanted(name));
-    cx.reply.array(listed().count());
-    listed().for_each(|(name, library)| write_library(cx.reply, name, library, with_code));
+    reply.array(listed().count());
+    listed().for_each(|(name, library)| write_library(reply, name, library, with_code));
     Ok(())
 }
 

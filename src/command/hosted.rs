@@ -159,7 +159,7 @@ impl Registry {
 
     /// Whether a call of this name may write.
     pub(crate) fn writes(&self, name: &[u8]) -> bool {
-        self.find(name).is_some_and(|row| row.flags.has(Flags::WRITE))
+        self.find(name).is_some_and(|row| super::writes(row.flags))
     }
 
     /// All of them, in the order of their names.

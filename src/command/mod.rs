@@ -356,7 +356,28 @@ fn is_read_only(flags: Flags, caller: Caller) -> bool {
     promised || !flags.has(Flags::WRITE)
 }
 
+/// Whether a command of these flags may change data.
+fn writes(flags: Flags) -> bool {
+    flags.has(Flags::WRITE)
+}
+
 impl Command {
+    /// Whether it may change data.
+    #[inline]
+    pub(crate) fn writes(&self) -> bool {
+        writes(self.flags)
+    }
+
+    /// Whether it may be called while a script runs for long.
+    fn is_allowed_busy(&self) -> bool {
+        self.flags.has(Flags::ALLOW_BUSY)
+    }
+
+    /// Whether it is run at once after MULTI.
+    fn is_unqueued(&self) -> bool {
+        self.flags.has(Flags::UNQUEUED)
+    }
+
     /// The name without its container's.
     pub(crate) fn own_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)

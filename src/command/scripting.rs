@@ -99,23 +99,15 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let (host, keyspace, reply) = cx.with_host()?;
     let id = find(host.scripts, script)?;
-    host.scripts.run(
-        id,
-        Input { keys, args: argv, called: args.word(), read_only },
-        cx.keys,
-        cx.reply,
-    )
-}
-
-fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.host().map(|host| &mut *host.scripts)
+    let input = Input { keys, args: argv, called: args.word(), read_only };
+    host.scripts.run(id, input, keyspace, reply)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let source = args.next()?;
-    let scripts = scripts(cx)?;
+    let scripts = cx.scripts()?;
     let id = scripts.load(source)?;
     let sha = scripts.sha(id);
     cx.reply.bulk(&sha);
@@ -125,7 +117,7 @@ fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn script_exists(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     cx.reply.array(args.len());
     for sha in args.rest() {
-        let found = scripts(cx)?.find(sha).is_some();
+        let found = cx.scripts()?.find(sha).is_some();
         cx.reply.integer(found.into());
     }
     Ok(())
@@ -136,7 +128,7 @@ fn script_flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !known || !args.is_empty() {
         return Err(CommandError::text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
-    scripts(cx)?.flush();
+    cx.scripts()?.flush();
     cx.reply.ok();
     Ok(())
 }

@@ -120,12 +120,13 @@ fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if own_session(cx)?.session.queue.is_some() {
         return Err(WATCH_INSIDE);
     }
+    let (host, keys, _) = cx.with_host()?;
+    let watched = &mut host.session.watched;
     for key in args.rest() {
-        let name = KeyName::new(cx.keys.database(), key);
-        let existed = cx.keys.slot(key).exists();
-        let watched = &mut cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?.session.watched;
+        let name = KeyName::new(keys.database(), key);
+        let existed = keys.slot(key).exists();
         if watched.iter().all(|watched| watched.name != name) {
-            cx.keys.listen(&name);
+            keys.listen(&name);
             watched.push(Watched { name, existed });
         }
     }
@@ -141,8 +142,7 @@ fn unwatch(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 /// Whether a watched key has changed, or expired.
 fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
-    let Context { keys, host, .. } = cx;
-    let session = &host.as_ref().ok_or(CommandError::ScriptForbidden)?.session;
+    let (Host { session, .. }, keys, _) = cx.with_host()?;
     let mut gone = |watched: &Watched| {
         let name = &watched.name;
         watched.existed && !keys.in_database(name.database, |keys| keys.slot(&name.key).exists())
@@ -151,8 +151,7 @@ fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
 }
 
 fn forget_watched(cx: &mut Context<'_>) -> CommandResult {
-    let Context { keys, host, .. } = cx;
-    let session = &mut *host.as_mut().ok_or(CommandError::ScriptForbidden)?.session;
+    let (Host { session, .. }, keys, _) = cx.with_host()?;
     session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
     session.dirty = false;
     Ok(())

@@ -306,6 +306,22 @@ impl Engine {
         self.shared.reply(COMMON, None, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
     }
 
+    /// [`Engine::evalsha`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha`]; [`Error::Options`] for limits under which nothing could run.
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
+    }
+
     /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
     /// digits. As `SCRIPT LOAD` in Redis 7.0.
     ///
@@ -397,7 +413,7 @@ impl Engine {
         let mut reply = ReplyBuf::new();
         let (keys, args) = (slices(keys), slices(args));
         let (outcome, profile) = self.profile_into(script.as_ref(), &keys, &args, &mut reply);
-        (outcome.and_then(|()| self.shared.tree(reply, self.shared.options.protocol)), profile)
+        (outcome.and_then(|()| tree(reply, self.shared.options.protocol)), profile)
     }
 
     /// [`Engine::profile`] with the reply left in the caller's buffer, errors of scripts included.
@@ -842,17 +858,15 @@ impl Shared {
     ) -> Result<Reply, Error> {
         let mut reply = ReplyBuf::new();
         self.call(id, busy, call, &mut reply)?;
-        self.tree(reply, protocol())
+        tree(reply, protocol())
     }
+}
 
-    /// A reply as a tree, or its error as one.
-    fn tree(&self, mut reply: ReplyBuf, protocol: Protocol) -> Result<Reply, Error> {
-        match reply.to_reply(protocol) {
-            Reply::Error(message) => {
-                Err(Error::Reply { message, traceback: reply.take_traceback() })
-            }
-            reply => Ok(reply),
-        }
+/// A reply as a tree, or its error as one.
+fn tree(mut reply: ReplyBuf, protocol: Protocol) -> Result<Reply, Error> {
+    match reply.to_reply(protocol) {
+        Reply::Error(message) => Err(Error::Reply { message, traceback: reply.take_traceback() }),
+        reply => Ok(reply),
     }
 }
 

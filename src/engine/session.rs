@@ -4,6 +4,7 @@ use super::busy::Busy;
 use super::{Call, Engine, Script, Shared, slices};
 use crate::clients::{Mailbox, Origin, Waker};
 use crate::error::Error;
+use crate::options::Limits;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -129,6 +130,35 @@ impl Session {
         self.reply(Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
     }
 
+    /// [`Session::eval`] under limits for this one run; those that are not set are the engine's.
+    /// After `MULTI` it is refused, as limits are not queued: give them to `EXEC`, by
+    /// [`Call::Limited`].
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Limits};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let session = engine.session()?;
+    /// let few = Limits::default().instructions(100_000);
+    /// assert!(session.eval_with(&few, "while true do end", &[""; 0], &[""; 0]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::eval_with`].
+    pub fn eval_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Eval(script.as_ref(), &keys, &args);
+        self.reply(Call::Limited(limits, &call))
+    }
+
     /// Runs a cached script by its SHA-1; after `MULTI` it is queued.
     ///
     /// # Errors
@@ -140,6 +170,22 @@ impl Session {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.reply(Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::evalsha`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha_with`].
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.reply(Call::Limited(limits, &call))
     }
 
     /// Runs a prepared script of the session's engine; after `MULTI` it is queued.
@@ -154,6 +200,23 @@ impl Session {
     ) -> Result<Reply, Error> {
         self.shared.check_own(script)?;
         self.reply(Call::Run(script, &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::run`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`Error::Options`] also for limits under which nothing could run.
+    pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: &Script,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.check_own(script)?;
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Run(script, &keys, &args);
+        self.reply(Call::Limited(limits, &call))
     }
 
     fn reply(&self, call: Call<'_>) -> Result<Reply, Error> {

@@ -262,11 +262,11 @@ impl State {
 
     pub(super) fn begin_wait(&mut self, session: usize, database: usize, wait: Wait) -> Waits {
         let ticket = Arc::new(Ticket::default());
-        let (now, most) = (self.keys.now(), wait.timeout_ms);
         // By a clock that the host moves the time is up when it says so; else the thread wakes.
-        let (deadline, most) = match self.manual_clock {
-            true => (most.map(|most| now.saturating_add(most)), None),
-            false => (None, most.map(|most| Duration::from_millis(most.unsigned_abs()))),
+        let (deadline, most) = match (wait.timeout_ms, self.manual_clock) {
+            (None, _) => (None, None),
+            (Some(most), true) => (Some(self.keys.now().saturating_add(most)), None),
+            (Some(most), false) => (None, Some(Duration::from_millis(most.unsigned_abs()))),
         };
         let waiter = Waiter { ticket: Arc::clone(&ticket), session, database, wait, deadline };
         self.waiters.add(&mut self.keys, waiter);
@@ -374,13 +374,14 @@ impl State {
     fn serve_waiters(&mut self, name: &KeyName) {
         let mut from = 0;
         while let Some((place, waiter)) = self.waiters.next_for(name, from) {
-            let (session, kind) = (waiter.session, waiter.wait.kind);
-            let (argv, ticket) = (waiter.wait.argv.clone(), Arc::clone(&waiter.ticket));
+            from = place + 1;
+            let ticket = Arc::clone(&waiter.ticket);
             if !ticket.claim() {
-                from = place + 1;
                 continue;
             }
-            match self.serve(name, session, kind, &argv.slices()) {
+            let (session, kind) = (waiter.session, waiter.wait.kind);
+            let argv = std::mem::take(&mut waiter.wait.argv);
+            match self.serve(name, session, kind, &argv) {
                 Some(reply) => {
                     self.waiters.remove(&mut self.keys, place);
                     self.mark_blocked(session, false);
@@ -388,8 +389,8 @@ impl State {
                     from = place;
                 }
                 None => {
+                    self.waiters.give_back(place, argv);
                     ticket.unclaim();
-                    from = place + 1;
                 }
             }
         }
@@ -401,7 +402,7 @@ impl State {
         name: &KeyName,
         session: usize,
         kind: WaitKind,
-        argv: &[&[u8]],
+        argv: &Argv,
     ) -> Option<ReplyBuf> {
         let place = session;
         let mut session = self.sessions.get_mut(place)?.take()?;
@@ -416,7 +417,7 @@ impl State {
         session: &mut Session,
         place: usize,
         kind: WaitKind,
-        argv: &[&[u8]],
+        argv: &Argv,
     ) -> Option<ReplyBuf> {
         let State { keys, scripts, hosted, sessions, orders, .. } = self;
         let mut reply = ReplyBuf::new();
@@ -433,7 +434,7 @@ impl State {
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking, place, others: sessions, orders });
         let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
-        command::serve(&mut cx, argv);
+        command::serve(&mut cx, &argv.slices());
         (!waits_on).then_some(reply)
     }
 }

@@ -7,7 +7,7 @@
 use crate::clients::Waker;
 use crate::keyspace::{KeyName, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::session::{Wait, WaitKind};
+use crate::session::{Argv, Wait, WaitKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -179,9 +179,16 @@ impl Waiters {
     }
 
     /// The first that waits for a key, from a place on.
-    pub(super) fn next_for(&self, name: &KeyName, from: usize) -> Option<(usize, &Waiter)> {
-        let mut rest = self.0.iter().enumerate().skip(from);
+    pub(super) fn next_for(&mut self, name: &KeyName, from: usize) -> Option<(usize, &mut Waiter)> {
+        let mut rest = self.0.iter_mut().enumerate().skip(from);
         rest.find(|(_, waiter)| waiter.wants(name))
+    }
+
+    /// Gives one its command back, which was taken to be run: it waits on.
+    pub(super) fn give_back(&mut self, place: usize, argv: Argv) {
+        if let Some(waiter) = self.0.get_mut(place) {
+            waiter.wait.argv = argv;
+        }
     }
 
     /// One does not wait any more.

@@ -3,7 +3,7 @@
 use super::bridge::{Bridge, Current};
 use super::peek::{self, Argument, Value};
 use super::{api, pull, push};
-use crate::command::{self, Caller, Context, Flags};
+use crate::command::{self, Caller, Context};
 use crate::error::CommandError;
 use crate::number::F64Text;
 use mlua_sys as ffi;
@@ -104,7 +104,7 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     ))?;
     let command = bridge.names.find(name);
     bridge.wrote |= match command {
-        Some(command) => command.flags.has(Flags::WRITE),
+        Some(command) => command.writes(),
         None => bridge.hosted.writes(name),
     };
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.

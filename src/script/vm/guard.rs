@@ -307,11 +307,21 @@ impl Guard {
         }
     }
 
-    /// Looks at the host's wish and the clock. True when the run is doomed.
+    /// Looks at the host's wish and the clock, and sees to those who ask of the run. True when the
+    /// run is doomed.
     pub(crate) fn check(&self) -> bool {
         if !self.running.get() {
             return false;
         }
+        let elapsed = self.look();
+        if self.shown.get() && (self.shared.is_asked() || elapsed >= self.attend_at.get()) {
+            self.attend(elapsed);
+        }
+        self.is_doomed()
+    }
+
+    /// Looks at the host's wish and the clock; returns how long the run has taken.
+    fn look(&self) -> Duration {
         if self.shared.is_cancelled() {
             self.condemn(Doom::Cancelled);
         }
@@ -320,10 +330,7 @@ impl Guard {
             let (limit_ms, elapsed_ms) = (whole_ms(limit), whole_ms(elapsed));
             self.condemn(Doom::Time { limit_ms, elapsed_ms });
         }
-        if self.shown.get() && (self.shared.is_asked() || elapsed >= self.attend_at.get()) {
-            self.attend(elapsed);
-        }
-        self.is_doomed()
+        elapsed
     }
 
     /// Answers those who ask of the run, and lets its thread do what cannot wait.
@@ -389,7 +396,12 @@ impl Guard {
             self.memory_refused(growth);
             return false;
         }
-        growth < LARGE_BYTES || !self.check()
+        if growth >= LARGE_BYTES && self.running.get() {
+            // In the middle of an allocation is no place to see to anybody.
+            self.look();
+            return !self.is_doomed();
+        }
+        true
     }
 
     /// Whether that is certain for a small block, and needs no closer look.
