@@ -208,7 +208,7 @@ impl EventLoop {
         }
         for _ in 0..missing {
             // Without them those who come have to wait until the engine is not busy any more.
-            let Ok(session) = self.door.session() else { return };
+            let Ok(session) = self.door.spare_session() else { return };
             self.state().spare.push(session);
         }
     }

@@ -32,6 +32,8 @@ fn write_pretty(reply: &Reply, indent: &str, out: &mut Vec<u8>) {
         Reply::Array(elements) => write_list(elements, ')', "(empty array)", indent, out),
         Reply::Set(elements) => write_list(elements, '~', "(empty set)", indent, out),
         Reply::Map(pairs) => write_map(pairs, indent, out),
+        // Kinds that a later version may have.
+        other => line(&format!("{other:?}"), out),
     }
 }
 
@@ -128,6 +130,7 @@ fn write_raw(reply: &Reply, out: &mut Vec<u8>) {
                 write_raw(value, out);
             }
         }
+        other => out.extend_from_slice(format!("{other:?}").as_bytes()),
     }
 }
 
@@ -149,7 +152,11 @@ mod tests {
     fn scalars() {
         check(&Reply::Null, "(nil)\n", "\n");
         check(&Reply::Integer(-1), "(integer) -1\n", "-1\n");
-        check(&bulk("a\n\"\\\u{1}\u{e9}"), "\"a\\n\\\"\\\\\\x01\\xc3\\xa9\"\n", "a\n\"\\\u{1}\u{e9}\n");
+        check(
+            &bulk("a\n\"\\\u{1}\u{e9}"),
+            "\"a\\n\\\"\\\\\\x01\\xc3\\xa9\"\n",
+            "a\n\"\\\u{1}\u{e9}\n",
+        );
         check(&Reply::Status("OK".into()), "OK\n", "OK\n");
         check(&Reply::Error("ERR x".into()), "(error) ERR x\n", "ERR x\n\n");
         check(&Reply::Double(3.141), "(double) 3.141\n", "3.141\n");

@@ -71,7 +71,9 @@ fn answer(line: &str, target: &mut Target) -> Result<bool, String> {
     };
     match words.first() {
         None => return Ok(true),
-        Some(word) if ["exit", "quit"].iter().any(|end| word.eq_ignore_ascii_case(end.as_bytes())) => {
+        Some(word)
+            if ["exit", "quit"].iter().any(|end| word.eq_ignore_ascii_case(end.as_bytes())) =>
+        {
             return Ok(false);
         }
         Some(_) => (),

@@ -85,7 +85,10 @@ fn read_reply(from: &mut impl BufRead) -> io::Result<Reply> {
     let mut line = Vec::new();
     from.read_until(b'\n', &mut line)?;
     let [kind, text @ .., b'\r', b'\n'] = line.as_slice() else {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the server closed the connection",
+        ));
     };
     let text = String::from_utf8_lossy(text).into_owned();
     let number = || text.parse::<i64>().map_err(|_| malformed(&text));
@@ -155,7 +158,10 @@ mod tests {
         check("$-1\r\n", Reply::Null);
         check("*-1\r\n", Reply::Null);
         check("*2\r\n$0\r\n\r\n*0\r\n", Reply::Array(vec![bulk(""), Reply::Array(vec![])]));
-        check("%1\r\n+a\r\n:1\r\n", Reply::Map(vec![(Reply::Status("a".into()), Reply::Integer(1))]));
+        check(
+            "%1\r\n+a\r\n:1\r\n",
+            Reply::Map(vec![(Reply::Status("a".into()), Reply::Integer(1))]),
+        );
         check("~1\r\n#t\r\n", Reply::Set(vec![Reply::Boolean(true)]));
         check(",1.5\r\n", Reply::Double(1.5));
         check("_\r\n", Reply::Null);
