@@ -63,6 +63,8 @@ pub(crate) struct Client {
     pub(crate) origin: Origin,
     /// Whether a door is attached, which writes all that there is in the order in which it came.
     pub(crate) attached: bool,
+    /// Whether it is nobody yet: a door keeps it for one who is to come.
+    pub(crate) spare: bool,
     pub(crate) created_ms: i64,
     /// When it last called, as far as that is known.
     pub(crate) seen_ms: i64,
@@ -111,6 +113,7 @@ impl Default for Client {
             authenticated: true,
             origin: Origin::default(),
             attached: false,
+            spare: false,
             created_ms: 0,
             seen_ms: 0,
             last_command: None,

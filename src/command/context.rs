@@ -62,7 +62,8 @@ impl Host<'_> {
     pub(crate) fn all_shown(&self) -> Vec<&Session> {
         let own = self.session.client.id;
         let is_shown = |session: &&Session| {
-            session.client.id == own || !(session.common || session.client.closing)
+            let client = &session.client;
+            client.id == own || !(session.common || client.closing || client.spare)
         };
         let mut shown: Vec<&Session> = self.all().filter(is_shown).collect();
         shown.sort_by_key(|session| session.client.id);

@@ -27,6 +27,14 @@ impl Door {
         self.shared.open_session()
     }
 
+    /// Opens a session for one who is to come while the engine is busy: nobody sees it until it is
+    /// attached, and it is trusted no more than it will be then.
+    pub(crate) fn spare_session(&self) -> Result<Session, Error> {
+        let session = self.session()?;
+        self.shared.enter(|state| state.set_spare(session.id))?;
+        Ok(session)
+    }
+
     /// As [`Engine::set_meanwhile`].
     pub(crate) fn set_meanwhile(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
         self.shared.running.set_hook(hook);

@@ -118,12 +118,23 @@ impl State {
             session.client.mailbox.set_protocol(Protocol::Resp2);
             session.client.origin = origin;
             session.client.attached = true;
+            session.client.spare = false;
         }
         // The host's own sessions are trusted; who comes from elsewhere has to say who it is.
         let needs_password = self.keys.news().password.is_some();
         if let Some(session) = self.session(id) {
             session.client.authenticated = !needs_password;
             session.client.restrict();
+        }
+    }
+
+    /// A session is kept for one who is to come.
+    #[cfg(feature = "listen")]
+    pub(super) fn set_spare(&mut self, id: usize) {
+        let needs_password = self.keys.news().password.is_some();
+        if let Some(session) = self.session(id) {
+            session.client.spare = true;
+            session.client.mailbox.set_stranger(needs_password);
         }
     }
 

@@ -51,8 +51,6 @@ pub(super) struct Connection {
     held_up: Option<Argv>,
     /// What its session could not look at because the engine is busy.
     unheard: bool,
-    /// Whether the engine knows who it is.
-    attached: bool,
     /// Nothing more is executed; it ends once all is written.
     closing: bool,
     /// When it was last heard of.
@@ -142,7 +140,6 @@ impl Connection {
             deadline: None,
             held_up: None,
             unheard: false,
-            attached: false,
             closing: false,
             heard: now,
         }
@@ -157,7 +154,6 @@ impl Connection {
     pub(super) fn attach(&mut self, origin: Origin) {
         // A closed engine answers its first call with that.
         let _ = self.session.attach(origin, Arc::clone(&self.waker));
-        self.attached = true;
     }
 
     /// Whether there is something that it could not do because the engine is busy.
@@ -202,9 +198,9 @@ impl Connection {
             // There may be messages that were not taken meanwhile.
             self.unheard = true;
         }
-        self.session.set_when_busy(match self.attached && !self.session.is_stranger() {
-            true => WhenBusy::Answer,
-            false => WhenBusy::Hold,
+        self.session.set_when_busy(match self.session.is_stranger() {
+            true => WhenBusy::Hold,
+            false => WhenBusy::Answer,
         });
         self.unheard |= signs.woken;
         if self.is_held_up() && !scene.busy {
@@ -295,7 +291,9 @@ impl Connection {
         let rest = input.get(decoder.spent()..).unwrap_or_default();
         decoder.forget_spent();
         match rest.is_empty() || self.closing {
-            true => lent.decoder = decoder,
+            // What a connection left in the middle must not be the next one's beginning.
+            true if decoder.is_between() => lent.decoder = decoder,
+            true => (),
             false => self.unread = Some(Box::new(Unread { bytes: rest.to_vec(), decoder })),
         }
         lent.chunk = chunk;
@@ -343,6 +341,7 @@ impl Connection {
     #[inline]
     fn request(&mut self, words: &[&[u8]], lent: &mut Lent, scene: &Scene<'_>) {
         if is_from_a_browser(words) {
+            lent.output.clear();
             self.closing = true;
             return;
         }
@@ -426,7 +425,7 @@ impl Unread {
 }
 
 /// Whether this is HTTP rather than a request: a page in a browser tries to talk to the engine.
-/// Redis hangs up too.
+/// As Redis, it hangs up without a word.
 fn is_from_a_browser(words: &[&[u8]]) -> bool {
     let Some(first) = words.first() else { return false };
     matches!(first, [b'P' | b'p' | b'H' | b'h', _, _, _, ..])

@@ -15,7 +15,7 @@ use crate::engine::{Door, Session};
 use crate::error::Error;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,10 @@ struct State {
     /// The slots that are free, and how many are not.
     free: Vec<usize>,
     connected: usize,
-    /// Connections that have more to read.
+    /// Connections whose turn it is. A turn within a turn takes its share of them: whoever comes
+    /// behind a script that runs for long must not have to wait for it.
+    turns: VecDeque<(usize, Signs)>,
+    /// Connections that have more to do, when all others have had their turn.
     again: Vec<(usize, Signs)>,
     /// When calls that wait are given up.
     deadlines: BTreeSet<(Instant, usize)>,
@@ -81,7 +84,6 @@ enum Slot {
 /// What a turn of the loop has to do.
 #[derive(Default)]
 struct Work {
-    turns: Vec<(usize, Signs)>,
     accepts: bool,
     round: bool,
 }
@@ -106,6 +108,7 @@ impl EventLoop {
             slots: Vec::new(),
             free: Vec::new(),
             connected: 0,
+            turns: VecDeque::new(),
             again: Vec::new(),
             deadlines: BTreeSet::new(),
             next_round: Instant::now() + ROUND,
@@ -163,12 +166,16 @@ impl EventLoop {
     }
 
     fn work(&self, work: &Work, scene: &Scene<'_>) {
-        for (slot, signs) in &work.turns {
-            self.serve(*slot, *signs, scene);
+        while let Some((slot, signs)) = self.next_turn() {
+            self.serve(slot, signs, scene);
         }
         if work.accepts || work.round {
             self.accept_all(scene);
         }
+    }
+
+    fn next_turn(&self) -> Option<(usize, Signs)> {
+        self.state().turns.pop_front()
     }
 
     /// Gives a connection its turn.
@@ -201,7 +208,7 @@ impl EventLoop {
         }
         for _ in 0..missing {
             // Without them those who come have to wait until the engine is not busy any more.
-            let Ok(session) = self.door.session() else { return };
+            let Ok(session) = self.door.spare_session() else { return };
             self.state().spare.push(session);
         }
     }
@@ -292,13 +299,16 @@ impl State {
     fn look(&mut self, wakeups: &Wakeups, time: Duration) -> Work {
         let polled = self.poll.poll(&mut self.events, Some(time));
         wakeups.get_up();
-        let mut work = Work { turns: take(&mut self.again), ..Work::default() };
+        let mut work = Work::default();
+        self.turns.extend(self.again.drain(..));
         // A signal wakes it early; nothing was looked at then.
         if polled.is_ok() {
-            self.events.iter().for_each(|event| work.note(event));
+            for event in &self.events {
+                work.note(event, &mut self.turns);
+            }
         }
         let woken = wakeups.take().into_iter();
-        work.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
+        self.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
         work
     }
 
@@ -409,15 +419,19 @@ impl State {
 }
 
 impl Work {
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event, turns: &mut VecDeque<(usize, Signs)>) {
         match event.token() {
             WAKE => (),
             Token(token) if token < CONNECTIONS => self.accepts = true,
             Token(token) => {
                 let ended = event.is_read_closed() || event.is_error();
                 let readable = event.is_readable() || ended;
-                let signs = Signs { readable, ended, writable: event.is_writable(), woken: false };
-                self.turns.push((token - CONNECTIONS, signs));
+                // A write finds out what is wrong with the socket.
+                let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+                turns.push_back((
+                    token - CONNECTIONS,
+                    Signs { readable, ended, writable, woken: false },
+                ));
             }
         }
     }

@@ -129,7 +129,7 @@ fn large_values_pass_in_both_directions() {
     assert_eq!(client.reply(), "+OK\r\n");
     assert!(engine.command(&["GET", "large"]) == Ok(moonkv::Reply::Bulk(large.clone())));
     client.send(request(&["GET", "large"]));
-    let mut received = vec![0; large.len() + 15];
+    let mut received = vec![0; large.len() + 13];
     client.socket.read_exact(&mut received).expect("it comes whole");
     assert!(received[11..received.len() - 2] == large, "as it was sent");
 }
