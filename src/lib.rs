@@ -32,6 +32,7 @@
 mod bytes;
 mod clock;
 mod command;
+mod config;
 mod cow;
 mod engine;
 mod error;
@@ -45,6 +46,7 @@ mod rdb;
 mod reply;
 mod resp;
 mod script;
+mod server;
 mod session;
 mod table;
 mod value;

@@ -41,6 +41,8 @@ enum Node {
     Array(usize),
     Map(usize),
     Set(usize),
+    /// So many pairs that are told about what follows them; only RESP3 has such a thing.
+    Attribute(usize),
     /// So many pairs of scalars: a flat array in RESP2, an array of arrays of two in RESP3.
     Pairs(usize),
     /// So many keys with what belongs to each, a [`Node::Keyed`] before each: an array of arrays
@@ -211,9 +213,20 @@ impl ReplyBuf {
         self.nodes.push(Node::Array(len));
     }
 
+    /// An array of statuses: what HELP answers with.
+    pub(crate) fn lines(&mut self, lines: &[&str]) {
+        self.array(lines.len());
+        lines.iter().for_each(|line| self.status(line.as_bytes()));
+    }
+
     /// Begins a map of so many pairs; keys and values follow in turn.
     pub(crate) fn map(&mut self, len: usize) {
         self.nodes.push(Node::Map(len));
+    }
+
+    /// Begins so many pairs that tell something about what follows them; RESP2 leaves them out.
+    pub(crate) fn attribute(&mut self, len: usize) {
+        self.nodes.push(Node::Attribute(len));
     }
 
     /// Begins a set of so many elements.
@@ -290,6 +303,14 @@ impl ReplyBuf {
     /// Whether the reply as a whole is an error.
     pub fn is_error(&self) -> bool {
         matches!(self.nodes.first(), Some(Node::Error(_)))
+    }
+
+    /// The text of what was written after a mark, if that is an error.
+    pub(crate) fn error_at(&self, mark: Mark) -> Option<&[u8]> {
+        match self.nodes.get(mark.nodes) {
+            Some(Node::Error(len)) => self.bytes.get(mark.bytes..mark.bytes + len),
+            _ => None,
+        }
     }
 
     /// Walks the buffer from its first node, in the shape of a protocol.
@@ -386,6 +407,9 @@ impl<'a> Walker<'a> {
             self.in_pair = 2;
             return Item::Array(2);
         }
+        while let Some(&Node::Attribute(len)) = self.nodes.first() {
+            self.skip_attribute(len);
+        }
         self.in_pair = self.in_pair.saturating_sub(1);
         let Some((&node, rest)) = self.nodes.split_first() else { return Item::Null };
         self.nodes = rest;
@@ -427,7 +451,26 @@ impl<'a> Walker<'a> {
                 self.pairs_left = len;
                 Item::Array(len)
             }
+            // They are all passed over above.
+            Node::Attribute(_) => Item::Null,
         }
+    }
+
+    #[cold]
+    fn skip_attribute(&mut self, len: usize) {
+        self.nodes = self.nodes.get(1..).unwrap_or_default();
+        (0..2 * len).for_each(|_| drop(self.tree()));
+    }
+
+    /// How many pairs come first that tell something about the next item, if there are some and
+    /// the protocol has room for them; without this they are passed over.
+    pub(crate) fn attribute(&mut self) -> Option<usize> {
+        let Some(&Node::Attribute(len)) = self.nodes.first() else { return None };
+        if self.protocol == Protocol::Resp2 {
+            return None;
+        }
+        self.nodes = self.nodes.get(1..).unwrap_or_default();
+        Some(len)
     }
 
     /// Whether the next item is a double that RESP writes without an exponent.

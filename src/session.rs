@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) dirty: bool,
     /// The host's own transaction and its savepoints, outermost first.
     pub(crate) sections: Vec<Section>,
+    /// Whether it speaks for somebody on another machine.
+    pub(crate) remote: bool,
     /// Whether it stands for the engine itself, which many threads call at once: no place for
     /// transactions.
     pub(crate) common: bool,

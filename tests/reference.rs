@@ -56,6 +56,8 @@ fn recorded_answers_hold() {
 fn open(protocol: Protocol) -> Engine {
     let mut options = Options::redis();
     options.protocol = protocol;
+    // As the server was started that gave the answers.
+    options.config.push(("enable-debug-command".to_owned(), "yes".to_owned()));
     Engine::open(&options).expect("an engine opens")
 }
 
@@ -387,6 +389,7 @@ impl Reader<'_> {
             (b'~', len) => json!({ "t": "set", "v": self.elements(len) }),
             (b'>', len) => json!({ "t": "push", "v": self.elements(len) }),
             (b'%', len) => json!({ "t": "map", "v": self.pairs(len) }),
+            (b'|', len) => json!({ "t": "attr", "a": self.pairs(len), "v": self.value() }),
             _ => panic!("no reply begins with {:?}", char::from(letter)),
         }
     }

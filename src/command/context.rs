@@ -5,6 +5,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
+use crate::server::Server;
 use crate::session::{Blocking, Queue, Session, Wait};
 
 /// Who calls a command.
@@ -31,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
     pub(crate) caller: Caller,
+    /// What the engine knows of itself.
+    pub(crate) server: &'a mut Server,
     /// The commands that the host has added.
     pub(crate) hosted: &'a Registry,
     /// None inside a script or a function of the host's, which cannot run or load another, queue or wait.

@@ -102,7 +102,7 @@ fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandRes
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
     let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-    host.scripts.call(&callee, Input { keys, args, read_only }, cx.keys, cx.reply)
+    host.scripts.call(&callee, Input { keys, args, read_only }, cx.keys, cx.server, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {

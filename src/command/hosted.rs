@@ -10,6 +10,7 @@ use super::{Gated, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
+use crate::server::Server;
 use crate::session::Argv;
 use smallvec::SmallVec;
 use std::any::Any;
@@ -185,6 +186,7 @@ impl Registry {
 /// transaction, or just its own. The engine's own handles answer [`Error::Reentrant`] meanwhile.
 pub struct HostCall<'a> {
     keys: &'a mut Keyspace,
+    server: &'a mut Server,
     registry: &'a Registry,
     reply: &'a mut ReplyBuf,
     argv: &'a [&'a [u8]],
@@ -236,8 +238,8 @@ impl HostCall<'_> {
         reply.clear();
         if self.panic.is_none() {
             let caller = Caller::Function { read_only: self.read_only, depth: self.depth };
-            let (keys, hosted) = (&mut *self.keys, self.registry);
-            let mut cx = Context { keys, reply, caller, hosted, host: None };
+            let (keys, server, hosted) = (&mut *self.keys, &mut *self.server, self.registry);
+            let mut cx = Context { keys, reply, caller, server, hosted, host: None };
             let done = catch_unwind(AssertUnwindSafe(|| dispatch(&mut cx, argv)));
             self.panic = done.err();
         }
@@ -305,6 +307,7 @@ fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     let section = cx.keys.begin();
     let mut call = HostCall {
         keys: cx.keys,
+        server: cx.server,
         registry: cx.hosted,
         reply: cx.reply,
         argv,

@@ -388,7 +388,7 @@ impl Form {
 
 /// The row that a call means; none if it names a container without what it contains.
 fn row_of_call(argv: &[&[u8]]) -> Option<&'static Command> {
-    let row = find(argv.first()?)?;
+    let row = find(argv.first()?)?.command;
     if row.subcommands.is_empty() {
         return Some(row);
     }

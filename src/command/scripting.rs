@@ -116,7 +116,7 @@ fn run(
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
     let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     let id = find(host.scripts, script)?;
-    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
+    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.server, cx.reply)
 }
 
 fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {

@@ -15,13 +15,15 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 pub use session::Session;
 
 use crate::clock::Now;
-use crate::command::{Registry, configure};
+use crate::command::{self, Registry};
+use crate::config::Config;
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{LogCallback, ScriptId, Scripts, Sha1Hex};
+use crate::server::Server;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -139,19 +141,21 @@ impl Engine {
         options.check()?;
         let mut keys = Keyspace::new(now, options.databases);
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        configure(&mut keys, pairs)
+        let config = Config::open(options.databases, pairs)
             .map_err(|error| Error::Options { message: error.to_string() })?;
-        Engine::with_keys(options, keys)
+        keys.set_limits(config.limits());
+        Engine::with_keys(options, keys, config)
     }
 
-    fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
+    fn with_keys(options: &Options, keys: Keyspace, config: Config) -> Result<Engine, Error> {
         let cancel = Arc::new(AtomicBool::new(false));
         let scripts = Scripts::new(options, Arc::clone(&cancel))
             .map_err(|message| Error::Interpreter { message })?;
         let manual_clock = options.clock != Clock::System;
         let hosted = Arc::new(Registry::new(options.protocol));
+        let server = Server::new(config, command::row_count());
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, server, hosted, manual_clock))),
             inside: AtomicUsize::new(0),
             cancel,
             dropped: Mutex::new(Vec::new()),
@@ -184,9 +188,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let copied = |state: &mut State| (state.keys.snapshot(), state.scripts.library_codes());
-        let (keys, codes) = self.shared.enter_as(COMMON, copied)?;
-        let engine = Engine::with_keys(&self.shared.options, keys)?;
+        let copied = |state: &mut State| {
+            let config = state.server.config.clone();
+            (state.keys.snapshot(), config, state.scripts.library_codes())
+        };
+        let (keys, config, codes) = self.shared.enter_as(COMMON, copied)?;
+        let engine = Engine::with_keys(&self.shared.options, keys, config)?;
         for code in codes {
             let load = |state: &mut State| state.scripts.load_library(&code, false);
             let loaded = engine.shared.enter_as(COMMON, load)?;
@@ -373,6 +380,9 @@ impl Engine {
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         let start = Instant::now();
         self.shared.enter_as(COMMON, |state| {
+            if state.server.debug.expires_not() {
+                return Tick { expired: 0, complete: true };
+            }
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
             state.settle();
             Tick { expired, complete }

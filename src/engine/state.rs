@@ -9,6 +9,7 @@ use crate::number::IntText;
 use crate::options::Limits;
 use crate::reply::ReplyBuf;
 use crate::script::{Input, ScriptId, Scripts};
+use crate::server::Server;
 use crate::session::{Blocking, Session, Wait, WaitKind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
@@ -20,6 +21,7 @@ pub(super) const COMMON: usize = 0;
 pub(super) struct State {
     pub(super) keys: Keyspace,
     pub(super) scripts: Scripts,
+    pub(super) server: Server,
     /// The commands that the host has added; the scripts know them too.
     hosted: Arc<Registry>,
     /// By their number; none where one was closed.
@@ -46,6 +48,7 @@ impl State {
     pub(super) fn new(
         keys: Keyspace,
         scripts: Scripts,
+        server: Server,
         hosted: Arc<Registry>,
         manual_clock: bool,
     ) -> State {
@@ -53,6 +56,7 @@ impl State {
         State {
             keys,
             scripts,
+            server,
             hosted,
             sessions: vec![Some(common)],
             waiters: Waiters::default(),
@@ -74,6 +78,8 @@ impl State {
 
     /// Opens a session; returns its number.
     pub(super) fn open_session(&mut self) -> usize {
+        self.server.clients.open += 1;
+        self.server.clients.opened += 1;
         let session = Some(Session::default());
         match self.sessions.iter().position(Option::is_none) {
             Some(free) => {
@@ -93,6 +99,7 @@ impl State {
             self.end_section(id, false);
         }
         if let Some(session) = self.sessions.get_mut(id).and_then(Option::take) {
+            self.server.clients.open -= 1;
             session.watched.iter().for_each(|watched| self.keys.unlisten(&watched.name));
         }
         self.settle();
@@ -161,14 +168,14 @@ impl State {
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
-        let State { keys, scripts, hosted, sessions, .. } = self;
+        let State { keys, scripts, server, hosted, sessions, .. } = self;
         let session = sessions.get_mut(id)?.as_mut()?;
         let blocking = match session.sections.is_empty() {
             true => Blocking::Allowed(&mut wait),
             false => Blocking::Refused,
         };
         let host = Some(Host { scripts, session, blocking });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
+        dispatch(&mut Context { keys, reply, caller: Caller::Host, server, hosted, host }, argv);
         let database = self.keys.database();
         let session = self.sessions.get_mut(id)?.as_mut()?;
         session.database = database;
@@ -185,12 +192,14 @@ impl State {
         };
         let waiter = Waiter { ticket: Arc::clone(&ticket), session, database, wait, deadline };
         self.waiters.add(&mut self.keys, waiter);
+        self.server.clients.waiting = self.waiters.len();
         Waits { ticket, most }
     }
 
     /// A call does not wait any more.
     pub(super) fn forget_wait(&mut self, ticket: &Arc<Ticket>) {
         self.waiters.forget(&mut self.keys, ticket);
+        self.server.clients.waiting = self.waiters.len();
     }
 
     /// Makes a call on a script in the form of a command.
@@ -231,7 +240,7 @@ impl State {
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let input = Input { keys, args, read_only: false };
-        self.scripts.run(id, input, &mut self.keys, reply)
+        self.scripts.run(id, input, &mut self.keys, &mut self.server, reply)
     }
 }
 
@@ -266,6 +275,7 @@ impl State {
             match self.serve(name, session, kind, &argv.slices()) {
                 Some(reply) => {
                     self.waiters.remove(&mut self.keys, place);
+                    self.server.clients.waiting = self.waiters.len();
                     ticket.serve(reply);
                     from = place;
                 }
@@ -285,7 +295,7 @@ impl State {
         kind: WaitKind,
         argv: &[&[u8]],
     ) -> Option<ReplyBuf> {
-        let State { keys, scripts, hosted, sessions, .. } = self;
+        let State { keys, scripts, server, hosted, sessions, .. } = self;
         let session = sessions.get_mut(session)?.as_mut()?;
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
@@ -300,7 +310,7 @@ impl State {
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking });
-        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
+        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, server, hosted, host };
         command::serve(&mut cx, argv);
         (!waits_on).then_some(reply)
     }

@@ -9,6 +9,10 @@ pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     // Items still to come; a container adds its own, so depth costs no stack.
     let mut pending = 1_usize;
     while pending > 0 {
+        if let Some(len) = walker.attribute() {
+            pending += container(out, b'|', len, len.saturating_mul(2));
+            continue;
+        }
         let double_text = if walker.is_at_decimal() { F64Text::decimal } else { F64Text::new };
         let inside = encode_item(walker.next(), protocol, double_text, out);
         pending = (pending - 1).saturating_add(inside);

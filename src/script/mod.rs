@@ -26,6 +26,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Limits, OnError, Options};
 use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
+use crate::server::Server;
 use cache::Cache;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -136,12 +137,19 @@ impl Scripts {
         self.vm.collect();
     }
 
+    /// Bytes the interpreter uses, and the number and bytes of the texts that are cached.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        let (count, bytes) = self.cache.sizes();
+        (self.vm.bytes_in_use(), count, bytes)
+    }
+
     /// Runs a script as one atomic step; the reply is its result or its error.
     pub(crate) fn run(
         &mut self,
         id: ScriptId,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let script = self.cache.get(id).ok_or(CommandError::NoScript)?;
@@ -151,7 +159,7 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        self.perform(function, &sha, Run { input, read_only, keys, reply });
+        self.perform(function, &sha, Run { input, read_only, keys, server, reply });
         Ok(())
     }
 
@@ -161,13 +169,14 @@ impl Scripts {
         callee: &Callee,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let read_only = callee.flags.no_writes();
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, keys, reply };
+        let run = Run { input, read_only, keys, server, reply };
         self.perform(callee.function, &callee.name, run);
         Ok(())
     }
@@ -175,12 +184,13 @@ impl Scripts {
     /// Runs what is compiled; `name` is what its errors call it.
     #[inline]
     fn perform(&mut self, function: Function, name: &[u8], run: Run<'_>) {
-        let Run { input, read_only, keys, reply } = run;
+        let Run { input, read_only, keys, server, reply } = run;
         let mark = reply.mark();
         keys.hold_time();
+        server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, keys, server, reply });
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -192,6 +202,9 @@ impl Scripts {
         if let Err(failure) = outcome {
             reply.truncate(mark);
             reply.error_text(&failure_text(&failure, name));
+        }
+        if let Some(text) = reply.error_at(mark) {
+            server.stats.script_error(text);
         }
     }
 }

@@ -47,6 +47,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{self, LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
+use crate::server::Server;
 use bridge::{Bridge, Current, Text};
 use guard::{Doom, Guard, Limits};
 use locale::LocaleGuard;
@@ -97,6 +98,7 @@ pub(crate) struct Run<'a> {
     /// Writes are errors.
     pub(crate) read_only: bool,
     pub(crate) keys: &'a mut Keyspace,
+    pub(crate) server: &'a mut Server,
     pub(crate) reply: &'a mut ReplyBuf,
 }
 
@@ -139,6 +141,11 @@ impl Vm {
 
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.bridge.log = sink;
+    }
+
+    /// Bytes the interpreter uses.
+    pub(crate) fn bytes_in_use(&self) -> usize {
+        self.state.guard().heap().bytes_in_use()
     }
 
     pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {
