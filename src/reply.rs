@@ -156,6 +156,12 @@ impl ReplyBuf {
         self.bytes.extend_from_slice(text);
     }
 
+    /// An array of statuses: the lines of a HELP.
+    pub(crate) fn statuses(&mut self, lines: &[&str]) {
+        self.array(lines.len());
+        lines.iter().for_each(|line| self.status(line.as_bytes()));
+    }
+
     pub(crate) fn ok(&mut self) {
         self.status(b"OK");
     }
@@ -211,12 +217,6 @@ impl ReplyBuf {
     /// Begins an array of as many elements as given; they follow.
     pub(crate) fn array(&mut self, len: usize) {
         self.nodes.push(Node::Array(len));
-    }
-
-    /// An array of statuses: what HELP answers with.
-    pub(crate) fn lines(&mut self, lines: &[&str]) {
-        self.array(lines.len());
-        lines.iter().for_each(|line| self.status(line.as_bytes()));
     }
 
     /// Begins a map of so many pairs; keys and values follow in turn.

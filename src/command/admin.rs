@@ -4,7 +4,7 @@
 use super::args::Args;
 use super::context::{Caller, Context};
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyless as row, tips};
+use super::spec::{Arity, Command, Family, Flags, Group, container, keyless as row, tips};
 use crate::error::{CommandError, CommandResult};
 use crate::number::parse_i64;
 use crate::server::Shutdown;
@@ -35,18 +35,8 @@ pub(super) const FAMILY: Family = Family {
             .categories(&["admin", "dangerous"]).tips(tips::VARYING_OUTPUT),
         row("lolwut", AtLeast(1), Flags::READONLY.and(Flags::FAST), "5.0.0", "O(1)",
             "Draws tonight's moon, and tells the version.", lolwut),
-        Command {
-            name: "module",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "4.0.0",
-            complexity: "Depends on the subcommand",
-            summary: "Modules, of which there are none.",
-            subcommands: MODULE,
-            details: Details::NONE,
-            run: container,
-        },
+        container("module", "4.0.0", "Depends on the subcommand",
+            "Modules, of which there are none.", MODULE),
         row("replicaof", Exactly(3), SYNCED.and(Flags::STALE), "5.0.0", "O(1)",
             "Accepts NO ONE; an error otherwise, as nothing is replicated.", replicaof),
         row("role", Exactly(1), FAST.and(Flags::NOSCRIPT), "2.8.12", "O(1)",
@@ -101,18 +91,8 @@ pub(super) const CLUSTER: Family = Family {
     group: Group::Cluster,
     commands: &[
         own("asking", Exactly(1), Flags::FAST, "3.0.0").categories(&["connection"]),
-        Command {
-            name: CLUSTER_NAME,
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "3.0.0",
-            complexity: "Depends on the subcommand",
-            summary: "Clusters, of which this engine is none.",
-            subcommands: SUBCOMMANDS,
-            details: Details::NONE,
-            run: container,
-        },
+        container(CLUSTER_NAME, "3.0.0", "Depends on the subcommand",
+            "Clusters, of which this engine is none.", SUBCOMMANDS),
         own("readonly", Exactly(1), FAST, "3.0.0").categories(&["connection"]),
         own("readwrite", Exactly(1), FAST, "3.0.0").categories(&["connection"]),
     ],
@@ -148,11 +128,6 @@ const SUBCOMMANDS: &[Command] = &[
     own("cluster|slaves", Exactly(3), TELLS_ADMIN, "3.0.0").tips(tips::VARYING_OUTPUT),
     own("cluster|slots", Exactly(2), TELLS, "3.0.0").tips(tips::VARYING_OUTPUT),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn no_cluster(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("ERR This instance has cluster support disabled"))
@@ -307,7 +282,7 @@ pub(super) fn check_enabled(
 }
 
 fn module_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.lines(&[
+    cx.reply.statuses(&[
         "MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "LIST",
         "    Tell of the modules that are loaded: none.",

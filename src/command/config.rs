@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
+use super::spec::{Command, Family, Flags, Group, container, tips};
 use crate::error::{CommandError, CommandResult};
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
@@ -12,18 +12,8 @@ const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(F
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: "config",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "2.0.0",
-        complexity: "Depends on the subcommand",
-        summary: "The engine's parameters.",
-        subcommands: CONFIG,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container("config", "2.0.0", "Depends on the subcommand",
+        "The engine's parameters.", CONFIG)],
 };
 
 #[rustfmt::skip]
@@ -40,11 +30,6 @@ const CONFIG: &[Command] = &[
         "Gives parameters other values, all or none.", set)
         .categories(&[]).tips(tips::ALL_NODES),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 /// Parameters whose values the slow log does not show.
 const SECRETS: [&str; 4] =
@@ -101,7 +86,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&lines);
     Ok(())
 }

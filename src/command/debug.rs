@@ -312,7 +312,7 @@ fn protocol(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.lines(&[
+    cx.reply.statuses(&[
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CHANGE-REPL-ID",
         "    Give this run of the engine another name.",

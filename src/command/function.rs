@@ -6,7 +6,7 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_i64;
@@ -34,18 +34,8 @@ pub(super) const FAMILY: Family = Family {
         row("fcall_ro", AtLeast(3), CALL_RO, "7.0.0", "Depends on the function",
             "Calls a function of a library that does not write.", fcall_ro)
             .specs(specs::SCRIPT_RO),
-        Command {
-            name: "function",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "7.0.0",
-            complexity: "Depends on the subcommand",
-            summary: "Libraries of functions.",
-            subcommands: FUNCTION,
-            details: Details::NONE,
-            run: container,
-        },
+        container("function", "7.0.0", "Depends on the subcommand",
+            "Libraries of functions.", FUNCTION),
     ],
 };
 
@@ -76,11 +66,6 @@ const FUNCTION: &[Command] = &[
             "response_policy:special",
         ]),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn fcall(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     call(cx, args, false)
@@ -241,8 +226,8 @@ fn write_library(reply: &mut ReplyBuf, name: &[u8], library: &Library, with_code
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(HELP.lines().count());
-    HELP.lines().for_each(|line| cx.reply.status(line.as_bytes()));
+    let lines: Vec<&str> = HELP.lines().collect();
+    cx.reply.statuses(&lines);
     Ok(())
 }
 

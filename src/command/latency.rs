@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless as row};
+use super::spec::{Command, Family, Flags, Group, container, keyless as row};
 use super::{Found, find, numbered};
 use crate::error::{CommandError, CommandResult};
 use crate::server::{Events, Sample};
@@ -17,18 +17,7 @@ const SPECIAL: &[&str] =
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: "latency",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "2.8.13",
-        complexity: "Depends on the subcommand",
-        summary: "Tells what takes long.",
-        subcommands: LATENCY,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container("latency", "2.8.13", "Depends on the subcommand", "Tells what takes long.", LATENCY)],
 };
 
 #[rustfmt::skip]
@@ -47,11 +36,6 @@ const LATENCY: &[Command] = &[
     row("latency|reset", AtLeast(2), ADMIN, "2.8.13", "O(N) in samples kept",
         "Forgets events of some kinds, or all.", reset).tips(tips::ALL_NODES),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn history(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let events = cx.server.latency.find(args.next()?);
@@ -219,7 +203,7 @@ fn explain(cx: &Context<'_>) -> String {
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.lines(&[
+    cx.reply.statuses(&[
         "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DOCTOR",
         "    Explain what took long.",

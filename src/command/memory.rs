@@ -6,7 +6,7 @@ use super::keyspec::uses;
 use super::info::used_memory;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless, tips};
+use super::spec::{Command, Family, Flags, Group, Keys, container, keyless, tips};
 use crate::error::{CommandError, CommandResult};
 
 const SPECIAL: &[&str] =
@@ -23,18 +23,13 @@ pub(super) const NAME: &str = "memory";
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: NAME,
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "4.0.0",
-        complexity: "O(N) in samples",
-        summary: "Tells how much memory is used.",
-        subcommands: MEMORY,
-        details: Details::NONE,
-        run: memory,
-    }],
+    commands: &[container(
+        NAME,
+        "4.0.0",
+        "O(N) in samples",
+        "Tells how much memory is used.",
+        MEMORY,
+    )],
 };
 
 #[rustfmt::skip]
@@ -53,11 +48,6 @@ const MEMORY: &[Command] = &[
         "The bytes a key takes with its value, estimated from some elements.", memory_usage)
         .uses(uses::RO),
 ];
-
-/// MEMORY itself only answers through its subcommands; the gate asks for one.
-fn memory(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn memory_usage(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
@@ -133,7 +123,7 @@ fn memory_stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn memory_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.lines(&[
+    cx.reply.statuses(&[
         "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DOCTOR",
         "    Tell what there is to say about memory.",

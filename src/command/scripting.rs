@@ -6,7 +6,7 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
 use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
 
@@ -35,18 +35,7 @@ pub(super) const FAMILY: Family = Family {
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
             "Runs a cached script that does not write by its SHA-1.", evalsha_ro)
             .specs(specs::SCRIPT_RO),
-        Command {
-            name: "script",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "2.6.0",
-            complexity: "Depends on the subcommand",
-            summary: "The script cache.",
-            subcommands: SCRIPT,
-            details: Details::NONE,
-            run: container,
-        },
+        container("script", "2.6.0", "Depends on the subcommand", "The script cache.", SCRIPT),
     ],
 };
 
@@ -67,11 +56,6 @@ const SCRIPT: &[Command] = &[
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
         "Caches a script.", script_load).tips(tips::ALL_NODES),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn eval(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(cx, args, false, Scripts::load)
@@ -166,22 +150,21 @@ fn script_kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn script_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let lines: &[&[u8]] = &[
-        b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        b"DEBUG (YES|SYNC|NO)",
-        b"    Accepted for compatibility: there is no debugger.",
-        b"EXISTS <sha1> [<sha1> ...]",
-        b"    Tell of each script whether it is cached.",
-        b"FLUSH [ASYNC|SYNC]",
-        b"    Empty the script cache.",
-        b"KILL",
-        b"    Tell that no script is running: the host cancels one from another thread.",
-        b"LOAD <script>",
-        b"    Cache a script without running it.",
-        b"HELP",
-        b"    This text.",
+    let lines = [
+        "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DEBUG (YES|SYNC|NO)",
+        "    Accepted for compatibility: there is no debugger.",
+        "EXISTS <sha1> [<sha1> ...]",
+        "    Tell of each script whether it is cached.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Empty the script cache.",
+        "KILL",
+        "    Tell that no script is running: the host cancels one from another thread.",
+        "LOAD <script>",
+        "    Cache a script without running it.",
+        "HELP",
+        "    This text.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line));
+    cx.reply.statuses(&lines);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless as row};
+use super::spec::{Command, Family, Flags, Group, container, keyless as row};
 use crate::error::{CommandError, CommandResult};
 use crate::number::parse_i64;
 
@@ -16,18 +16,7 @@ const USUAL: usize = 10;
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: "slowlog",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "2.2.12",
-        complexity: "Depends on the subcommand",
-        summary: "The calls that took long.",
-        subcommands: SLOWLOG,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container("slowlog", "2.2.12", "Depends on the subcommand", "The calls that took long.", SLOWLOG)],
 };
 
 #[rustfmt::skip]
@@ -43,11 +32,6 @@ const SLOWLOG: &[Command] = &[
         "Forgets the calls that took long.", reset)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let most = match args.rest() {
@@ -86,7 +70,7 @@ fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.lines(&[
+    cx.reply.statuses(&[
         "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GET [<count>]",
         "    Tell of the latest <count> calls that took long (default: 10, -1: all): number,",

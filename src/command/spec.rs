@@ -147,6 +147,23 @@ pub(super) const fn keyless(
     keyed(name, arity, flags, Keys::NONE, since, complexity, summary, run)
 }
 
+/// The row of a command that consists of subcommands and does nothing by itself.
+pub(super) const fn container(
+    name: &'static str,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    subcommands: &'static [Command],
+) -> Command {
+    let row = keyless(name, Arity::AtLeast(2), Flags::NONE, since, complexity, summary, alone);
+    Command { subcommands, ..row }
+}
+
+/// A container alone: the gates ask for a subcommand, which is found before this is reached.
+fn alone(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Err(args.arity_error())
+}
+
 /// Commands of one kind, in one file.
 pub(crate) struct Family {
     /// What Redis groups them under in its documentation.
