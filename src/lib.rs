@@ -29,6 +29,7 @@
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
+mod acl;
 mod bytes;
 mod clock;
 mod command;

@@ -4,14 +4,16 @@
 //! This room holds state only. The commands that change it are in `command/`; the engine keeps
 //! one session for each handle, and tells it when a watched key changed.
 
+use crate::acl::DEFAULT;
 use crate::keyspace::{KeyName, Section};
 use crate::reply::ReplyBuf;
 
 /// One who calls.
-#[derive(Default)]
 pub(crate) struct Session {
     /// The database its commands work on.
     pub(crate) database: usize,
+    /// Whose rights it has.
+    pub(crate) user: Box<[u8]>,
     /// The commands since MULTI.
     pub(crate) queue: Option<Queue>,
     /// The keys of WATCH.
@@ -25,6 +27,29 @@ pub(crate) struct Session {
     /// Whether it stands for the engine itself, which many threads call at once: no place for
     /// transactions.
     pub(crate) common: bool,
+}
+
+impl Default for Session {
+    fn default() -> Session {
+        Session {
+            database: 0,
+            user: DEFAULT.into(),
+            queue: None,
+            watched: Vec::new(),
+            dirty: false,
+            sections: Vec::new(),
+            remote: false,
+            common: false,
+        }
+    }
+}
+
+impl Session {
+    /// The user whose rights count; none for the engine itself, which may do everything.
+    #[inline]
+    pub(crate) fn user(&self) -> Option<&[u8]> {
+        (!self.common).then_some(&self.user)
+    }
 }
 
 /// A watched key.

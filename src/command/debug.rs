@@ -231,8 +231,7 @@ fn htstats(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let number = args.integer()?;
     let database = super::server::database(cx.keys, number);
     let database = database.ok_or(CommandError::text("ERR Out of range database"))?;
-    let (count, expires) =
-        cx.keys.in_database(database, |keys| (keys.len(), keys.deadlines().0));
+    let (count, expires) = cx.keys.in_database(database, |keys| (keys.len(), keys.deadlines().0));
     let text = format!(
         "[Dictionary HT]\n number of elements: {count}\n[Expires HT]\n number of elements: {expires}\n"
     );
@@ -243,7 +242,8 @@ fn htstats(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn htstats_key(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let encoding = encoding(cx.keys, args.next()?).ok_or(CommandError::NoSuchKey)?;
     if !["hashtable", "skiplist"].contains(&encoding) {
-        let text = "ERR The value stored at the specified key is not represented using an hash table";
+        let text =
+            "ERR The value stored at the specified key is not represented using an hash table";
         return Err(CommandError::text(text));
     }
     cx.reply.verbatim(b"txt", b"Hash table 0 stats (main hash table):\n");

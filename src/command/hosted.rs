@@ -5,6 +5,7 @@
 //! like any other: one that answers with an error has changed nothing.
 
 use super::context::{Caller, Context};
+use super::permission::permit_hosted;
 use super::spec::{Arity, Flags, Keys};
 use super::{Gated, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
@@ -278,6 +279,7 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
         return run(cx, row, argv);
     }
     row.admit(argv.len(), cx.caller)?;
+    permit_hosted(cx, row, argv)?;
     if let Some(queue) = cx.queue() {
         queue.commands.push(Argv::new(argv));
     }
@@ -295,6 +297,7 @@ impl Row {
 /// Runs a function as a step of its own: if it fails, nothing it did remains.
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     row.admit(argv.len(), cx.caller)?;
+    permit_hosted(cx, row, argv)?;
     let depth = match cx.caller {
         Caller::Function { depth, .. } => depth,
         Caller::Host | Caller::Script { .. } => 0,

@@ -66,7 +66,8 @@ fn info(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// The sections that are asked for, in the order of the table.
 fn tell(cx: &mut Context<'_>, asked: &[&[u8]]) -> String {
-    let is_asked = |word: &str| asked.iter().any(|asked| asked.eq_ignore_ascii_case(word.as_bytes()));
+    let is_asked =
+        |word: &str| asked.iter().any(|asked| asked.eq_ignore_ascii_case(word.as_bytes()));
     let (all, usual) = (is_asked("all") || is_asked("everything"), is_asked("default"));
     let mut lines = Lines::default();
     for (name, heading, when, write) in SECTIONS {

@@ -39,7 +39,8 @@ const LATENCY: &[Command] = &[
 
 fn history(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let events = cx.server.latency.find(args.next()?);
-    let samples: Vec<Sample> = events.map_or_else(Vec::new, |(_, events)| events.samples().collect());
+    let samples: Vec<Sample> =
+        events.map_or_else(Vec::new, |(_, events)| events.samples().collect());
     cx.reply.array(samples.len());
     for Sample { at, ms } in samples {
         cx.reply.array(2);
@@ -131,8 +132,10 @@ fn draw(name: &str, events: &Events, now: i64) -> String {
     let times = || samples.iter().map(|sample| sample.ms);
     let (high, low) = (times().max().unwrap_or(0), times().min().unwrap_or(0));
     let ever = events.most_ms;
-    let mut text =
-        format!("{name} - high {high} ms, low {low} ms (all time high {ever} ms)\n{}\n", "-".repeat(COLUMNS));
+    let mut text = format!(
+        "{name} - high {high} ms, low {low} ms (all time high {ever} ms)\n{}\n",
+        "-".repeat(COLUMNS)
+    );
     for run in samples.chunks(COLUMNS) {
         let columns: Vec<Vec<char>> =
             run.iter().map(|sample| column(*sample, (low, high), now)).collect();
@@ -236,7 +239,8 @@ mod tests {
             latency.add("event", ms, at);
         }
         let (name, events) = latency.find(b"EVENT").unwrap();
-        let head = format!("event - high 22 ms, low 2 ms (all time high 22 ms)\n{}\n", "-".repeat(80));
+        let head =
+            format!("event - high 22 ms, low 2 ms (all time high 22 ms)\n{}\n", "-".repeat(80));
         let drawn = draw(name, events, 1002);
         assert_eq!(drawn, head + " # \n_| \n|| \n||_\n   \n210\nsss\n");
         assert_eq!(events.latest(), Some(Sample { at: 1002, ms: 2 }));

@@ -2,8 +2,8 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::keyspec::uses;
 use super::info::used_memory;
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Command, Family, Flags, Group, Keys, container, keyless, tips};

@@ -6,6 +6,7 @@
 //!
 //! A new command is one row and one function in its family's file.
 
+mod acl;
 mod admin;
 mod args;
 mod bitfield;
@@ -33,6 +34,7 @@ mod lcs;
 mod list;
 mod memory;
 mod partial_sort;
+mod permission;
 mod random;
 mod range;
 mod scan;
@@ -58,7 +60,9 @@ pub(crate) use args::Args;
 pub(crate) use context::{Caller, Context, Host};
 pub(crate) use hosted::{Function, Registry, returning};
 pub use hosted::{HostCall, HostCommand};
+pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
+pub(crate) use permission::may_call;
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 
@@ -72,6 +76,7 @@ use std::sync::OnceLock;
 
 /// All commands, by family.
 pub(crate) const FAMILIES: &[Family] = &[
+    acl::FAMILY,
     admin::CLUSTER,
     admin::FAMILY,
     admin::GENERIC,
@@ -240,11 +245,7 @@ fn refuse(cx: &mut Context<'_>, error: &CommandError) {
 }
 
 /// Runs a command, or keeps it for EXEC where the session queues.
-fn queue_or_run(
-    cx: &mut Context<'_>,
-    found: Found,
-    argv: &[&[u8]],
-) -> Result<(), CommandError> {
+fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
         return run_and_note(cx, found, argv);
     }
@@ -303,11 +304,7 @@ fn perform_timed(
 
 /// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
 #[inline(always)]
-pub(crate) fn run(
-    cx: &mut Context<'_>,
-    found: Found,
-    argv: &[&[u8]],
-) -> Result<(), CommandError> {
+pub(crate) fn run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
     cx.server.stats.called(found.number);
     let outcome = perform(cx, found.command, words, argv);
@@ -323,14 +320,23 @@ fn enter(
     argv: &[&[u8]],
 ) -> Result<(Found, usize), CommandError> {
     let (found, words) = resolve(found, argv, cx.caller)?;
-    match admit(found.command, argv.len(), cx.caller) {
+    let admitted = match admit(found.command, argv.len(), cx.caller) {
+        Err(CommandError::ScriptForbidden) if cx.server.debug.scripts_run_all => Ok(()),
+        Ok(()) if cx.server.users.acting().is_some() => permission::permit(cx, found, argv),
+        admitted => admitted,
+    };
+    match admitted {
         Ok(()) => Ok((found, words)),
-        Err(CommandError::ScriptForbidden) if cx.server.debug.scripts_run_all => Ok((found, words)),
         Err(error) => {
             cx.server.stats.rejected(found.number);
             Err(error)
         }
     }
+}
+
+/// Whether a number of arguments, the name counted, is right.
+fn check_arity(command: &Command, argc: usize) -> Result<(), CommandError> {
+    if command.arity.admits(argc) { Ok(()) } else { Err(CommandError::Arity(command.name)) }
 }
 
 /// Runs the handler of a call that was let through.
@@ -356,11 +362,7 @@ pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), Com
 /// The row that a call means, the command's own or that of the subcommand it names, and how many
 /// words its name takes.
 #[inline]
-fn resolve(
-    found: Found,
-    argv: &[&[u8]],
-    caller: Caller,
-) -> Result<(Found, usize), CommandError> {
+fn resolve(found: Found, argv: &[&[u8]], caller: Caller) -> Result<(Found, usize), CommandError> {
     let command = found.command;
     if command.subcommands.is_empty() {
         return Ok((found, 1));
@@ -489,9 +491,9 @@ mod tests {
         for (_, row) in rows() {
             assert!(seen.insert(row.name), "{} is there twice", row.name);
             assert_eq!(row.name, row.name.to_ascii_lowercase());
-            assert!(row.name.len() <= NAME_MOST, "{} is too long to be found", row.name);
         }
         for command in FAMILIES.iter().flat_map(|family| family.commands) {
+            assert!(command.name.len() <= NAME_MOST, "{} is too long to be found", command.name);
             let upper = command.name.to_ascii_uppercase();
             assert!(find(upper.as_bytes()).is_some_and(|found| found.command.name == command.name));
             let own = |sub: &Command| sub.name.strip_prefix(command.name).map(str::to_owned);

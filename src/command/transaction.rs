@@ -19,6 +19,8 @@ const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 /// The one command that ends a transaction even by a wrong number of arguments.
 pub(super) const EXEC_NAME: &str = "exec";
+/// What begins a transaction, and what is denied in one is said to be in.
+pub(super) const MULTI_NAME: &str = "multi";
 
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 
@@ -30,7 +32,7 @@ pub(super) const FAMILY: Family = Family {
             "Drops what was queued since MULTI.", discard),
         row(EXEC_NAME, Exactly(1), EXEC, Keys::NONE, "1.2.0", "Depends on the commands queued",
             "Runs what was queued since MULTI, unless a watched key has changed.", exec),
-        row("multi", Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
+        row(MULTI_NAME, Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
             "Queues the commands that follow.", multi),
         row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
@@ -87,9 +89,11 @@ fn exec(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     let before = std::mem::replace(&mut cx.host()?.blocking, Blocking::Refused);
     cx.reply.array(commands.len());
+    cx.server.users.executing = true;
     for argv in commands {
         dispatch(cx, &argv.slices());
     }
+    cx.server.users.executing = false;
     cx.host()?.blocking = before;
     Ok(())
 }

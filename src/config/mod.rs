@@ -119,7 +119,8 @@ impl Config {
             }
             let pattern = pattern.to_ascii_lowercase();
             for (at, parameter) in PARAMETERS.iter().enumerate().filter(|(_, p)| !p.hidden) {
-                let names = parameter.names().filter(|name| glob::matches(&pattern, name.as_bytes()));
+                let names =
+                    parameter.names().filter(|name| glob::matches(&pattern, name.as_bytes()));
                 found.extend(names.map(|name| (name.as_bytes().to_vec(), self.value(at))));
             }
         }

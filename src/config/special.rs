@@ -58,7 +58,8 @@ pub(super) fn buffer_limits(text: &[u8], present: &[u8]) -> Result<Vec<u8>, Wron
         let at = at.ok_or("Invalid client class specified in buffer limit configuration.")?;
         let numbers = (parse_memory(hard), parse_memory(soft), parse_i64(seconds));
         let (Some(hard), Some(soft), Some(seconds @ 0..)) = numbers else {
-            let wrong = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+            let wrong =
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
             return Err(wrong.into());
         };
         if let Some(place) = limits.get_mut(at) {
@@ -96,7 +97,8 @@ fn pick(letters: &[u8], given: impl Fn(&u8) -> bool) -> Vec<u8> {
 pub(super) fn percentiles(text: &[u8], _: &[u8]) -> Result<Vec<u8>, Wrong> {
     let mut told = Vec::new();
     for word in words(text) {
-        let number = parse_f64(word).ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+        let number =
+            parse_f64(word).ok_or("Invalid latency-tracking-info-percentiles parameters")?;
         if !(0.0..=100.0).contains(&number) {
             let range = "parameters should sit between [0.0,100.0]";
             return Err(format!("latency-tracking-info-percentiles {range}").into());
@@ -138,9 +140,8 @@ const TITLE_PARTS: [&str; 7] =
 /// `proc-title-template`.
 pub(super) fn title(text: &[u8], _: &[u8]) -> Result<Vec<u8>, Wrong> {
     let shown = String::from_utf8_lossy(text);
-    let is_known = |piece: &str| {
-        piece.split_once('}').is_some_and(|(name, _)| TITLE_PARTS.contains(&name))
-    };
+    let is_known =
+        |piece: &str| piece.split_once('}').is_some_and(|(name, _)| TITLE_PARTS.contains(&name));
     match shown.split('{').skip(1).all(is_known) {
         true => Ok(text.to_vec()),
         false => Err("template format is invalid or contains unknown variables".into()),

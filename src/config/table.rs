@@ -4,7 +4,9 @@
 //! Defaults are Redis's but for what an embedded engine does only when it is asked to: nothing is
 //! saved, measured or listened to.
 
-use super::kind::Kind::{self, Bool, Choice, Choices, Integer, Memory, Portion, Special, Text, Unsigned};
+use super::kind::Kind::{
+    self, Bool, Choice, Choices, Integer, Memory, Portion, Special, Text, Unsigned,
+};
 use super::special;
 
 /// A parameter.

@@ -23,7 +23,7 @@ use crate::options::{Clock, Limits, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{LogCallback, ScriptId, Scripts, Sha1Hex};
-use crate::server::Server;
+use crate::server::{Server, Shutdown};
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -189,11 +189,12 @@ impl Engine {
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
         let copied = |state: &mut State| {
-            let config = state.server.config.clone();
-            (state.keys.snapshot(), config, state.scripts.library_codes())
+            let (config, users) = (state.server.config.clone(), state.server.users.copy());
+            (state.keys.snapshot(), config, users, state.scripts.library_codes())
         };
-        let (keys, config, codes) = self.shared.enter_as(COMMON, copied)?;
+        let (keys, config, users, codes) = self.shared.enter_as(COMMON, copied)?;
         let engine = Engine::with_keys(&self.shared.options, keys, config)?;
+        engine.shared.enter_as(COMMON, |state| state.server.users = users)?;
         for code in codes {
             let load = |state: &mut State| state.scripts.load_library(&code, false);
             let loaded = engine.shared.enter_as(COMMON, load)?;
@@ -402,6 +403,34 @@ impl Engine {
         })?;
         let message = "the clock is the system's, or would overflow".to_owned();
         moved.ok_or(Error::Options { message })
+    }
+
+    /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it
+    /// is asked. Without this it is an error: the program is the host's.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// let engine = moonkv::Engine::new()?;
+    /// assert!(engine.command(&["SHUTDOWN"]).is_err());
+    /// engine.await_shutdown()?;
+    /// engine.command(&["SHUTDOWN"])?;
+    /// assert!(engine.shutdown_asked()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn await_shutdown(&self) -> Result<(), Error> {
+        self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
+    }
+
+    /// Whether the program is asked to end.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn shutdown_asked(&self) -> Result<bool, Error> {
+        self.shared.enter(|state| state.server.shutdown == Shutdown::Asked)
     }
 
     /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs

@@ -128,6 +128,7 @@ impl State {
             return None;
         };
         self.keys.select(session.database);
+        self.server.users.act_as(session.user());
         let waiting = match call {
             Call::Command(argv) => self.command(id, argv, reply),
             Call::Limited(limits, call) => return self.limited(id, limits, *call, reply),
@@ -297,6 +298,7 @@ impl State {
     ) -> Option<ReplyBuf> {
         let State { keys, scripts, server, hosted, sessions, .. } = self;
         let session = sessions.get_mut(session)?.as_mut()?;
+        server.users.act_as(session.user());
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
         let slot = keys.slot(&name.key);
@@ -310,7 +312,8 @@ impl State {
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking });
-        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, server, hosted, host };
+        let mut cx =
+            Context { keys, reply: &mut reply, caller: Caller::Host, server, hosted, host };
         command::serve(&mut cx, argv);
         (!waits_on).then_some(reply)
     }

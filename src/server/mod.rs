@@ -16,6 +16,7 @@ pub(crate) use slowlog::SlowLog;
 pub(crate) use stats::Stats;
 pub(crate) use system::{hex_digits, system_name, usage};
 
+use crate::acl::{Entry, Users};
 use crate::clock::unix_us;
 use crate::config::Config;
 use crate::error::CommandError;
@@ -39,6 +40,7 @@ pub(crate) struct Server {
     /// A name of its own for this run of the engine, 40 hexadecimal digits.
     pub(crate) run_id: String,
     pub(crate) debug: Debug,
+    pub(crate) users: Users,
     pub(crate) clients: Clients,
     /// The most memory that was seen to be used.
     pub(crate) peak_memory: usize,
@@ -56,6 +58,9 @@ pub(crate) struct Clients {
     /// Calls that wait for a key.
     pub(crate) waiting: usize,
 }
+
+/// The parameter that is the password of the user `default`.
+const PASSWORD: &str = "requirepass";
 
 /// What is measured.
 #[derive(Clone, Copy, Default)]
@@ -116,11 +121,16 @@ impl Server {
             opened: Instant::now(),
             run_id: system::hex_digits(40),
             debug: Debug { expires: true, rests: false, scripts_run_all: false },
+            users: Users::default(),
             clients: Clients::default(),
             peak_memory: 0,
             opened_at: unix_us() / 1_000_000,
         };
         server.obey();
+        let password = server.config.text(PASSWORD).to_vec();
+        if !password.is_empty() {
+            server.users.set_password(&password);
+        }
         server
     }
 
@@ -129,8 +139,13 @@ impl Server {
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), CommandError> {
+        let before = self.config.text(PASSWORD).to_vec();
         self.config.set(pairs)?;
         self.obey();
+        let password = self.config.text(PASSWORD);
+        if *password != *before {
+            self.users.set_password(password);
+        }
         Ok(())
     }
 
@@ -158,6 +173,11 @@ impl Server {
             let event = if call.is_fast { "fast-command" } else { "command" };
             self.latency.add(event, us / 1000, now_ms / 1000);
         }
+    }
+
+    /// Notes that something was denied.
+    pub(crate) fn note_denial(&mut self, entry: Entry) {
+        self.users.log.add(entry, self.config.count("acllog-max-len"));
     }
 
     /// Says that an argument of the call under way, the command's name being 0, is secret.
