@@ -8,6 +8,11 @@ use crate::acl::Reason;
 use std::borrow::Cow;
 use std::fmt;
 
+const BUSY_SCRIPT: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str =
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
@@ -97,6 +102,8 @@ pub(crate) enum CommandError {
     NoLibrary,
     /// A name of a library or function with something else in it than letters and digits.
     BadName,
+    /// A client sends what is no request; the connection ends after it.
+    Protocol(&'static str),
     /// Any other text.
     Text(Cow<'static, str>),
     /// Any other text that quotes what was given, whose bytes may be any.
@@ -106,6 +113,24 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// A call that waited was ended by the host.
     pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
+    /// What a script that has written answers to who wants to end it, where its writes stay.
+    pub(crate) const UNKILLABLE: Self = Self::text(
+        "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
+         either wait the script termination or kill the server in a hard way using the SHUTDOWN \
+         NOSAVE command.",
+    );
+
+    /// A script, or a function, has run for longer than others are to wait.
+    pub(crate) const fn busy(is_function: bool) -> Self {
+        Self::text(if is_function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+    }
+
+    /// The end of a transaction that a command of these arguments was refused in.
+    pub(crate) fn aborted(&self) -> Self {
+        let text = format!("EXECABORT Transaction discarded because of: {self}");
+        CommandError::Text(Cow::Owned(text))
+    }
 
     /// A count that no reply could have room for.
     pub(crate) const OUT_OF_RANGE: Self = Self::text("ERR value is out of range");
@@ -126,6 +151,11 @@ impl CommandError {
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// A client sends a request whose argument begins with another byte than `$`.
+    pub(crate) fn expected_bulk(found: u8) -> Self {
+        CommandError::quoting(&[b"ERR Protocol error: expected '$', got '", &[found], b"'"])
     }
 
     /// An error that quotes bytes from outside, made of these parts.
@@ -345,6 +375,7 @@ impl fmt::Display for CommandError {
                 "ERR Library names can only contain letters, numbers, or underscores(_) and must be at \
                  least one character long"
             }
+            Self::Protocol(what) => return write!(f, "ERR Protocol error: {what}"),
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
@@ -354,6 +385,31 @@ impl fmt::Display for CommandError {
 
 /// What a command handler returns; its reply is in the reply buffer.
 pub(crate) type CommandResult = Result<(), CommandError>;
+
+/// Where a script was when it failed.
+///
+/// Its `Display` is what Lua's `debug.traceback` would show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traceback {
+    /// The script's SHA-1 in hexadecimal digits, or the function's name.
+    pub name: String,
+    /// The library the function is of; none of a script.
+    pub library: Option<String>,
+    /// The line that failed, from 1; none if that is not known.
+    pub line: Option<u32>,
+    /// The calls that were under way, the innermost first, such as
+    /// `user_script:3: in function 'take'`. Of very many those in the middle are left out, which
+    /// `...` stands for.
+    pub frames: Vec<String>,
+}
+
+impl fmt::Display for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stack traceback:")?;
+        self.frames.iter().try_for_each(|frame| write!(f, "\n\t{frame}"))
+    }
+}
 
 /// Why a call on an engine gave no reply.
 ///
@@ -372,13 +428,16 @@ pub enum Error {
     Reply {
         /// Bytes that are not UTF-8 are replaced.
         message: String,
+        /// Where the script was that failed, if one did.
+        traceback: Option<Box<Traceback>>,
     },
     /// The engine was closed.
     Closed,
     /// The engine was called from inside one of its own callbacks on the same thread.
     Reentrant,
     /// Another session's transaction is open, and did not end in time, or cannot end because
-    /// this very thread holds it.
+    /// this very thread holds it. Or a script runs for long, and the call has to be made again
+    /// when it is over; see [`crate::Engine::set_meanwhile`].
     Busy,
     /// A transaction was begun, ended or rolled back to where that has no meaning.
     Transaction {
@@ -392,6 +451,11 @@ pub enum Error {
         /// Which one, and why.
         message: String,
     },
+    /// An address could not be listened on, or must not be as it was asked for.
+    Listen {
+        /// Which one, and why not.
+        message: String,
+    },
     /// The Lua interpreter could not be set up.
     Interpreter {
         /// What failed.
@@ -403,14 +467,34 @@ impl Error {
     /// The error that a host's function answers with. A text without a code in front, a word in
     /// capitals such as `NOGOLD`, gets `ERR`.
     pub fn reply(message: impl Into<String>) -> Error {
-        Error::Reply { message: message.into() }
+        Error::Reply { message: message.into(), traceback: None }
+    }
+
+    /// Where the script was that failed, if it is the error of one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// let engine = moonkv::Engine::new()?;
+    /// let script = "local function take()\n  error('empty')\nend\ntake()";
+    /// let error = engine.eval(script, &[""; 0], &[""; 0]).unwrap_err();
+    /// let traceback = error.traceback().unwrap();
+    /// assert_eq!(traceback.line, Some(2));
+    /// assert_eq!(traceback.frames[1], "user_script:2: in function 'take'");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn traceback(&self) -> Option<&Traceback> {
+        match self {
+            Error::Reply { traceback, .. } => traceback.as_deref(),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Reply { message } => f.write_str(message),
+            Error::Reply { message, .. } => f.write_str(message),
             Error::Closed => f.write_str("ERR the engine is closed"),
             Error::Reentrant => {
                 f.write_str("ERR the engine was called from inside one of its own callbacks")
@@ -421,6 +505,7 @@ impl fmt::Display for Error {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }
             Error::Options { message } => write!(f, "ERR invalid options: {message}"),
+            Error::Listen { message } => write!(f, "ERR cannot listen: {message}"),
             Error::Interpreter { message } => {
                 write!(f, "ERR the Lua interpreter could not be set up: {message}")
             }

@@ -164,7 +164,15 @@ pub struct Options {
     pub script_memory: Option<usize>,
     /// The most Lua VM instructions a script may execute, checked every thousand; default
     /// `None`. Unlike time the same on every machine.
+    ///
+    /// A call of a library's function is one instruction, whatever it does. Only a search for a
+    /// pattern (`string.find`, `match`, `gmatch`, `gsub`) also counts its steps, and looks at the
+    /// limits every 4,096 of them: up to as many are not counted when a script ends.
     pub script_instructions: Option<u64>,
+    /// Whether the time that each script takes is kept for [`crate::Engine::script_stats`], beside
+    /// the number of its runs and errors; default false, because the clock would be read twice in
+    /// each run, which costs about as much as a short script.
+    pub script_statistics: bool,
     /// Where the time comes from; default [`Clock::System`].
     pub clock: Clock,
     /// Parameters of `CONFIG SET` with their values, such as `hash-max-listpack-entries`; default
@@ -189,6 +197,7 @@ impl Default for Options {
             script_timeout: Some(Duration::from_millis(5000)),
             script_memory: Some(256 << 20),
             script_instructions: None,
+            script_statistics: false,
             clock: Clock::System,
             config: Vec::new(),
             databases: 16,

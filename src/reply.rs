@@ -6,7 +6,7 @@
 //! [`Walker`], which also steps RESP3's types down to RESP2's where the door speaks that.
 //! The buffer is reused from call to call, so a reply costs no allocation.
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Traceback};
 use crate::number::{F64Text, IntText};
 use std::fmt::Write;
 
@@ -49,6 +49,8 @@ enum Node {
     /// of two in RESP2, a map in RESP3.
     ByKey(usize),
     Keyed,
+    /// So many elements of what is told rather than answered: an array in RESP2.
+    Push(usize),
 }
 
 /// A reply in one flat, reusable buffer.
@@ -58,6 +60,8 @@ enum Node {
 pub struct ReplyBuf {
     nodes: Vec<Node>,
     bytes: Vec<u8>,
+    /// Where the script was whose error is in here.
+    traceback: Option<Box<Traceback>>,
 }
 
 /// How far a buffer was written at some moment, to cut it back to or to fill in a container's
@@ -84,6 +88,20 @@ impl ReplyBuf {
         }
         self.nodes.clear();
         self.bytes.clear();
+        self.traceback = None;
+    }
+
+    /// Where the script was that failed, if one did in the call that this is the reply of.
+    pub fn traceback(&self) -> Option<&Traceback> {
+        self.traceback.as_deref()
+    }
+
+    pub(crate) fn set_traceback(&mut self, traceback: Traceback) {
+        self.traceback = Some(Box::new(traceback));
+    }
+
+    pub(crate) fn take_traceback(&mut self) -> Option<Box<Traceback>> {
+        self.traceback.take()
     }
 
     /// Bytes allocated.
@@ -250,6 +268,34 @@ impl ReplyBuf {
         self.nodes.push(Node::Keyed);
     }
 
+    /// Begins so many elements of what is told rather than answered, such as a message of a channel.
+    pub(crate) fn push(&mut self, len: usize) {
+        self.nodes.push(Node::Push(len));
+    }
+
+    /// Whether nothing at all is written, which is what a client gets that asked for no replies.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Keeps what is told rather than answered, of a buffer that has nothing but the one or the other.
+    pub(crate) fn keep_pushed(&mut self) {
+        if !matches!(self.nodes.first(), Some(Node::Push(_))) {
+            self.clear();
+        }
+    }
+
+    /// Writes what another buffer holds behind what is here.
+    pub(crate) fn append(&mut self, other: &ReplyBuf) {
+        self.nodes.extend_from_slice(&other.nodes);
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Bytes that the texts take, and a little for each node.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.nodes.len() * size_of::<Node>()
+    }
+
     /// Writes a tree.
     pub(crate) fn tree(&mut self, reply: &Reply) {
         match reply {
@@ -283,7 +329,12 @@ impl ReplyBuf {
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
         if let Some(
-            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n) | Node::ByKey(n),
+            Node::Array(n)
+            | Node::Map(n)
+            | Node::Set(n)
+            | Node::Pairs(n)
+            | Node::ByKey(n)
+            | Node::Push(n),
         ) = self.nodes.get_mut(at.nodes)
         {
             *n = len;
@@ -330,9 +381,19 @@ impl ReplyBuf {
         }
     }
 
-    /// The reply as an owned tree.
+    /// The reply as an owned tree. A command that answers several times, as SUBSCRIBE does for each
+    /// channel, gives an array of its answers.
     pub fn to_reply(&self, protocol: Protocol) -> Reply {
-        self.walk(protocol).tree()
+        let mut walker = self.walk(protocol);
+        let first = walker.tree();
+        if walker.is_done() {
+            return first;
+        }
+        let mut all = vec![first];
+        while !walker.is_done() {
+            all.push(walker.tree());
+        }
+        Reply::Array(all)
     }
 }
 
@@ -384,6 +445,8 @@ pub enum Item<'a> {
     Map(usize),
     /// So many elements follow (RESP3).
     Set(usize),
+    /// So many elements follow, which were not asked for (RESP3).
+    Push(usize),
 }
 
 /// Reads a reply buffer node by node; see [`ReplyBuf::walk`].
@@ -447,6 +510,8 @@ impl<'a> Walker<'a> {
             Node::Map(len) => Item::Map(len),
             Node::Set(len) if resp2 => Item::Array(len),
             Node::Set(len) => Item::Set(len),
+            Node::Push(len) if resp2 => Item::Array(len),
+            Node::Push(len) => Item::Push(len),
             Node::Pairs(len) => {
                 self.pairs_left = len;
                 Item::Array(len)
@@ -471,6 +536,11 @@ impl<'a> Walker<'a> {
         }
         self.nodes = self.nodes.get(1..).unwrap_or_default();
         Some(len)
+    }
+
+    /// Whether nothing is left. A buffer may hold several replies, one behind the other.
+    pub fn is_done(&self) -> bool {
+        self.nodes.is_empty() && self.pairs_left == 0
     }
 
     /// Whether the next item is a double that RESP writes without an exponent.
@@ -502,7 +572,9 @@ impl<'a> Walker<'a> {
                     text: text.to_vec(),
                 }
             }
-            Item::Array(len) => Reply::Array((0..len).map(|_| self.tree()).collect()),
+            Item::Array(len) | Item::Push(len) => {
+                Reply::Array((0..len).map(|_| self.tree()).collect())
+            }
             Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),
             Item::Set(len) => Reply::Set((0..len).map(|_| self.tree()).collect()),
         }

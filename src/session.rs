@@ -4,16 +4,15 @@
 //! This room holds state only. The commands that change it are in `command/`; the engine keeps
 //! one session for each handle, and tells it when a watched key changed.
 
-use crate::acl::DEFAULT;
+use crate::clients::Client;
 use crate::keyspace::{KeyName, Section};
 use crate::reply::ReplyBuf;
 
 /// One who calls.
+#[derive(Default)]
 pub(crate) struct Session {
     /// The database its commands work on.
     pub(crate) database: usize,
-    /// Whose rights it has.
-    pub(crate) user: Box<[u8]>,
     /// The commands since MULTI.
     pub(crate) queue: Option<Queue>,
     /// The keys of WATCH.
@@ -22,33 +21,31 @@ pub(crate) struct Session {
     pub(crate) dirty: bool,
     /// The host's own transaction and its savepoints, outermost first.
     pub(crate) sections: Vec<Section>,
-    /// Whether it speaks for somebody on another machine.
-    pub(crate) remote: bool,
     /// Whether it stands for the engine itself, which many threads call at once: no place for
     /// transactions.
     pub(crate) common: bool,
+    /// Who it is to others.
+    pub(crate) client: Client,
 }
 
-impl Default for Session {
-    fn default() -> Session {
-        Session {
-            database: 0,
-            user: DEFAULT.into(),
-            queue: None,
-            watched: Vec::new(),
-            dirty: false,
-            sections: Vec::new(),
-            remote: false,
-            common: false,
-        }
-    }
+/// All sessions by their place; none where one was closed, or is calling.
+pub(crate) type Sessions = Vec<Option<Box<Session>>>;
+
+/// What a command leaves to the engine, to be done once it is over.
+pub(crate) enum Order {
+    /// Close the client in this place; what it is owed is written first.
+    Close(usize),
+    /// End the wait of the one in this place, as if its time were up or with an error.
+    Unblock { place: usize, with_error: bool },
+    /// Make the calls that were put off.
+    Resume,
 }
 
 impl Session {
     /// The user whose rights count; none for the engine itself, which may do everything.
     #[inline]
     pub(crate) fn user(&self) -> Option<&[u8]> {
-        (!self.common).then_some(&self.user)
+        (!self.common).then_some(&self.client.user)
     }
 }
 
@@ -68,7 +65,7 @@ pub(crate) struct Queue {
 }
 
 /// A command with its arguments, kept for a while.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Argv(Vec<Box<[u8]>>);
 
 impl Argv {
@@ -108,6 +105,8 @@ pub(crate) enum WaitKind {
     Stream,
     /// Entries for a consumer group, which may go away meanwhile.
     Group,
+    /// Nothing but the end of a pause: the call was put off.
+    Pause,
 }
 
 impl WaitKind {
@@ -117,6 +116,7 @@ impl WaitKind {
             WaitKind::List => "list",
             WaitKind::SortedSet => "zset",
             WaitKind::Stream | WaitKind::Group => "stream",
+            WaitKind::Pause => "none",
         }
     }
 }

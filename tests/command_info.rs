@@ -96,7 +96,7 @@ fn engine() -> Engine {
 fn ours(engine: &Engine, argv: &[&str]) -> Reply {
     match engine.command(argv) {
         Ok(reply) => reply,
-        Err(Error::Reply { message }) => Reply::Error(message),
+        Err(Error::Reply { message, .. }) => Reply::Error(message),
         Err(error) => panic!("{argv:?}: {error}"),
     }
 }

@@ -16,7 +16,7 @@ fn ask(engine: &Engine, words: &str) -> Reply {
     let argv: Vec<&str> = words.split(' ').collect();
     match engine.command(&argv) {
         Ok(reply) => reply,
-        Err(Error::Reply { message }) => Reply::Error(message),
+        Err(Error::Reply { message, .. }) => Reply::Error(message),
         Err(error) => panic!("{words}: {error}"),
     }
 }

@@ -90,6 +90,11 @@ impl Users {
         self.find(DEFAULT).is_some_and(|user| !(user.is_on && user.needs_no_password))
     }
 
+    /// Whether no password is needed to be the user `default`.
+    pub(crate) fn default_needs_no_password(&self) -> bool {
+        self.find(DEFAULT).is_some_and(|user| user.needs_no_password)
+    }
+
     /// Changes a user by rules, or makes one; on an error nothing is changed.
     pub(crate) fn change(
         &mut self,

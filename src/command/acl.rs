@@ -1,7 +1,7 @@
 //! ACL: users, and what they may do.
 
 use super::args::Args;
-use super::context::Context;
+use super::context::{Context, Host};
 use super::permission::{Denial, denial};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, container, keyless as row};
@@ -10,6 +10,7 @@ use crate::acl::{DEFAULT, Entry, Selector};
 use crate::error::{CommandError, CommandResult};
 use crate::reply::ReplyBuf;
 use crate::server::hex_digits;
+use crate::session::Order;
 
 const HELP: Flags = Flags::LOADING.and(Flags::STALE);
 const ANYBODY: Flags = HELP.and(Flags::NOSCRIPT);
@@ -79,7 +80,22 @@ fn deluser(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::text("ERR The 'default' user cannot be removed"));
     }
     let removed = args.rest().iter().filter(|name| cx.server.users.remove(name)).count();
+    close_clients_of(cx, args.rest())?;
     cx.reply.count(removed);
+    Ok(())
+}
+
+/// Whoever was a user that there is no more is disconnected.
+fn close_clients_of(cx: &mut Context<'_>, names: &[&[u8]]) -> CommandResult {
+    let Host { session, place, others, orders, .. } = cx.host()?;
+    let others = others.iter_mut().enumerate();
+    let others = others.filter_map(|(at, other)| Some((at, other.as_deref_mut()?)));
+    for (at, session) in others.chain(std::iter::once((*place, &mut **session))) {
+        if names.contains(&&*session.client.user) && session.client.attached {
+            session.client.closing = true;
+            orders.push(Order::Close(at));
+        }
+    }
     Ok(())
 }
 
@@ -133,7 +149,7 @@ fn users(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn whoami(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let name = cx.host()?.session.user.clone();
+    let name = cx.host()?.session.client.user.clone();
     cx.reply.bulk(&name);
     Ok(())
 }

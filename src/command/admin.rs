@@ -261,7 +261,7 @@ fn module_refused(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 /// Refuses a command that a parameter does not let everybody, or anybody, use.
 pub(super) fn check_enabled(cx: &mut Context<'_>, command: &str, parameter: &str) -> CommandResult {
-    let is_remote = cx.host.as_ref().is_some_and(|host| host.session.remote);
+    let is_remote = cx.host.as_ref().is_some_and(|host| !host.session.client.origin.is_local());
     let enabled = match cx.server.config.text(parameter) {
         b"yes" => true,
         b"local" => !is_remote,

@@ -5,7 +5,11 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, container, tips};
+use crate::clients::{Events, OutputLimit, OutputLimits};
+use crate::config::Config;
 use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Keyspace;
+use crate::number::parse_i64;
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 
@@ -46,9 +50,32 @@ fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
     }
     cx.server.configure(pairs.iter().map(|[name, value]| (*name, *value)))?;
-    cx.keys.set_limits(cx.server.config.limits());
+    act(cx.keys, &cx.server.config);
     cx.reply.ok();
     Ok(())
+}
+
+/// Has those act on parameters who do.
+pub(crate) fn act(keys: &mut Keyspace, config: &Config) {
+    keys.set_limits(config.limits());
+    if let Some(events) = Events::parse(config.text("notify-keyspace-events")) {
+        keys.news_mut().set_events(events);
+    }
+    keys.news_mut().output_limits = output_limits(config.text("client-output-buffer-limit"));
+    keys.follow(|followed| followed.set_most(config.count("tracking-table-max-keys")));
+}
+
+/// The limits of all classes of clients, from the text that is told back.
+fn output_limits(text: &[u8]) -> OutputLimits {
+    let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+    let limit = |class: &[u8]| {
+        let four = words.as_chunks::<4>().0.iter().find(|[name, ..]| *name == class);
+        let number = |text: &[u8]| parse_i64(text).unwrap_or(i64::MAX);
+        let [_, hard, soft, seconds] = four.copied().unwrap_or_default();
+        let bytes = |text| usize::try_from(number(text)).unwrap_or(0);
+        OutputLimit { hard: bytes(hard), soft: bytes(soft), soft_seconds: number(seconds) }
+    };
+    OutputLimits { normal: limit(b"normal"), replica: limit(b"slave"), pubsub: limit(b"pubsub") }
 }
 
 fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -14,6 +14,7 @@ use crate::glob;
 use crate::keyspace::{Content, Keyspace, NEVER};
 use crate::number::{parse_f64, parse_i64};
 use crate::rdb;
+use crate::reply::Protocol;
 use std::time::Duration;
 
 pub(super) const FAMILY: Family = Family {
@@ -299,8 +300,7 @@ fn protocol(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             reply.integer(90);
             reply.bulk(b"Some real reply following the attribute");
         }
-        // What is pushed belongs to no call, and a reply to one.
-        b"push" => return Err(CommandError::text("ERR RESP2 is not supported by this command")),
+        b"push" => return push(cx),
         _ => {
             return Err(CommandError::text(
                 "ERR Wrong protocol type name. Please use one of the following: \
@@ -308,6 +308,18 @@ fn protocol(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             ));
         }
     }
+    Ok(())
+}
+
+/// What is pushed comes before the reply, and only where the protocol tells the two apart.
+fn push(cx: &mut Context<'_>) -> CommandResult {
+    if cx.host()?.session.client.protocol() == Protocol::Resp2 {
+        return Err(CommandError::text("ERR RESP2 is not supported by this command"));
+    }
+    cx.reply.push(2);
+    cx.reply.bulk(b"server-cpu-usage");
+    cx.reply.integer(42);
+    cx.reply.bulk(b"Some real reply following the push reply");
     Ok(())
 }
 

@@ -12,7 +12,6 @@ use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::server::Server;
-use crate::session::Argv;
 use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -160,6 +159,11 @@ impl Registry {
         self.rows.get(&lower[..]).map(AsRef::as_ref)
     }
 
+    /// Whether a call of this name may write.
+    pub(crate) fn writes(&self, name: &[u8]) -> bool {
+        self.find(name).is_some_and(|row| super::writes(row.flags))
+    }
+
     /// All of them, in the order of their names.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
         self.rows.values().map(AsRef::as_ref)
@@ -229,7 +233,7 @@ impl HostCall<'_> {
         let mut reply = ReplyBuf::new();
         self.call(&argv, &mut reply);
         match reply.to_reply(self.registry.protocol) {
-            Reply::Error(message) => Err(Error::Reply { message }),
+            Reply::Error(message) => Err(Error::reply(message)),
             reply => Ok(reply),
         }
     }
@@ -280,14 +284,16 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
     }
     row.admit(argv.len(), cx.caller)?;
     permit_hosted(cx, row, argv)?;
-    if let Some(queue) = cx.queue() {
-        queue.commands.push(Argv::new(argv));
-    }
-    cx.reply.status(b"QUEUED");
+    cx.enqueue(argv);
     Ok(())
 }
 
 impl Row {
+    /// Its name and flags.
+    pub(super) fn facts(&self) -> (String, Flags) {
+        (self.name.to_string(), self.flags)
+    }
+
     fn admit(&self, argc: usize, caller: Caller) -> CommandResult {
         let arity_error = || CommandError::wrong_arity(&self.name);
         pass(Gated { arity: self.arity, flags: self.flags }, argc, caller, arity_error)

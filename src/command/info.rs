@@ -6,6 +6,7 @@ use super::context::Context;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use super::{Found, numbered};
+use crate::clients::Kind;
 use crate::error::CommandResult;
 use crate::server::{system_name, usage};
 use std::fmt::{Display, Write};
@@ -238,6 +239,8 @@ fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
 
 fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
     let server = &*cx.server;
+    let listened = |kind| cx.keys.news().subscriptions.count(kind);
+    let (tracked, items) = cx.keys.followed().counts();
     lines
         .add("total_connections_received", server.clients.opened)
         .add("total_commands_processed", server.stats.total())
@@ -245,10 +248,13 @@ fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
         .all(&["rejected_connections", "sync_full", "sync_partial_ok", "sync_partial_err"], 0)
         .add("expired_keys", cx.keys.expired_count())
         .all(&["evicted_keys", "evicted_clients"], 0)
-        .all(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"], 0)
+        .add("pubsub_channels", listened(Kind::Channel))
+        .add("pubsub_patterns", listened(Kind::Pattern))
+        .add("pubsubshard_channels", listened(Kind::Shard))
         .all(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"], 0)
         .all(&["slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses"], 0)
-        .all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0)
+        .add("tracking_total_keys", tracked)
+        .add("tracking_total_items", items)
         .add("unexpected_error_replies", 0)
         .add("total_error_replies", server.stats.error_replies)
         .add("dump_payload_sanitizations", 0);

@@ -420,6 +420,14 @@ fn command_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The group of a command that is no subcommand.
+#[cfg(feature = "cli")]
+pub(super) fn group_of(command: &Command) -> Option<Group> {
+    let is_it = |row: &Command| row.name == command.name;
+    let family = FAMILIES.iter().find(|family| family.commands.iter().any(is_it))?;
+    Some(family.group)
+}
+
 /// What there is to know about one command.
 ///
 /// ```

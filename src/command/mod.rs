@@ -12,6 +12,8 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod blocking;
+mod busy;
+mod client;
 mod config;
 mod connection;
 mod context;
@@ -19,6 +21,8 @@ mod debug;
 mod digest;
 mod dump;
 mod expire;
+#[cfg(feature = "cli")]
+mod foresee;
 mod function;
 mod generic;
 mod geo;
@@ -33,10 +37,14 @@ mod latency;
 mod lcs;
 mod list;
 mod memory;
+mod monitor;
+mod own;
 mod partial_sort;
 mod permission;
+mod pubsub;
 mod random;
 mod range;
+mod restricted;
 mod scan;
 mod scripting;
 mod server;
@@ -52,12 +60,18 @@ mod stream_id;
 mod stream_info;
 mod stream_read;
 mod string;
+mod tracking;
 mod transaction;
 mod zset;
 mod zset_algebra;
 
 pub(crate) use args::Args;
+pub(crate) use busy::{Standing, standing};
+pub(crate) use config::act;
+pub(crate) use connection::leave_all;
 pub(crate) use context::{Caller, Context, Host};
+#[cfg(feature = "cli")]
+pub(crate) use foresee::{Foreseen, foresee};
 pub(crate) use hosted::{Function, Registry, returning};
 pub use hosted::{HostCall, HostCommand};
 pub(crate) use introspect::{CATEGORIES, catalog};
@@ -65,10 +79,11 @@ pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
+pub(crate) use transaction::DISCARD_NAME;
 
+use crate::clients::address;
 use crate::error::CommandError;
 use crate::server::{Stopwatch, Timed};
-use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -82,6 +97,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     admin::GENERIC,
     blocking::LISTS,
     blocking::SORTED_SETS,
+    client::FAMILY,
     config::FAMILY,
     connection::FAMILY,
     debug::FAMILY,
@@ -102,6 +118,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     introspect::FAMILY,
     list::FAMILY,
     memory::FAMILY,
+    monitor::FAMILY,
+    own::FAMILY,
+    pubsub::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
@@ -209,6 +228,13 @@ pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
     own.is_none_or(|own| resolve(found, &[name, own], Caller::Host).is_ok())
 }
 
+/// The flags of the command, or subcommand, that a call means.
+pub(crate) fn flags_of_call(argv: &[&[u8]]) -> Option<Flags> {
+    let found = find(argv.first()?)?;
+    let meant = resolve(found, argv, Caller::Host);
+    Some(meant.map_or(found.command.flags, |(found, _)| found.command.flags))
+}
+
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
 pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));
@@ -217,12 +243,17 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
         Some(_) if argv.iter().any(|arg| arg.len() > cx.server.measures.argument_most) => {
             Err(CommandError::StringTooLong)
         }
-        Some(found) => queue_or_run(cx, found, argv),
-        None => hosted::queue_or_run(cx, argv),
+        found => match refuse_restricted(cx, found, argv) {
+            Err(error) => Err(error),
+            Ok(()) => match found {
+                Some(found) => queue_or_run(cx, found, argv),
+                None => hosted::queue_or_run(cx, argv),
+            },
+        },
     };
     if let Err(mut error) = outcome {
         if error == CommandError::Arity(transaction::EXEC_NAME) {
-            error = transaction::abandon(cx);
+            error = transaction::abandon(cx, &error);
         }
         // EXEC answers with an error where a command could not be queued.
         if found.is_none_or(|found| !found.command.flags.has(Flags::UNQUEUED))
@@ -244,6 +275,29 @@ fn refuse(cx: &mut Context<'_>, error: &CommandError) {
     }
 }
 
+/// Looks at the calls of a client that may not call everything, and notes what any client called
+/// last.
+#[inline]
+fn refuse_restricted(
+    cx: &mut Context<'_>,
+    found: Option<Found>,
+    argv: &[&[u8]],
+) -> Result<(), CommandError> {
+    let Some(host) = &mut cx.host else { return Ok(()) };
+    let command = match found {
+        Some(found) if !found.command.subcommands.is_empty() => {
+            let meant = resolve(found, argv, cx.caller).map_or(found, |(found, _)| found);
+            Some(meant.command)
+        }
+        found => found.map(|found| found.command),
+    };
+    host.session.client.last_command = command.map(|command| command.name);
+    match host.session.client.restricted {
+        true => restricted::refuse(cx, command, argv),
+        false => Ok(()),
+    }
+}
+
 /// Runs a command, or keeps it for EXEC where the session queues.
 fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
@@ -253,10 +307,7 @@ fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<()
     if found.command.flags.has(Flags::NO_MULTI) {
         return Err(CommandError::text("ERR Command not allowed inside a transaction"));
     }
-    if let Some(queue) = cx.queue() {
-        queue.commands.push(Argv::new(argv));
-    }
-    cx.reply.status(b"QUEUED");
+    cx.enqueue(argv);
     Ok(())
 }
 
@@ -297,7 +348,11 @@ fn perform_timed(
     let took = watch.elapsed();
     let is_fast = command.flags.has(Flags::FAST);
     let is_never_slow = command.flags.has(Flags::SKIP_SLOWLOG);
-    let call = Timed { number, argv, client: (b"", b""), is_fast, is_never_slow };
+    let client = cx.host.as_ref().map(|host| &host.session.client);
+    let client = client.map_or((&b""[..], &b""[..]), |client| {
+        (address(&client.origin.peer).as_bytes(), &client.name)
+    });
+    let call = Timed { number, argv, client, is_fast, is_never_slow };
     cx.server.note_time(call, took, cx.keys.now());
     outcome
 }
@@ -346,6 +401,20 @@ fn perform(
     command: &'static Command,
     words: usize,
     argv: &[&[u8]],
+) -> Result<(), CommandError> {
+    match cx.keys.news().is_overheard() {
+        true => monitor::run_overheard(cx, command, argv, words),
+        false => call(cx, command, argv, words),
+    }
+}
+
+/// Calls the handler of a row whose gates are passed.
+#[inline(always)]
+fn call(
+    cx: &mut Context<'_>,
+    command: &'static Command,
+    argv: &[&[u8]],
+    words: usize,
 ) -> Result<(), CommandError> {
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let args = args.called(argv.get(words - 1));
@@ -427,7 +496,28 @@ fn is_read_only(flags: Flags, caller: Caller) -> bool {
     promised || !flags.has(Flags::WRITE)
 }
 
+/// Whether a command of these flags may change data.
+fn writes(flags: Flags) -> bool {
+    flags.has(Flags::WRITE)
+}
+
 impl Command {
+    /// Whether it may change data.
+    #[inline]
+    pub(crate) fn writes(&self) -> bool {
+        writes(self.flags)
+    }
+
+    /// Whether it may be called while a script runs for long.
+    fn is_allowed_busy(&self) -> bool {
+        self.flags.has(Flags::ALLOW_BUSY)
+    }
+
+    /// Whether it is run at once after MULTI.
+    fn is_unqueued(&self) -> bool {
+        self.flags.has(Flags::UNQUEUED)
+    }
+
     /// The name without its container's.
     pub(crate) fn own_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
@@ -476,7 +566,9 @@ mod tests {
         let redis: BTreeMap<&str, Vec<&str>> =
             table.map(|cells| (cells[0], cells[1..9].to_vec())).collect();
         let mut different = Vec::new();
-        for (group, row) in rows() {
+        // Our own container has nothing to be compared with.
+        let is_own = |row: &Command| row.name.split('|').next() == Some(own::CONTAINER);
+        for (group, row) in rows().into_iter().filter(|(_, row)| !is_own(row)) {
             let (ours, theirs) = (facts(group, row), redis.get(row.name));
             if theirs.is_none_or(|theirs| ours != theirs.as_slice()) {
                 different.push(format!("{}\n  ours   {ours:?}\n  Redis's {theirs:?}", row.name));

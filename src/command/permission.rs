@@ -5,6 +5,7 @@ use super::keyspec::{Use, find_keys, specs_of};
 use super::transaction::MULTI_NAME;
 use super::{Found, find, hosted, resolve};
 use crate::acl::{Entry, Need, Reason, Selector, User};
+use crate::clients::describe;
 use crate::error::{CommandError, CommandResult};
 use crate::server::Server;
 
@@ -129,22 +130,7 @@ fn refuse(
     name: &str,
     argv: &[&[u8]],
 ) -> CommandError {
-    let in_transaction = cx.server.users.executing || cx.queue().is_some();
-    let context = match cx.caller {
-        Caller::Script { .. } | Caller::Function { .. } => "lua",
-        Caller::Host if in_transaction => MULTI_NAME,
-        Caller::Host => "toplevel",
-    };
-    let entry = Entry {
-        count: 1,
-        reason: denied.reason(),
-        context,
-        object: denied.object(name, argv).into(),
-        username: user.name.clone(),
-        at_ms: cx.keys.now(),
-        client: Box::default(),
-    };
-    cx.server.note_denial(entry);
+    note_denial(cx, denied.reason(), denied.object(name, argv), &user.name);
     match cx.caller {
         Caller::Script { .. } | Caller::Function { .. } => {
             CommandError::denied_in_script(denied.reason())
@@ -152,6 +138,23 @@ fn refuse(
         Caller::Host if cx.server.users.executing => CommandError::denied_since(denied.reason()),
         Caller::Host => CommandError::denied(denied.reason(), name),
     }
+}
+
+/// Notes that something was denied to a user.
+pub(super) fn note_denial(cx: &mut Context<'_>, reason: Reason, object: &[u8], username: &[u8]) {
+    let in_transaction = cx.server.users.executing || cx.queue().is_some();
+    let context = match cx.caller {
+        Caller::Script { .. } | Caller::Function { .. } => "lua",
+        Caller::Host if in_transaction => MULTI_NAME,
+        Caller::Host => "toplevel",
+    };
+    let at_ms = cx.keys.now();
+    let mut client = Vec::new();
+    if let Some(host) = &cx.host {
+        describe(host.session, at_ms, &mut client);
+    }
+    let (object, username, client) = (object.into(), username.into(), client.into());
+    cx.server.note_denial(Entry { count: 1, reason, context, object, username, at_ms, client });
 }
 
 /// Whether who calls may make a call, for a script that asks.

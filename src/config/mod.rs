@@ -169,6 +169,7 @@ impl Config {
             set_intset_entries: self.count("set-max-intset-entries"),
             zset: packed("zset-max-listpack-entries", "zset-max-listpack-value"),
             list: ChunkLimit::of_size(self.number("list-max-listpack-size")),
+            busy_reply_ms: self.number("busy-reply-threshold").unsigned_abs(),
             sketch_bytes: self.count("hll-sparse-max-bytes"),
             stream: NodeLimits {
                 entries: self.count("stream-node-max-entries"),

@@ -3,7 +3,9 @@
 //! Scripts are kept without limit in number until they are flushed. A script that a host holds a
 //! handle to outlives the flush, and only then is found by nothing but its handle.
 
+use super::failure::Origin;
 use super::flags::ScriptFlags;
+use super::stats::{Counts, ScriptStats};
 use super::vm::Function;
 use crate::table::hash;
 use hashbrown::HashTable;
@@ -31,6 +33,7 @@ pub(super) struct CachedScript {
     pub(super) sha: Sha1Hex,
     pub(super) function: Function,
     pub(super) flags: ScriptFlags,
+    counts: Counts,
     source: Box<[u8]>,
     /// Handles the host holds.
     held: u32,
@@ -56,6 +59,27 @@ impl Cache {
     /// A script by its identity.
     pub(super) fn get(&self, id: ScriptId) -> Option<&CachedScript> {
         self.scripts.get(id.0 as usize)?.as_ref()
+    }
+
+    /// Where the runs of a script are counted.
+    #[inline]
+    pub(super) fn counts(&mut self, id: ScriptId) -> Option<&mut Counts> {
+        Some(&mut self.scripts.get_mut(id.0 as usize)?.as_mut()?.counts)
+    }
+
+    /// What was counted, by SHA-1.
+    pub(super) fn stats(&self, timed: bool) -> Vec<ScriptStats> {
+        let scripts = self.scripts.iter().flatten();
+        let told = |script: &CachedScript| script.counts.told(Origin::Script(&script.sha), timed);
+        let mut stats: Vec<ScriptStats> = scripts.map(told).collect();
+        stats.sort_by(|a, b| a.name.cmp(&b.name));
+        stats
+    }
+
+    /// Counts from zero again.
+    pub(super) fn reset_stats(&mut self) {
+        let scripts = self.scripts.iter_mut().flatten();
+        scripts.for_each(|script| script.counts = Counts::default());
     }
 
     /// A cached script by its text: cheaper than its SHA-1 when the text is at hand.
@@ -84,8 +108,15 @@ impl Cache {
         flags: ScriptFlags,
     ) -> ScriptId {
         let sha = sha1_hex(source);
-        let script =
-            CachedScript { sha, function, flags, source: source.into(), held: 0, cached: true };
+        let script = CachedScript {
+            sha,
+            function,
+            flags,
+            counts: Counts::default(),
+            source: source.into(),
+            held: 0,
+            cached: true,
+        };
         let id = match self.free.pop() {
             Some(id) => id,
             None => {

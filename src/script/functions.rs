@@ -3,8 +3,10 @@
 //! A library is loaded apart from the others and joins them as a whole, so that one that fails
 //! changes nothing. Functions are found by their names in any case; those of libraries are exact.
 
+use super::failure::Origin;
 use super::flags::FunctionFlags;
 use super::metadata::{self, Metadata};
+use super::stats::{Counts, ScriptStats};
 use super::vm::{Function, Registered, Vm};
 use crate::error::CommandError;
 use foldhash::fast::FixedState;
@@ -26,6 +28,14 @@ pub(crate) struct Callee {
     pub(super) flags: FunctionFlags,
     pub(super) name: Arc<[u8]>,
     library: Arc<[u8]>,
+    /// Its place among the counts.
+    pub(super) place: usize,
+}
+
+impl Callee {
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin::Function { name: &self.name, library: &self.library }
+    }
 }
 
 /// What becomes of libraries that are there already when others are restored.
@@ -45,6 +55,8 @@ pub(crate) struct Functions {
     libraries: BTreeMap<Arc<[u8]>, Library>,
     /// By the name in lower case.
     callees: HashMap<Box<[u8]>, Callee, FixedState>,
+    /// What became of their runs; none where a function was deleted.
+    counts: Vec<Option<Counts>>,
 }
 
 impl Functions {
@@ -59,6 +71,41 @@ impl Functions {
     /// All libraries, by name.
     pub(crate) fn libraries(&self) -> impl Iterator<Item = (&[u8], &Library)> {
         self.libraries.iter().map(|(name, library)| (&**name, library))
+    }
+
+    /// Where the runs of a function are counted.
+    #[inline]
+    pub(super) fn counts(&mut self, place: usize) -> Option<&mut Counts> {
+        self.counts.get_mut(place)?.as_mut()
+    }
+
+    /// What was counted, by library and name.
+    pub(super) fn stats(&self, timed: bool) -> Vec<ScriptStats> {
+        let told = |callee: &Callee| {
+            let counts = self.counts.get(callee.place)?.as_ref()?;
+            Some(counts.told(callee.origin(), timed))
+        };
+        let mut stats: Vec<ScriptStats> = self.callees.values().filter_map(told).collect();
+        stats.sort_by(|a, b| (&a.library, &a.name).cmp(&(&b.library, &b.name)));
+        stats
+    }
+
+    /// Counts from zero again.
+    pub(super) fn reset_stats(&mut self) {
+        self.counts.iter_mut().flatten().for_each(|counts| *counts = Counts::default());
+    }
+
+    /// A free place among the counts.
+    fn take_place(&mut self) -> usize {
+        let free = self.counts.iter().position(Option::is_none);
+        let place = free.unwrap_or_else(|| {
+            self.counts.push(None);
+            self.counts.len() - 1
+        });
+        if let Some(counts) = self.counts.get_mut(place) {
+            *counts = Some(Counts::default());
+        }
+        place
     }
 
     /// Loads a library and adds it; returns its name. One of the same name goes, or is an error.
@@ -103,7 +150,8 @@ impl Functions {
     fn insert(&mut self, name: Arc<[u8]>, library: Library) {
         for Registered { name: own, flags, function, .. } in &library.functions {
             let (function, flags, library) = (*function, *flags, Arc::clone(&name));
-            let callee = Callee { function, flags, name: Arc::from(&**own), library };
+            let (name, place) = (Arc::from(&**own), self.take_place());
+            let callee = Callee { function, flags, name, library, place };
             self.callees.insert(own.to_ascii_lowercase().into(), callee);
         }
         self.libraries.insert(name, library);
@@ -113,7 +161,10 @@ impl Functions {
     pub(super) fn delete(&mut self, vm: &mut Vm, name: &[u8]) -> bool {
         let Some(library) = self.libraries.remove(name) else { return false };
         for registered in library.functions {
-            self.callees.remove(&*registered.name.to_ascii_lowercase());
+            let callee = self.callees.remove(&*registered.name.to_ascii_lowercase());
+            if let Some(counts) = callee.and_then(|callee| self.counts.get_mut(callee.place)) {
+                *counts = None;
+            }
             vm.release(registered.function);
         }
         true
@@ -122,6 +173,7 @@ impl Functions {
     /// Deletes all libraries.
     pub(super) fn flush(&mut self, vm: &mut Vm) {
         self.callees.clear();
+        self.counts.clear();
         for library in std::mem::take(&mut self.libraries).into_values() {
             library.functions.iter().for_each(|registered| vm.release(registered.function));
         }

@@ -13,6 +13,14 @@ pub(super) struct Metadata<'a> {
     pub(super) body: &'a [u8],
 }
 
+/// Whether a text is that of a library rather than of a script: its first line names it.
+#[cfg(feature = "cli")]
+pub(crate) fn is_library(source: &[u8]) -> bool {
+    let line = source.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut words = line.split(u8::is_ascii_whitespace);
+    source.starts_with(b"#!") && words.any(|word| word.starts_with(b"name="))
+}
+
 /// Reads the first line of a library's text.
 pub(super) fn parse(source: &[u8]) -> Result<Metadata<'_>, CommandError> {
     if !source.starts_with(b"#!") {

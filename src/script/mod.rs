@@ -9,16 +9,25 @@
 //! knows bytes only.
 
 pub(crate) mod cache;
+mod failure;
 mod flags;
 mod functions;
 mod lib;
 mod metadata;
 mod pattern;
+mod profile;
+mod running;
+pub(crate) mod stats;
 pub(crate) mod vm;
 
 pub(crate) use cache::{ScriptId, Sha1Hex, sha1_hex};
 pub(crate) use functions::{Callee, Functions, Library, RestorePolicy};
 pub(crate) use metadata::ENGINE;
+#[cfg(feature = "cli")]
+pub(crate) use metadata::is_library;
+pub use profile::Profile;
+pub(crate) use running::{Ask, Kind, Running, Story};
+pub use stats::{LastError, ScriptStats};
 
 use crate::command::Registry;
 use crate::error::CommandError;
@@ -28,9 +37,11 @@ use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
 use crate::server::Server;
 use cache::Cache;
+use failure::Origin;
+use stats::Outcome;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use vm::{Failure, Function, Run, Vm};
+use std::time::Instant;
+use vm::{Function, Run, Vm};
 
 pub(crate) use vm::LimitsBefore;
 
@@ -55,6 +66,8 @@ pub type LogCallback = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
 pub(crate) struct Input<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) args: &'a [&'a [u8]],
+    /// The command's own name, as its caller wrote it.
+    pub(crate) called: &'a [u8],
     /// Called by one of the `_RO` commands.
     pub(crate) read_only: bool,
 }
@@ -65,14 +78,18 @@ pub(crate) struct Scripts {
     cache: Cache,
     functions: Functions,
     on_error: OnError,
+    running: Arc<Running>,
+    /// Whether runs are timed.
+    timed: bool,
 }
 
 impl Scripts {
-    /// Starts an interpreter. `cancel` is what stops a running script from another thread.
-    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Scripts, String> {
-        let vm = Vm::new(options, cancel)?;
+    /// Starts an interpreter. `running` is where others see what runs.
+    pub(crate) fn new(options: &Options, running: Arc<Running>) -> Result<Scripts, String> {
+        let vm = Vm::new(options, Arc::clone(&running))?;
         let (cache, functions) = (Cache::default(), Functions::default());
-        Ok(Scripts { vm, cache, functions, on_error: options.on_error })
+        let (on_error, timed) = (options.on_error, options.script_statistics);
+        Ok(Scripts { vm, cache, functions, on_error, running, timed })
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
@@ -159,7 +176,11 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        self.perform(function, &sha, Run { input, read_only, keys, server, reply });
+        let run = Run { input, read_only, name: &sha, keys, server, reply };
+        let outcome = self.perform(function, Origin::Script(&sha), run);
+        if let Some(counts) = self.cache.counts(id) {
+            counts.note(outcome);
+        }
         Ok(())
     }
 
@@ -176,21 +197,25 @@ impl Scripts {
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, keys, server, reply };
-        self.perform(callee.function, &callee.name, run);
+        let run = Run { input, read_only, name: &callee.name, keys, server, reply };
+        let outcome = self.perform(callee.function, callee.origin(), run);
+        if let Some(counts) = self.functions.counts(callee.place) {
+            counts.note(outcome);
+        }
         Ok(())
     }
 
-    /// Runs what is compiled; `name` is what its errors call it.
+    /// Runs what is compiled.
     #[inline]
-    fn perform(&mut self, function: Function, name: &[u8], run: Run<'_>) {
-        let Run { input, read_only, keys, server, reply } = run;
+    fn perform(&mut self, function: Function, origin: Origin<'_>, run: Run<'_>) -> Outcome {
+        let Run { input, read_only, name, keys, server, reply } = run;
+        let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
         server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, keys, server, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -199,13 +224,49 @@ impl Scripts {
                 Err(_) => keys.rollback(section),
             }
         }
-        if let Err(failure) = outcome {
+        let error = outcome.err().map(|failure| {
+            let text = failure::text(&failure, origin);
             reply.truncate(mark);
-            reply.error_text(&failure_text(&failure, name));
-        }
+            reply.error_text(&text);
+            reply.set_traceback(failure::traceback(failure, origin));
+            let message = String::from_utf8_lossy(&text).into_owned();
+            Box::new(LastError { message, at_ms: keys.now() })
+        });
         if let Some(text) = reply.error_at(mark) {
             server.stats.script_error(text);
         }
+        Outcome { time: started.map(|started| started.elapsed()), error }
+    }
+}
+
+/// What is told of runs.
+impl Scripts {
+    /// What became of the runs of all scripts that are cached or held, and of all functions; of
+    /// those of these names, if there are any.
+    pub(crate) fn stats(&self, names: &[&[u8]]) -> Vec<ScriptStats> {
+        let mut stats = self.cache.stats(self.timed);
+        stats.extend(self.functions.stats(self.timed));
+        let is =
+            |script: &ScriptStats, name: &&[u8]| name.eq_ignore_ascii_case(script.name.as_bytes());
+        stats.retain(|script| names.is_empty() || names.iter().any(|name| is(script, name)));
+        stats
+    }
+
+    /// Counts from zero again.
+    pub(crate) fn reset_stats(&mut self) {
+        self.cache.reset_stats();
+        self.functions.reset_stats();
+    }
+
+    /// Begins to profile what is run; it takes much longer meanwhile.
+    pub(crate) fn begin_profile(&mut self) {
+        self.vm.begin_profile();
+    }
+
+    /// Ends what [`Scripts::begin_profile`] began; returns where the time went. `source` is the text
+    /// of the script.
+    pub(crate) fn end_profile(&mut self, source: &[u8]) -> Profile {
+        Profile::new(self.vm.end_profile(), source)
     }
 }
 
@@ -222,17 +283,35 @@ impl Scripts {
         code: &[u8],
         replace: bool,
     ) -> Result<Vec<u8>, CommandError> {
-        self.functions.load(&mut self.vm, code, replace)
+        let loaded = self.functions.load(&mut self.vm, code, replace);
+        self.count();
+        loaded
     }
 
     /// Deletes a library; false if there is none of that name.
     pub(crate) fn delete_library(&mut self, name: &[u8]) -> bool {
-        self.functions.delete(&mut self.vm, name)
+        let deleted = self.functions.delete(&mut self.vm, name);
+        self.count();
+        deleted
     }
 
     /// Deletes all libraries.
     pub(crate) fn flush_libraries(&mut self) {
         self.functions.flush(&mut self.vm);
+        self.count();
+    }
+
+    /// Tells those who find the engine taken how many libraries and functions there are.
+    fn count(&self) {
+        let libraries = self.functions.libraries();
+        let counts = libraries
+            .fold((0, 0), |(count, all), (_, library)| (count + 1, all + library.functions.len()));
+        self.running.set_counts(counts.0, counts.1);
+    }
+
+    /// How many libraries and functions there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.running.counts()
     }
 
     /// The texts of all libraries.
@@ -262,6 +341,7 @@ impl Scripts {
             Ok(_) => self.functions.join(&mut self.vm, fresh, policy),
             Err(error) => Err((fresh, error)),
         };
+        self.count();
         joined.map_err(|(mut fresh, error)| {
             fresh.flush(&mut self.vm);
             error
@@ -279,18 +359,4 @@ fn damage_error(damage: LibraryDamage) -> CommandError {
         LibraryDamage::Name => "ERR Failed loading library name",
         LibraryDamage::Text => "ERR Failed loading library payload",
     })
-}
-
-/// An error as it reaches the caller: its text, the script's SHA-1 or the function's name, and the
-/// place.
-fn failure_text(failure: &Failure, name: &[u8]) -> Vec<u8> {
-    let mut text = failure.message.clone();
-    text.extend_from_slice(b" script: ");
-    text.extend_from_slice(name);
-    if let Some((source, line)) = &failure.place {
-        text.extend_from_slice(b", on ");
-        text.extend_from_slice(source);
-        text.extend_from_slice(format!(":{line}.").as_bytes());
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! The table `redis`: everything in it but `call` and `pcall`, and its making.
 
 use super::bridge::Bridge;
-use super::{base, call, libraries, pull, register, sandbox};
+use super::{call, libraries, pull, register, sandbox, trace};
 use crate::command;
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
@@ -104,7 +104,7 @@ unsafe fn make_refs(l: *mut lua_State, bridge: *mut Bridge) {
     // SAFETY: under the protected call of build.
     unsafe {
         let refs = &mut (*bridge).refs;
-        sandbox::push_function(l, super::Guard::of_state(l), base::error_handler);
+        sandbox::push_function(l, super::Guard::of_state(l), trace::traced_handler);
         refs.handler = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         ffi::lua_pushcclosure(l, call::run_protected, 0);
         refs.run = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);

@@ -32,6 +32,7 @@ mod math;
 mod output;
 mod patterns;
 mod peek;
+mod profiler;
 mod proxy;
 mod pull;
 mod push;
@@ -40,7 +41,10 @@ mod sandbox;
 mod strings;
 mod structure;
 mod tables;
+mod trace;
 
+use super::profile::CallTree;
+use super::running::Running;
 use super::{Input, LogCallback};
 use crate::command::Registry;
 use crate::error::CommandError;
@@ -57,8 +61,8 @@ pub(crate) use register::{Registered, is_name};
 use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+pub(crate) use trace::Trace;
 
 /// How long a library may take to load, whatever scripts may: as in Redis.
 const LOAD_TIME_MOST: Duration = Duration::from_millis(500);
@@ -97,6 +101,8 @@ pub(crate) struct Run<'a> {
     pub(crate) input: Input<'a>,
     /// Writes are errors.
     pub(crate) read_only: bool,
+    /// What it is called by: its SHA-1, or the function's name.
+    pub(crate) name: &'a [u8],
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) server: &'a mut Server,
     pub(crate) reply: &'a mut ReplyBuf,
@@ -108,6 +114,8 @@ pub(crate) struct Failure {
     pub(crate) message: Vec<u8>,
     /// The chunk and line where it was raised, where that is known.
     pub(crate) place: Option<(Vec<u8>, i64)>,
+    /// What was being called.
+    pub(crate) trace: Trace,
 }
 
 /// The limits that hold again after a call that had its own.
@@ -123,12 +131,12 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Vm, String> {
+    pub(crate) fn new(options: &Options, shared: Arc<Running>) -> Result<Vm, String> {
         let random = match options.lua_random {
             LuaRandom::Denied => RandomMode::Denied,
             LuaRandom::Seeded => RandomMode::Seeded,
         };
-        let state = sandbox::open(Guard::new(cancel, random))?;
+        let state = sandbox::open(Guard::new(shared, random))?;
         let mut bridge = Box::new(Bridge::new(options.lua_false == LuaFalse::Integer));
         api::install(&state, &mut bridge)?;
         let limits = Limits {
@@ -213,10 +221,21 @@ impl Vm {
         unsafe { ffi::lua_gc(self.state.raw(), ffi::LUA_GCCOLLECT, 0) };
     }
 
+    /// Begins to profile what is run.
+    pub(crate) fn begin_profile(&mut self) {
+        self.state.guard().begin_profile();
+    }
+
+    /// Ends what [`Vm::begin_profile`] began; returns where the time went.
+    pub(crate) fn end_profile(&mut self) -> CallTree {
+        self.state.guard().end_profile()
+    }
+
     /// Runs a compiled script; its result is written to the reply.
     pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
         let _locale = LocaleGuard::enter();
         self.bridge.current = Some(Current::new(function, run));
+        self.bridge.wrote = false;
         self.bridge.libraries.begin();
         self.state.begin(self.limits);
         let l = self.state.raw();
@@ -237,7 +256,14 @@ impl Vm {
         self.bridge.libraries.end();
         let outcome = match (status, doom) {
             (ffi::LUA_OK, None) => Ok(()),
-            (_, Some(doom)) => Err(Failure { message: doom.message().into(), place: None }),
+            (_, Some(doom)) => {
+                let trace = self.take_trace();
+                Err(Failure {
+                    message: doom.message().into(),
+                    place: self.killed_at(function),
+                    trace,
+                })
+            }
             (_, None) => Err(self.failure()),
         };
         self.clear_stack();
@@ -306,7 +332,8 @@ impl Vm {
     }
 
     /// Why a library could not be loaded: doom, or else the error on top of the stack.
-    fn load_error(&self, doom: Option<Doom>) -> CommandError {
+    fn load_error(&mut self, doom: Option<Doom>) -> CommandError {
+        let failure = self.failure();
         let reason = match doom {
             Some(Doom::Time { limit_ms, .. })
                 if u128::from(limit_ms) == LOAD_TIME_MOST.as_millis() =>
@@ -314,9 +341,16 @@ impl Vm {
                 b"ERR FUNCTION LOAD timeout".to_vec()
             }
             Some(doom) => doom.message().into_bytes(),
-            None => self.failure().message,
+            None => failure.message,
         };
         CommandError::quoting(&[b"ERR Error registering functions: ", &reason])
+    }
+
+    /// Where a run was killed, if it was.
+    fn killed_at(&self, function: Function) -> Option<(Vec<u8>, i64)> {
+        let line = self.state.guard().killed_line.get();
+        let source: &[u8] = if function.is_callback { b"@user_function" } else { b"@user_script" };
+        (line > 0).then(|| (source.to_vec(), line.into()))
     }
 
     fn clear_stack(&mut self) {
@@ -325,9 +359,15 @@ impl Vm {
     }
 
     /// The error on top of the stack, which the message handler has made a table.
-    fn failure(&self) -> Failure {
+    fn failure(&mut self) -> Failure {
+        let trace = self.take_trace();
         // SAFETY: a value is on the stack; nothing below allocates in Lua.
-        unsafe { pull::failure(self.state.raw(), &self.bridge) }
+        unsafe { pull::failure(self.state.raw(), &self.bridge, trace) }
+    }
+
+    /// What the message handler saw. None where there was no memory to call it.
+    fn take_trace(&mut self) -> Trace {
+        self.bridge.trace.take().unwrap_or_default()
     }
 
     fn top_text(&self) -> Vec<u8> {

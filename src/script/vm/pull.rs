@@ -4,6 +4,7 @@ use super::Failure;
 use super::api::push_ref;
 use super::bridge::Bridge;
 use super::guard::Guard;
+use super::trace::Trace;
 use crate::number::F64Text;
 use crate::reply::{Protocol, ReplyBuf};
 use mlua_sys as ffi;
@@ -265,12 +266,12 @@ fn truncated(number: f64) -> i64 {
 ///
 /// # Safety
 /// A value is on the stack.
-pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge) -> Failure {
+pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge, trace: Trace) -> Failure {
     // SAFETY: fields are read without metatables, strings without conversion.
     unsafe {
         if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
             let message = [b"ERR ", text(l, -1).unwrap_or(b"unknown error")].concat();
-            return Failure { message, place: None };
+            return Failure { message, place: None, trace };
         }
         let field = |name| {
             push_ref(l, name);
@@ -291,6 +292,7 @@ pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge) -> Failure {
             message: message
                 .unwrap_or_else(|| b"ERR unknown error (an error object without err)".to_vec()),
             place: source.map(|source| (source, line)),
+            trace,
         }
     }
 }

@@ -1,0 +1,36 @@
+//! The program `moonkv`: one file for each subcommand, each with its arguments and what it does.
+//!
+//! A subcommand is a variant here and a file with `struct Arguments`, whose `run` gives the code the
+//! program ends with.
+
+mod check;
+mod config;
+mod input;
+mod profile;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Redis's commands and atomic Lua scripts, without a server.
+#[derive(Parser)]
+#[command(name = "moonkv", version)]
+struct Program {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Check(check::Arguments),
+    Profile(profile::Arguments),
+    Serve(serve::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Program::parse().task {
+        Task::Check(arguments) => arguments.run(),
+        Task::Profile(arguments) => arguments.run(),
+        Task::Serve(arguments) => arguments.run(),
+    }
+}
