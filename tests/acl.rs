@@ -4,8 +4,11 @@
 
 use moonkv::{Engine, Error, Options, Reply, Session};
 
-fn session() -> Session {
-    Engine::open(&Options::redis()).expect("an engine opens").session().expect("a session")
+/// An engine and a session of it, which lives as long.
+fn open() -> (Engine, Session) {
+    let engine = Engine::open(&Options::redis()).expect("an engine opens");
+    let session = engine.session().expect("a session");
+    (engine, session)
 }
 
 /// Runs a command; its reply as a text.
@@ -29,7 +32,7 @@ fn line(session: &Session, name: &str) -> Option<String> {
 
 #[test]
 fn rules_are_told_back_as_redis_tells_them() {
-    let session = session();
+    let (_engine, session) = open();
     assert_eq!(line(&session, "default").as_deref(), Some("on nopass ~* &* +@all"));
     for (rules, expected) in [
         ("on", "on resetchannels -@all"),
@@ -74,7 +77,7 @@ fn rules_are_told_back_as_redis_tells_them() {
 
 #[test]
 fn bad_rules_change_nothing() {
-    let session = session();
+    let (_engine, session) = open();
     let unknown = "Unknown command or category name in ACL";
     let hash = "The password hash must be exactly 64 characters and contain only lowercase \
                 hexadecimal characters";
@@ -109,8 +112,7 @@ fn bad_rules_change_nothing() {
 
 #[test]
 fn what_is_denied_is_an_error_everywhere_and_noted() {
-    let engine = Engine::open(&Options::redis()).expect("an engine opens");
-    let (session, host) = (engine.session().expect("a session"), &engine);
+    let (host, session) = open();
     let rules = ["ACL", "SETUSER", "default", "-set", "resetkeys", "~a*", "%R~r*"];
     host.command(&rules).expect("the host may do it");
     let key = "NOPERM this user has no permissions to access one of the keys used as arguments";
@@ -165,7 +167,7 @@ fn what_is_denied_is_an_error_everywhere_and_noted() {
 
 #[test]
 fn a_call_can_be_tried_for_a_user() {
-    let session = session();
+    let (_engine, session) = open();
     call(&session, &["ACL", "SETUSER", "v", "+@all", "-set", "~a*"]);
     for (words, expected) in [
         ("v get a1", "OK"),
@@ -184,7 +186,7 @@ fn a_call_can_be_tried_for_a_user() {
 
 #[test]
 fn categories_and_passwords() {
-    let session = session();
+    let (_engine, session) = open();
     let Ok(Reply::Array(names)) = session.command(&["ACL", "CAT", "TRANSACTION"]) else {
         panic!("an array")
     };

@@ -5,11 +5,14 @@
 
 use moonkv::{Clock, Engine, Error, Options, Reply, Session};
 
-fn engine(config: &[(&str, &str)]) -> Engine {
+/// An engine with these parameters, and a session of it, which lives as long.
+fn open(config: &[(&str, &str)]) -> (Engine, Session) {
     let mut options = Options::redis();
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     options.config = config.iter().map(owned).collect();
-    Engine::open(&options).expect("an engine opens")
+    let engine = Engine::open(&options).expect("an engine opens");
+    let session = engine.session().expect("a session");
+    (engine, session)
 }
 
 /// Runs a command given as words; an error comes back as its text.
@@ -39,7 +42,7 @@ fn field(session: &Session, section: &str, name: &str) -> Option<String> {
 
 #[test]
 fn info_has_the_sections_that_are_asked_for() {
-    let session = engine(&[]).session().expect("a session");
+    let (_engine, session) = open(&[]);
     run(&session, "SET k v");
     let usual = text(&session, "INFO");
     for heading in ["Server", "Clients", "Memory", "Stats", "CPU", "Errorstats", "Keyspace"] {
@@ -60,7 +63,7 @@ fn info_has_the_sections_that_are_asked_for() {
 
 #[test]
 fn calls_and_errors_are_counted_as_redis_counts_them() {
-    let session = engine(&[]).session().expect("a session");
+    let (_engine, session) = open(&[]);
     let stat = |name: &str| field(&session, "commandstats", &format!("cmdstat_{name}"));
     let errors = || field(&session, "stats", "total_error_replies");
     run(&session, "SET s x");
@@ -143,7 +146,7 @@ fn slow(session: &Session) -> Vec<Vec<String>> {
 
 #[test]
 fn slow_calls_are_kept_clipped_and_without_secrets() {
-    let session = engine(&[]).session().expect("a session");
+    let (_engine, session) = open(&[]);
     run(&session, "SET k v");
     assert!(slow(&session).is_empty(), "nothing is slow unless somebody asks");
     run(&session, "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 4");
@@ -169,8 +172,8 @@ fn slow_calls_are_kept_clipped_and_without_secrets() {
 
 #[test]
 fn latencies_are_told_where_they_are_tracked() {
-    let session = engine(&[("latency-tracking", "yes"), ("enable-debug-command", "local")]);
-    let session = session.session().expect("a session");
+    let (_engine, session) =
+        open(&[("latency-tracking", "yes"), ("enable-debug-command", "local")]);
     run(&session, "SET k v");
     let Reply::Array(told) = run(&session, "LATENCY HISTOGRAM set nosuch") else {
         panic!("an array")
@@ -190,9 +193,9 @@ fn latencies_are_told_where_they_are_tracked() {
 
 #[test]
 fn debug_is_closed_unless_the_engine_was_opened_with_it() {
-    let closed = engine(&[]).session().expect("a session");
+    let (_engine, closed) = open(&[]);
     assert!(text(&closed, "DEBUG SLEEP 0").starts_with("ERR DEBUG command not allowed."));
-    let open = engine(&[("enable-debug-command", "yes")]).session().expect("a session");
+    let (_engine, open) = open(&[("enable-debug-command", "yes")]);
     let unknown =
         "ERR unknown subcommand or wrong number of arguments for 'SLEEP'. Try DEBUG HELP.";
     assert_eq!(text(&open, "DEBUG SLEEP"), unknown);
@@ -204,7 +207,7 @@ fn debug_is_closed_unless_the_engine_was_opened_with_it() {
 
 #[test]
 fn a_reload_keeps_all_data_and_its_fingerprint() {
-    let session = engine(&[("enable-debug-command", "yes")]).session().expect("a session");
+    let (_engine, session) = open(&[("enable-debug-command", "yes")]);
     assert_eq!(text(&session, "DEBUG DIGEST"), "0".repeat(40));
     for command in [
         "SET s text",
@@ -243,8 +246,7 @@ fn a_reload_keeps_all_data_and_its_fingerprint() {
 
 #[test]
 fn what_is_not_here_is_told_clearly() {
-    let engine = engine(&[]);
-    let session = engine.session().expect("a session");
+    let (engine, session) = open(&[]);
     for (command, begin) in [
         ("SAVE", "ERR nothing is saved"),
         ("BGSAVE SCHEDULE", "ERR nothing is saved"),
@@ -274,8 +276,7 @@ fn what_is_not_here_is_told_clearly() {
 
 #[test]
 fn a_program_that_listens_can_be_asked_to_end() {
-    let engine = engine(&[]);
-    let session = engine.session().expect("a session");
+    let (engine, session) = open(&[]);
     engine.await_shutdown().expect("it listens");
     assert!(text(&session, "SHUTDOWN SAVE").starts_with("ERR nothing is saved"));
     assert_eq!(engine.shutdown_asked(), Ok(false));

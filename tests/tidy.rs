@@ -390,10 +390,12 @@ fn handlers_are_private() {
 
 // ---- 3. A fact once.
 
-/// Words that name a command and an option of others, or a type.
-const OTHER_MEANINGS: [&str; 12] = [
-    "append", "command", "get", "set", "type", "sync", "persist", "incr", "incrby", "save",
-    "object", "reset",
+/// Words that name a command and an option of others, a type, a flag, a group or a section.
+#[rustfmt::skip]
+const OTHER_MEANINGS: [&str; 24] = [
+    "append", "auth", "cluster", "command", "debug", "get", "incr", "incrby", "keys", "memory",
+    "module", "object", "persist", "publish", "pubsub", "readonly", "reset", "role", "save", "set",
+    "subscribe", "sync", "time", "type",
 ];
 
 /// A command's name stands in its row and nowhere else in the engine.
