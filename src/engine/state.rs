@@ -135,7 +135,7 @@ impl State {
     /// A session is kept for one who is to come.
     #[cfg(feature = "listen")]
     pub(super) fn set_spare(&mut self, id: usize) {
-        let needs_password = self.keys.news().password.is_some();
+        let needs_password = self.server.users.needs_login();
         if let Some(session) = self.session(id) {
             session.client.spare = true;
             session.client.mailbox.set_stranger(needs_password);
