@@ -95,7 +95,7 @@ pub(crate) fn is_determined(argv: &Argv) -> bool {
     let is_by_text = name.ends_with("bylex") || name == "zlexcount" || has(argv, "bylex");
     let source = argv.get(if name == "zrangestore" { 2 } else { 1 });
     let is_mixed = |key: &Vec<u8>| KEYS.iter().any(|mixed| mixed.as_bytes() == key);
-    !keeps_ties && !(is_by_text && source.is_some_and(is_mixed))
+    !(keeps_ties || is_by_text && source.is_some_and(is_mixed))
 }
 
 /// Help is in words of our own where the commands are.
