@@ -367,13 +367,13 @@ impl Guard {
 
     /// The first look: from now on others see the run.
     #[cold]
-    fn show(&self) {
+    fn show(&self, now: Instant) {
         let bridge = self.bridge.get().cast::<Bridge>();
         // SAFETY: as in `attend`.
         let seen = (!bridge.is_null()).then(|| unsafe { (*bridge).kind_and_threshold() }).flatten();
         let Some((kind, threshold_ms)) = seen else { return };
         self.shown.set(true);
-        self.shared.show(kind, threshold_ms);
+        self.shared.show(kind, threshold_ms, now);
         let threshold = Duration::from_millis(threshold_ms);
         self.attend_at.set(if threshold.is_zero() { Duration::MAX } else { threshold });
     }
@@ -383,7 +383,7 @@ impl Guard {
         let now = Instant::now();
         let Some(started) = self.started.get() else {
             self.started.set(Some(now));
-            self.show();
+            self.show(now);
             return Duration::ZERO;
         };
         now - started
