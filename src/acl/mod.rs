@@ -25,6 +25,8 @@ pub(crate) const DEFAULT: &[u8] = b"default";
 /// The users of an engine.
 pub(crate) struct Users {
     users: BTreeMap<Box<[u8]>, Arc<User>>,
+    /// Whether there is nobody but the user `default`, who may do everything.
+    is_open: bool,
     /// Who calls, unless they may do everything.
     acting: Option<Arc<User>>,
     /// Whether the call is one of a transaction that is executed.
@@ -36,22 +38,22 @@ pub(crate) struct Users {
 impl Default for Users {
     fn default() -> Users {
         let users = BTreeMap::from([(DEFAULT.into(), Arc::new(User::free(DEFAULT)))]);
-        Users { users, acting: None, executing: false, log: Log::default() }
+        Users { users, is_open: true, acting: None, executing: false, log: Log::default() }
     }
 }
 
 impl Users {
     /// The same users, for a copy of the engine.
     pub(crate) fn copy(&self) -> Users {
-        Users { users: self.users.clone(), ..Users::default() }
+        Users { users: self.users.clone(), is_open: self.is_open, ..Users::default() }
     }
 
     /// A call begins: of the host, with no name, or of a user.
     #[inline]
     pub(crate) fn act_as(&mut self, name: Option<&[u8]>) {
         self.acting = match name {
-            Some(name) => self.limited(name),
-            None => None,
+            Some(name) if !(self.is_open && name == DEFAULT) => self.limited(name),
+            _ => None,
         };
     }
 
@@ -116,6 +118,7 @@ impl Users {
         }
         user.settle();
         self.users.insert(name.into(), Arc::new(user));
+        self.settle();
         Ok(())
     }
 
@@ -128,6 +131,12 @@ impl Users {
 
     /// Removes a user; false if there is none of this name.
     pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
-        self.users.remove(name).is_some()
+        let removed = self.users.remove(name).is_some();
+        self.settle();
+        removed
+    }
+
+    fn settle(&mut self) {
+        self.is_open = self.users.len() == 1 && self.users.values().all(|user| user.is_free());
     }
 }

@@ -190,7 +190,7 @@ fn object(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let Some(source) = source_of(cx.keys, slot) else { return Err(CommandError::NoSuchKey) };
     let bytes = rdb::value_bytes(source, cx.keys.limits());
     let encoding = encoding(cx.keys, key).unwrap_or_default();
-    let lru = cx.keys.now() / 1000 & 0xff_ffff;
+    let lru = (cx.keys.now() / 1000) & 0xff_ffff;
     let text = format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{lru} \
          lru_seconds_idle:0"

@@ -141,7 +141,7 @@ fn about_server(lines: &mut Lines, cx: &mut Context<'_>) {
         .add("uptime_in_seconds", up)
         .add("uptime_in_days", up / 86_400)
         .all(&["hz", "configured_hz"], text("hz"))
-        .add("lru_clock", cx.keys.now() / 1000 & 0xff_ffff)
+        .add("lru_clock", (cx.keys.now() / 1000) & 0xff_ffff)
         .add("executable", program.unwrap_or_default())
         .add("config_file", "")
         .add("io_threads_active", 0);

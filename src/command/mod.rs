@@ -161,11 +161,6 @@ pub(crate) fn numbered() -> impl Iterator<Item = Found> + Clone {
     })
 }
 
-/// How many commands there are, subcommands counted.
-pub(crate) fn row_count() -> usize {
-    numbered().map(|found| 1 + found.command.subcommands.len()).sum()
-}
-
 impl Found {
     /// The subcommand at a place in the container's list.
     fn subcommand(self, place: usize) -> Option<Found> {
@@ -311,10 +306,15 @@ fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<()
     Ok(())
 }
 
-/// Runs a command that has waited; it is neither queued nor looked at again for its form.
+/// Runs a command that has waited; it is neither queued nor counted again.
 pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let Some(found) = argv.first().and_then(|name| find(name)) else { return };
-    if let Err(error) = run_and_note(cx, found, argv) {
+    let admitted = enter(cx, found, argv);
+    let outcome = admitted.and_then(|(found, words)| {
+        perform(cx, found.command, words, argv)
+            .inspect_err(|_| cx.server.stats.failed(found.number))
+    });
+    if let Err(error) = outcome {
         refuse(cx, &error);
     }
 }
@@ -575,6 +575,14 @@ mod tests {
             }
         }
         assert!(different.is_empty(), "{}", different.join("\n"));
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_order_and_have_room() {
+        let numbers: Vec<usize> =
+            numbered().flat_map(Found::family).map(|found| found.number).collect();
+        assert_eq!(numbers, (0..rows().len()).collect::<Vec<_>>());
+        assert!(numbers.len() <= crate::server::ROOM, "there is room for {}", numbers.len());
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Engine {
             .map_err(|message| Error::Interpreter { message })?;
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
-        let server = Server::new(config, command::row_count());
+        let server = Server::new(config);
         let shared = Shared {
             state: Mutex::new(Some(State::new(
                 (keys, scripts, server),

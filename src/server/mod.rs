@@ -13,6 +13,8 @@ mod system;
 pub(crate) use histogram::Histogram;
 pub(crate) use latency::{Events, Latency, Sample};
 pub(crate) use slowlog::SlowLog;
+#[cfg(test)]
+pub(crate) use stats::ROOM;
 pub(crate) use stats::Stats;
 pub(crate) use system::{hex_digits, system_name, usage};
 
@@ -108,11 +110,11 @@ impl Debug {
 }
 
 impl Server {
-    /// What a new engine knows, in which there are so many commands.
-    pub(crate) fn new(config: Config, commands: usize) -> Server {
+    /// What a new engine knows.
+    pub(crate) fn new(config: Config) -> Server {
         let mut server = Server {
             config,
-            stats: Stats::new(commands),
+            stats: Stats::new(),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
             measures: Measures::default(),
