@@ -6,6 +6,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How often it looks whether it is to end.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs an engine that listens for Redis clients, with Redis's own settings.
 ///
@@ -42,7 +47,10 @@ impl Arguments {
             println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
         }
         println!("Ready to accept connections");
-        signals.forever().next();
+        // Until a signal comes, or a client ends it.
+        while signals.pending().next().is_none() && !listener.is_over() {
+            sleep(LOOK_EVERY);
+        }
         listener.close();
         Ok(())
     }
