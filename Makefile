@@ -61,6 +61,7 @@ $(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python 
 bench: all $(VENV)/.installed ## speed and memory beside the bare limit and redis-server
 	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo bench --bench scripts
 	cargo bench --bench families
+	cargo bench --bench compute
 	cargo bench --bench keyspace
 	cargo bench --bench patterns
 

@@ -6,6 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Not read yet in this call.
 const UNREAD: i64 = i64::MIN;
 
+/// The system's time, in microseconds since 1970.
+pub(crate) fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_micros() as i64)
+}
+
 /// The system's clock, or one that the host moves.
 #[derive(Clone)]
 pub(crate) struct Now {
@@ -49,6 +55,11 @@ impl Now {
         let ms = since.map_or(0, |time| time.as_millis() as i64);
         self.ms.set(ms);
         ms
+    }
+
+    /// The time in microseconds since 1970; by a clock that stands, that of the call.
+    pub(crate) fn us(&self) -> i64 {
+        if self.manual { self.ms.get().saturating_mul(1000) } else { unix_us() }
     }
 
     /// Moves a manual clock forward; none if it is the system's or would overflow.

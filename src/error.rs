@@ -4,6 +4,7 @@
 //! Redis 7.0, and every such text is in this file. [`Error`] is what a call on an engine returns
 //! to a Rust caller.
 
+use crate::acl::Reason;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -211,6 +212,49 @@ impl CommandError {
     pub(crate) fn no_block_in_script(name: &[u8]) -> Self {
         let rest = b" command is not allowed with BLOCK option from scripts";
         CommandError::quoting(&[b"ERR ", clipped(name, usize::MAX), rest])
+    }
+
+    /// A user may not make a call.
+    pub(crate) fn denied(reason: Reason, name: &str) -> Self {
+        let what = match reason {
+            Reason::Key => "access one of the keys used as arguments".to_owned(),
+            Reason::Channel => "access one of the channels used as arguments".to_owned(),
+            Reason::Auth | Reason::Command => format!("run the '{name}' command"),
+        };
+        CommandError::Text(format!("NOPERM this user has no permissions to {what}").into())
+    }
+
+    /// The same in a script.
+    pub(crate) const fn denied_in_script(reason: Reason) -> Self {
+        CommandError::text(match reason {
+            Reason::Key => {
+                "ERR The user executing the script can't access at least one of the keys mentioned \
+                 in the command arguments"
+            }
+            Reason::Channel => {
+                "ERR The user executing the script can't publish to the channel mentioned in the \
+                 command"
+            }
+            Reason::Auth | Reason::Command => {
+                "ERR The user executing the script can't run this command or subcommand"
+            }
+        })
+    }
+
+    /// The same of a call that was allowed when it was queued.
+    pub(crate) fn denied_since(reason: Reason) -> Self {
+        let why = match reason {
+            Reason::Key => "no permission to touch the specified keys",
+            Reason::Channel => {
+                "no permission to access one of the channels used as arguments to the command"
+            }
+            Reason::Auth | Reason::Command => "no permission to execute the command or subcommand",
+        };
+        let text = format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the \
+             EXEC call. This command is no longer allowed for the following reason: {why}"
+        );
+        CommandError::Text(text.into())
     }
 
     /// A stream has no such group.

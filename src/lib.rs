@@ -29,12 +29,14 @@
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
+mod acl;
 mod bytes;
 #[cfg(feature = "cli")]
 pub mod check;
 mod clients;
 mod clock;
 mod command;
+mod config;
 mod cow;
 mod engine;
 mod error;
@@ -50,6 +52,7 @@ mod rdb;
 mod reply;
 mod resp;
 mod script;
+mod server;
 mod session;
 mod table;
 mod value;

@@ -390,16 +390,22 @@ fn handlers_are_private() {
 
 // ---- 3. A fact once.
 
-/// Words that name a command and an option of others, or a type.
-const OTHER_MEANINGS: [&str; 9] =
-    ["append", "command", "get", "set", "type", "sync", "persist", "incr", "incrby"];
+/// Words that name a command and an option of others, a type, a flag, a group or a section.
+#[rustfmt::skip]
+const OTHER_MEANINGS: [&str; 24] = [
+    "append", "auth", "cluster", "command", "debug", "get", "incr", "incrby", "keys", "memory",
+    "module", "object", "persist", "publish", "pubsub", "readonly", "reset", "role", "save", "set",
+    "subscribe", "sync", "time", "type",
+];
 
 /// A command's name stands in its row and nowhere else in the engine.
 fn repeated_names(sources: &[Source]) -> Vec<String> {
     let names = command_names();
     let mut seen = BTreeSet::new();
     let mut violations = Vec::new();
-    for source in sources.iter().filter(|source| !source.is_in(&["src/script/vm/"])) {
+    // Some parameters have names that commands have too.
+    let elsewhere = ["src/script/vm/", "src/config/table.rs"];
+    for source in sources.iter().filter(|source| !source.is_in(&elsewhere)) {
         for (line, text) in &source.literals {
             let lower = text.to_ascii_lowercase();
             let other = OTHER_MEANINGS.contains(&lower.as_str());

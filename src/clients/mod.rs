@@ -41,6 +41,13 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether it is on this machine: the process itself, or through its own socket or address.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.peer.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        self.unix || host.map_or(self.peer.is_empty(), |host| host.is_loopback())
+    }
+
     /// As MONITOR shows it.
     pub(crate) fn shown(&self) -> String {
         let peer = address(&self.peer);

@@ -33,8 +33,6 @@ pub(crate) struct News {
     overheard: bool,
     /// Who calls now, if the keys it is shown are to be remembered.
     follower: Option<Follower>,
-    /// What the default user has to know; nothing if it is let in without.
-    pub(crate) password: Option<Box<[u8]>>,
     /// How much a client may leave untaken.
     pub(crate) output_limits: OutputLimits,
     /// Calls that are to be put off, and until when.

@@ -3,10 +3,12 @@
 use super::args::Args;
 use super::client::client_name;
 use super::context::{Context, Host};
+use super::permission::note_denial;
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless};
+use crate::acl::{DEFAULT, Reason};
 use crate::clients::{Client, Replies};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
@@ -137,9 +139,14 @@ const HELLO_FIRST: CommandError = CommandError::text(
 );
 
 /// Lets a client in as a user, if the password is the user's.
-fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
-    let wanted = cx.keys.news().password.as_deref();
-    if user != b"default" || wanted.is_some_and(|wanted| !same(wanted, password)) {
+fn authenticate(
+    cx: &mut Context<'_>,
+    command: &'static str,
+    user: &[u8],
+    password: &[u8],
+) -> CommandResult {
+    if !cx.server.users.authenticate(user, password) {
+        note_denial(cx, Reason::Auth, command.to_ascii_uppercase().as_bytes(), user);
         return Err(WRONG_PASSWORD);
     }
     let client = &mut cx.host()?.session.client;
@@ -149,16 +156,13 @@ fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandRe
     Ok(())
 }
 
-/// Whether two texts are the same, in a time that tells nothing of where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
 fn auth(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let name = args.command();
+    (1..=args.len()).for_each(|at| cx.server.hide(at));
     match *args.rest() {
-        [_] if cx.keys.news().password.is_none() => return Err(NO_PASSWORD),
-        [password] => authenticate(cx, b"default", password)?,
-        [user, password] => authenticate(cx, user, password)?,
+        [_] if cx.server.users.default_needs_no_password() => return Err(NO_PASSWORD),
+        [password] => authenticate(cx, name, DEFAULT, password)?,
+        [user, password] => authenticate(cx, name, user, password)?,
         _ => return Err(CommandError::Syntax),
     }
     cx.reply.ok();
@@ -166,11 +170,14 @@ fn auth(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (command, argc) = (args.command(), 1 + args.len());
     let protocol = args.maybe_next().map(protocol).transpose()?;
     let (mut login, mut name) = (None, None);
     while let Some(word) = args.maybe_next() {
         match () {
             () if word.eq_ignore_ascii_case(b"auth") && args.len() >= 2 => {
+                let at = argc - args.len();
+                [at, at + 1].into_iter().for_each(|at| cx.server.hide(at));
                 login = Some((args.next()?, args.next()?));
             }
             () if word.eq_ignore_ascii_case(b"setname") && !args.is_empty() => {
@@ -183,9 +190,9 @@ fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
     }
     if let Some((user, password)) = login {
-        authenticate(cx, user, password)?;
+        authenticate(cx, command, user, password)?;
     }
-    let needs_password = cx.keys.news().password.is_some();
+    let needs_password = cx.server.users.needs_login();
     let client = &mut cx.host()?.session.client;
     if needs_password && !client.authenticated {
         return Err(HELLO_FIRST);
@@ -244,13 +251,13 @@ fn quit(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let Context { keys, host, .. } = cx;
+    let Context { keys, host, server, .. } = cx;
     let Host { session, place, .. } = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     session.queue = None;
     session.dirty = false;
     session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
     leave_all(keys, *place, &mut session.client);
-    let needs_password = keys.news().password.is_some();
+    let needs_password = server.users.needs_login();
     let client = &mut session.client;
     client.mailbox.set_protocol(Protocol::Resp2);
     client.name = Box::default();

@@ -5,6 +5,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
+use crate::server::Server;
 use crate::session::{Argv, Blocking, Order, Queue, Session, Sessions, Wait};
 
 /// Who calls a command.
@@ -31,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
     pub(crate) caller: Caller,
+    /// What the engine knows of itself.
+    pub(crate) server: &'a mut Server,
     /// The commands that the host has added.
     pub(crate) hosted: &'a Registry,
     /// None inside a script or a function of the host's, which cannot run or load another, queue or wait.
@@ -92,9 +95,9 @@ impl<'a> Context<'a> {
     /// The same with the keys and the reply, for what works on all of them at once.
     pub(crate) fn with_host(
         &mut self,
-    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut ReplyBuf), CommandError> {
+    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut Server, &mut ReplyBuf), CommandError> {
         let host = self.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-        Ok((host, self.keys, self.reply))
+        Ok((host, self.keys, self.server, self.reply))
     }
 
     /// The scripts; an error inside one.

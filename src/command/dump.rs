@@ -9,7 +9,7 @@ use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::string::content;
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::{Held, NEVER, Text};
+use crate::keyspace::{Held, Keyspace, NEVER, Slot, Text};
 use crate::number::parse_i64;
 use crate::rdb::{self, Damage, Loaded, Source};
 
@@ -34,14 +34,29 @@ pub(super) const FAMILY: Family = Family {
 
 fn dump(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(args.key()?);
-    let source = cx.keys.held_at(slot).map(|held| match held {
+    let payload = source_of(cx.keys, slot).map(|source| rdb::dump(source, cx.keys.limits()));
+    cx.reply.bulk_or_null(payload.as_deref());
+    Ok(())
+}
+
+/// What is at a slot, to be written.
+pub(super) fn source_of(keys: &Keyspace, slot: Slot) -> Option<Source<'_>> {
+    keys.held_at(slot).map(|held| match held {
         Held::Text(Text::Integer(value)) => Source::Integer(value),
         Held::Text(Text::Bytes(bytes)) => Source::Bytes(bytes),
         Held::Value(value) => Source::Value(value),
-    });
-    let payload = source.map(|source| rdb::dump(source, cx.keys.limits()));
-    cx.reply.bulk_or_null(payload.as_deref());
-    Ok(())
+    })
+}
+
+/// Gives a key what was read.
+pub(super) fn put_loaded(keys: &mut Keyspace, key: &[u8], loaded: Loaded, deadline: i64) {
+    match loaded {
+        Loaded::Text(text) => {
+            let slot = keys.slot(key);
+            keys.put(slot, key, content(&text), deadline);
+        }
+        Loaded::Value(value) => keys.put_value(key, value, deadline),
+    }
 }
 
 /// What RESTORE was asked to do with the value.
@@ -107,12 +122,9 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Damage::Value => CommandError::PayloadFormat,
     })?;
     let now = cx.keys.now();
-    match (loaded, chosen.deadline(ttl, now)) {
-        (_, deadline) if deadline <= now => {
-            cx.keys.remove_slot(slot);
-        }
-        (Loaded::Text(text), deadline) => cx.keys.put(slot, key, content(&text), deadline),
-        (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
+    match chosen.deadline(ttl, now) {
+        deadline if deadline <= now => drop(cx.keys.remove_slot(slot)),
+        deadline => put_loaded(cx.keys, key, loaded, deadline),
     }
     cx.reply.ok();
     Ok(())

@@ -169,7 +169,7 @@ fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 /// Redis's name for the form of the value a key holds.
-fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
+pub(super) fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
     let slot = keys.slot(key);
     let name = match keys.type_name(slot)? {
         "string" => string_encoding(keys, slot),

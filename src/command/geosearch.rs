@@ -260,6 +260,12 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// Whether it matters how far away the members are.
+    fn needs_distance(&self) -> bool {
+        let chooses = self.count > 0 && !self.any;
+        self.with_distance || self.store_distance || self.sort.is_some() || chooses
+    }
+
     /// How many to find before the search may end.
     fn enough(&self) -> usize {
         if self.any { self.count } else { usize::MAX }
@@ -291,6 +297,7 @@ struct Hit<'a> {
     member: &'a [u8],
     score: f64,
     point: Point,
+    /// 0 where it does not matter.
     distance_m: f64,
 }
 
@@ -333,13 +340,13 @@ fn find<'a>(zset: &'a ZSet, area: &Area, query: &Query<'_>) -> Found<'a> {
         for range in area.ranges() {
             let start = all.partition_point(|&(_, score)| score < range.start);
             let members = all.iter().skip(start).copied();
-            add_near(&mut found, members, range.end, area, query.enough());
+            add_near(&mut found, members, range.end, area, query);
         }
     } else {
         for range in area.ranges() {
             let start = zset.rank_of_first(|score, _| score < range.start);
             let members = zset.range(start, usize::MAX);
-            add_near(&mut found, members, range.end, area, query.enough());
+            add_near(&mut found, members, range.end, area, query);
         }
     }
     query.choose(&mut found);
@@ -358,14 +365,19 @@ fn add_near<'a>(
     members: impl Iterator<Item = Scored<'a>>,
     end: f64,
     area: &Area,
-    enough: usize,
+    query: &Query<'_>,
 ) {
+    let (enough, needs_distance) = (query.enough(), query.needs_distance());
     for (member, score) in members.take_while(|&(_, score)| score < end) {
         if found.len() == enough {
             return;
         }
         let point = Point::of_score(score);
-        if let Some(distance_m) = area.distance_m(point) {
+        let distance_m = match needs_distance {
+            true => area.distance_m(point),
+            false => area.contains(point).then_some(0.0),
+        };
+        if let Some(distance_m) = distance_m {
             found.push(Hit { member, score, point, distance_m });
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn refuse(
             None => return Ok(()),
         },
     };
-    let needs_password = cx.keys.news().password.is_some();
+    let needs_password = cx.server.users.needs_login();
     let client = &cx.host()?.session.client;
     match refusal(client, needs_password, &name, flags) {
         None => Ok(()),

@@ -6,6 +6,7 @@
 use super::args::Args;
 use super::context::{Caller, Context};
 use super::keyspec::specs;
+use super::permission::may_read_all;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
@@ -139,6 +140,19 @@ impl<'a> Options<'a> {
             }
         }
         Ok(options)
+    }
+
+    /// Patterns name keys that nobody can tell beforehand: only who may read all may use them.
+    fn check_rights(&self, cx: &Context<'_>) -> CommandResult {
+        let denied = match () {
+            () if may_read_all(cx) => return Ok(()),
+            () if matches!(self.by, Some(Pattern::Key { .. })) => "BY",
+            () if !self.get.is_empty() => "GET",
+            () => return Ok(()),
+        };
+        let text =
+            format!("ERR {denied} option of SORT denied due to insufficient ACL permissions.");
+        Err(CommandError::Text(text.into()))
     }
 
     /// Whether the elements stay in the order they have.
@@ -337,6 +351,7 @@ fn sort_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResult {
     let key = args.key()?;
     let mut options = Options::parse(args, may_store)?;
+    options.check_rights(cx)?;
     let in_script = matches!(cx.caller, Caller::Script { .. });
     let mut sorting = load(cx.keys, key, &mut options, in_script)?;
     if !options.keeps_order() {

@@ -54,6 +54,7 @@ impl Keyspace {
                 self.remove_at(at);
             }
         }
+        self.expired += due.len() as u64;
         due.len()
     }
 }

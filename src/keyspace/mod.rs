@@ -52,6 +52,8 @@ pub(crate) struct Keyspace {
     /// Where active expiry goes on.
     expire_from: usize,
     random: Random,
+    /// How many keys were removed because they had expired.
+    expired: u64,
 }
 
 /// What random commands draw from. Each engine begins with the same seed, so the same calls on the
@@ -173,6 +175,16 @@ impl Keyspace {
         self.limits = limits;
     }
 
+    /// How many keys were removed because they had expired.
+    pub(crate) fn expired_count(&self) -> u64 {
+        self.expired
+    }
+
+    /// Begins to count anew what has expired.
+    pub(crate) fn forget_counts(&mut self) {
+        self.expired = 0;
+    }
+
     /// Number of keys, those included that expired and were not yet noticed.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
@@ -198,6 +210,7 @@ impl Keyspace {
 
     #[cold]
     fn expired_slot(&mut self, hash: u64, at: Location) -> Slot {
+        self.expired += 1;
         self.remove_at(at);
         Slot { hash, at: None }
     }

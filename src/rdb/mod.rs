@@ -120,6 +120,11 @@ pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
     seal(out.finish())
 }
 
+/// How many bytes a value takes where it is written, its kind not counted.
+pub(crate) fn value_bytes(source: Source<'_>, limits: &Limits) -> usize {
+    dump(source, limits).len() - FOOTER_BYTES - 1
+}
+
 /// A body with the version and the checksum.
 fn seal(mut body: Vec<u8>) -> Vec<u8> {
     body.extend_from_slice(&VERSION.to_le_bytes());

@@ -8,6 +8,10 @@ use crate::reply::{Item, Protocol, ReplyBuf};
 pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     let mut walker = reply.walk(protocol);
     while !walker.is_done() {
+        if let Some(len) = walker.attribute() {
+            container(out, b'|', len);
+            continue;
+        }
         let double_text = if walker.is_at_decimal() { F64Text::decimal } else { F64Text::new };
         encode_item(walker.next(), protocol, double_text, out);
     }

@@ -35,6 +35,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Limits, OnError, Options};
 use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
+use crate::server::Server;
 use cache::Cache;
 use failure::Origin;
 use stats::Outcome;
@@ -153,12 +154,19 @@ impl Scripts {
         self.vm.collect();
     }
 
+    /// Bytes the interpreter uses, and the number and bytes of the texts that are cached.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        let (count, bytes) = self.cache.sizes();
+        (self.vm.bytes_in_use(), count, bytes)
+    }
+
     /// Runs a script as one atomic step; the reply is its result or its error.
     pub(crate) fn run(
         &mut self,
         id: ScriptId,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let script = self.cache.get(id).ok_or(CommandError::NoScript)?;
@@ -168,7 +176,7 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        let run = Run { input, read_only, name: &sha, keys, reply };
+        let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
         if let Some(counts) = self.cache.counts(id) {
             counts.note(outcome);
@@ -182,13 +190,14 @@ impl Scripts {
         callee: &Callee,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let read_only = callee.flags.no_writes();
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, name: &callee.name, keys, reply };
+        let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
             counts.note(outcome);
@@ -199,13 +208,14 @@ impl Scripts {
     /// Runs what is compiled.
     #[inline]
     fn perform(&mut self, function: Function, origin: Origin<'_>, run: Run<'_>) -> Outcome {
-        let Run { input, read_only, name, keys, reply } = run;
+        let Run { input, read_only, name, keys, server, reply } = run;
         let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
+        server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, name, keys, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -222,6 +232,9 @@ impl Scripts {
             let message = String::from_utf8_lossy(&text).into_owned();
             Box::new(LastError { message, at_ms: keys.now() })
         });
+        if let Some(text) = reply.error_at(mark) {
+            server.stats.script_error(text);
+        }
         Outcome { time: started.map(|started| started.elapsed()), error }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! This room knows no commands, replies or journals.
 
-use super::packed::Packed;
+use super::packed::{self, Packed};
 use super::zset::PackedLimits;
 use crate::table::{Keyed, Table};
 
@@ -194,13 +194,10 @@ impl Hash {
     }
 
     /// All fields with their values: in the order they were added while small, in none otherwise.
-    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+    pub(crate) fn iter(&self) -> Pairs<'_> {
         match self {
-            Hash::Packed(packed) => {
-                let mut elements = packed.iter();
-                Box::new(std::iter::from_fn(move || Some((elements.next()?, elements.next()?))))
-            }
-            Hash::Table(table) => Box::new(table.iter().map(Pair::split)),
+            Hash::Packed(packed) => Pairs::Packed(packed.iter()),
+            Hash::Table(table) => Pairs::Table(Box::new(table.iter().map(Pair::split))),
         }
     }
 
@@ -227,6 +224,25 @@ impl Hash {
                 let (field, value) = pair.split();
                 visit(field, value);
             }),
+        }
+    }
+}
+
+/// The fields of a hash with their values.
+pub(crate) enum Pairs<'a> {
+    Packed(packed::Iter<'a>),
+    /// A walk of a large hash is long enough for a box and a call a pair.
+    Table(Box<dyn Iterator<Item = (&'a [u8], &'a [u8])> + 'a>),
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Pairs::Packed(elements) => Some((elements.next()?, elements.next()?)),
+            Pairs::Table(pairs) => pairs.next(),
         }
     }
 }

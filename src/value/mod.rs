@@ -60,9 +60,7 @@ pub(crate) struct Limits {
     pub(crate) set_intset_entries: usize,
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
-    /// `list-max-listpack-size`.
-    pub(crate) list_size: i64,
-    /// What that means for a chunk.
+    /// What `list-max-listpack-size` means for a chunk.
     pub(crate) list: ChunkLimit,
     /// `hll-sparse-max-bytes`.
     pub(crate) sketch_bytes: usize,
@@ -79,7 +77,6 @@ impl Default for Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
-            list_size: -2,
             list: ChunkLimit::default(),
             sketch_bytes: 3000,
             stream: NodeLimits::default(),

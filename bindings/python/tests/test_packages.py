@@ -97,12 +97,15 @@ class TestEveryScriptCompiles:
 
         scripts = {}
         for found in pkgutil.walk_packages(docket.__path__, "docket."):
-            if "__main__" not in found.name:
+            if "__main__" in found.name:
+                continue
+            try:
                 holder = vars(importlib.import_module(found.name))
-                scripts |= {
-                    name: text.lua for name, text in holder.items() if isinstance(text, RedisScript)
-                }
-        assert len(scripts) >= 12, "the package keeps its scripts in another way now"
+            except ModuleNotFoundError:
+                continue  # It is for those who have other packages too, and has no scripts.
+            texts = {name: text for name, text in holder.items() if isinstance(text, RedisScript)}
+            scripts |= {name: text.lua for name, text in texts.items()}
+        assert len(scripts) >= 14, "the package keeps its scripts in another way now"
         load_all(engine, scripts)
 
     @pytest.mark.parametrize(
@@ -111,7 +114,8 @@ class TestEveryScriptCompiles:
     )
     def test_python_texts(self, engine: Engine, module: str, least: int) -> None:
         loaded = pytest.importorskip(module, reason=f"{module} is not installed")
-        holders = [vars(loaded), *(vars(kind) for kind in vars(loaded).values() if isinstance(kind, type))]
+        kinds = [kind for kind in vars(loaded).values() if isinstance(kind, type)]
+        holders = [vars(loaded), *map(vars, kinds)]
         scripts = {
             name: text
             for holder in holders
@@ -163,7 +167,8 @@ class TestRedisPy:
 
 class TestLimits:
     @pytest.mark.parametrize(
-        "strategy", ["FixedWindowRateLimiter", "MovingWindowRateLimiter", "SlidingWindowCounterRateLimiter"]
+        "strategy",
+        ["FixedWindowRateLimiter", "MovingWindowRateLimiter", "SlidingWindowCounterRateLimiter"],
     )
     def test_strategies(self, engine: Engine, strategy: str) -> None:
         limits = pytest.importorskip("limits", reason="the PyPI package limits is not installed")
@@ -281,7 +286,9 @@ class TestDramatiq:
         rest = [next(consumer) for _ in range(2)]
         assert [message.args for message in rest] == [(3,), (4,)]
 
-    def test_maintenance_brings_back_what_a_dead_worker_held(self, engine: Engine, broker: Any) -> None:
+    def test_maintenance_brings_back_what_a_dead_worker_held(
+        self, engine: Engine, broker: Any
+    ) -> None:
         from dramatiq.brokers.redis import RedisBroker
         from embedded_redis import client
 
