@@ -8,7 +8,7 @@ LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python soak lint bench header docs install clean
+.PHONY: all demo test test-rust test-python soak soak-listen lint bench bench-listen header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -44,6 +44,14 @@ test-python: $(VENV)/.installed ## the Python module's tests
 soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
 	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \
 	  cargo test --release --test differential -- --nocapture random_commands
+
+soak-listen: ## clients that misbehave beside some that do not, for SOAK_SECONDS=600
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} SEED=$${SEED:-$$(date +%s)} \
+	  cargo test --release --test listen soak -- --nocapture
+
+bench-listen: ## the RESP door beside redis-server
+	cargo build --release --features cli --bin moonkv
+	benches/listen.sh
 
 $(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python -name '*.rs' -o -name '*.py*') Cargo.lock
 	$(PYTHON) -m venv $(VENV)

@@ -72,6 +72,9 @@ pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]
 mod guide {
+    #[cfg(feature = "listen")]
+    #[doc = include_str!("../docs/listening.md")]
+    mod listening {}
     #[doc = include_str!("../docs/scripting.md")]
     mod scripting {}
     #[doc = include_str!("../docs/sessions.md")]

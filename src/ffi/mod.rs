@@ -13,6 +13,8 @@ mod call;
 mod engine;
 mod host;
 mod limits;
+#[cfg(feature = "listen")]
+mod listen;
 mod log;
 mod options;
 mod panic;

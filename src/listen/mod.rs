@@ -96,6 +96,11 @@ impl Listener {
     /// listener does the same.
     pub fn close(self) {}
 
+    /// Whether the listener has ended: because the engine is closed, as long as nobody closes this.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until the listener has ended: because the engine is closed, as long as nobody closes
     /// this.
     pub fn wait(&mut self) {

@@ -5,6 +5,7 @@ use crate::convert::{Argument, Arguments, Sequence, Style, Text};
 use crate::errors;
 use crate::host::{Functions, Place};
 use crate::limits::{Limit, limits};
+use crate::listen::{Keywords, Listener};
 use crate::log::Log;
 use crate::script::Script;
 use crate::session::Session;
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use smallvec::SmallVec;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -375,6 +377,58 @@ impl Engine {
     #[pyo3(text_signature = "($self)")]
     fn session(slf: &Bound<'_, Self>) -> PyResult<Session> {
         Session::open(slf)
+    }
+
+    /// Listens on sockets, on a thread of its own: any Redis client can call the engine then, and
+    /// works on the same keys as this process.
+    ///
+    /// :param host: The address to listen on. Nobody can reach the default from elsewhere.
+    /// :param port: The TCP port; 0 picks one that is free, see :attr:`Listener.port`. ``None``
+    ///     for no TCP at all.
+    /// :param unix: The path of a Unix socket.
+    /// :param unix_permissions: Those of that file, such as ``0o700``.
+    /// :param password: What clients have to give first.
+    /// :param exposed: Lets others than this machine's own connect without a password; otherwise an
+    ///     address that they can reach is an error unless a password is set.
+    /// :param max_clients: The most clients at a time.
+    /// :param idle_timeout: How long a client may be silent before it is disconnected, in seconds.
+    /// :raises MoonkvError: An address cannot be had, or must not be.
+    ///
+    /// >>> import moonkv
+    /// >>> with moonkv.Engine() as engine, engine.listen() as listener:
+    /// ...     listener.port > 0
+    /// True
+    #[pyo3(
+        signature = (host = "127.0.0.1", port = Some(0), *, unix = None, unix_permissions = None,
+            password = None, exposed = false, max_clients = 10000, idle_timeout = None),
+        text_signature = "($self, host='127.0.0.1', port=0, *, unix=None, unix_permissions=None, \
+            password=None, exposed=False, max_clients=10000, idle_timeout=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
+    fn listen(
+        &self,
+        py: Python<'_>,
+        host: &str,
+        port: Option<u16>,
+        unix: Option<PathBuf>,
+        unix_permissions: Option<u32>,
+        password: Option<String>,
+        exposed: bool,
+        max_clients: i64,
+        idle_timeout: Option<f64>,
+    ) -> PyResult<Listener> {
+        let host = host.to_owned();
+        let how = Keywords {
+            host,
+            port,
+            unix,
+            unix_permissions,
+            password,
+            exposed,
+            max_clients,
+            idle_timeout,
+        };
+        Listener::open(py, self, how)
     }
 
     /// A transaction in a session of its own, as a context manager: committed at the end of the

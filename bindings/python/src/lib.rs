@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod host;
 mod limits;
+mod listen;
 mod log;
 mod script;
 mod session;
@@ -23,6 +24,7 @@ use pyo3::prelude::*;
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<engine::Engine>()?;
+    module.add_class::<listen::Listener>()?;
     module.add_class::<script::Script>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<transaction::Savepoint>()?;

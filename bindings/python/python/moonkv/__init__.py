@@ -24,12 +24,13 @@ from ._errors import (
     TransactionError,
     WrongTypeError,
 )
-from ._moonkv import Engine, Savepoint, Script, Session, Tick, Transaction, __version__
+from ._moonkv import Engine, Listener, Savepoint, Script, Session, Tick, Transaction, __version__
 
 __all__ = [
     "BusyError",
     "ClosedError",
     "Engine",
+    "Listener",
     "MoonkvError",
     "NoScriptError",
     "OptionError",

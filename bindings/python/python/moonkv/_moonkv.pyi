@@ -1,9 +1,12 @@
 from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeAlias, final
 
 __all__ = [
     "Engine",
+    "Listener",
     "Savepoint",
     "Script",
     "Session",
@@ -152,6 +155,18 @@ class Engine:
     def script_flush(self) -> None: ...
     def prepare(self, script: _Text) -> Script: ...
     def session(self) -> Session: ...
+    def listen(
+        self,
+        host: str = "127.0.0.1",
+        port: int | None = 0,
+        *,
+        unix: str | PathLike[str] | None = None,
+        unix_permissions: int | None = None,
+        password: str | None = None,
+        exposed: bool = False,
+        max_clients: int = 10000,
+        idle_timeout: float | None = None,
+    ) -> Listener: ...
     def transaction(self) -> Transaction: ...
     def cancel(self) -> None: ...
     def tick(self, budget: float) -> Tick: ...
@@ -170,6 +185,21 @@ class Engine:
     def fork(self) -> Engine: ...
     def close(self) -> None: ...
     def __enter__(self) -> Engine: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+@final
+class Listener:
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def unix(self) -> Path | None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Listener: ...
     def __exit__(
         self,
         _kind: type[BaseException] | None,
