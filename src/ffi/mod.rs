@@ -19,4 +19,6 @@ mod panic;
 mod reply;
 mod script;
 mod session;
+mod statistics;
+mod traceback;
 mod version;

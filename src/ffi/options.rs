@@ -68,10 +68,13 @@ pub struct kv_options {
     /// hash-max-listpack-entries, each followed by its value: twice config_count strings. May be
     /// NULL if that is 0.
     pub config: *const kv_bytes,
+    /// 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+    /// twice in each run.
+    pub script_statistics: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<kv_options>() == 96);
+const _: () = assert!(size_of::<kv_options>() == 104);
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(std::mem::offset_of!(kv_options, clock_start_ms) == 32);
 
@@ -87,6 +90,7 @@ const BAD_FALSE: &CStr = c"ERR invalid options: lua_false must be one of KV_LUA_
 const BAD_PROTOCOL: &CStr = c"ERR invalid options: protocol must be 0, 2 or 3";
 const BAD_CLOCK: &CStr = c"ERR invalid options: clock must be one of KV_CLOCK_...";
 const BAD_RESERVED: &CStr = c"ERR invalid options: reserved must be 0";
+const BAD_STATISTICS: &CStr = c"ERR invalid options: script_statistics must be 0 or 1";
 const BAD_MEMORY: &CStr = c"ERR invalid options: script_memory_bytes is out of range";
 
 /// Fills in the defaults for a struct of a given size. Programs in C call kv_options_init, which
@@ -132,6 +136,7 @@ impl Default for kv_options {
             busy_timeout_ms: ms(defaults.busy_timeout),
             config_count: 0,
             config: ptr::null(),
+            script_statistics: defaults.script_statistics.into(),
         }
     }
 }
@@ -227,6 +232,11 @@ impl kv_options {
         options.busy_timeout = limit(self.busy_timeout_ms).map(Duration::from_millis);
         // What is too many stays so.
         options.databases = usize::try_from(self.databases).unwrap_or(usize::MAX);
+        options.script_statistics = match self.script_statistics {
+            0 => false,
+            1 => true,
+            _ => return Err(BAD_STATISTICS.into()),
+        };
         Ok(())
     }
 }

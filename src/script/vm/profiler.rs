@@ -74,13 +74,19 @@ impl Profiler {
     }
 
     /// Ends the profile.
-    pub(super) fn finish(mut self) -> CallTree {
-        self.account();
+    pub(super) fn finish(self) -> CallTree {
         self.tree
     }
 
+    /// Lua is left: what goes by from now on is the engine's time.
+    pub(super) fn leave(&mut self) {
+        self.account();
+        (self.since, self.at) = (None, ROOT);
+        self.stacks.clear();
+    }
+
     fn account(&mut self) {
-        if let Some(since) = self.since {
+        if let Some(since) = self.since.filter(|_| self.at != ROOT) {
             self.tree.spend(self.at, since.elapsed());
         }
     }

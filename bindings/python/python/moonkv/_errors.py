@@ -21,6 +21,16 @@ class ResponseError(MoonkvError):
 
     __module__ = "moonkv"
 
+    script: str | None = None
+    """Of an error that ended a script: its SHA-1, or the function's name."""
+    library: str | None = None
+    """The library the function is of."""
+    line: int | None = None
+    """The line that failed."""
+    traceback: list[str] | None = None
+    """The calls that were under way, the innermost first, as Lua's ``debug.traceback`` words
+    them."""
+
     @property
     def code(self) -> str:
         """The word in capital letters that the message begins with, such as ``"ERR"``; empty if
