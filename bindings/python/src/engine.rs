@@ -384,10 +384,11 @@ impl Engine {
         args: Sequence<'py>,
     ) -> PyResult<Profile> {
         let mut made = moonkv::Profile::default();
+        let script = script.as_bytes();
         let reply = keys.lend_with(&args, |keys, args| {
             self.reply(py, |buffer| {
                 let outcome;
-                (outcome, made) = self.inner.profile_into(script.as_bytes(), keys, args, buffer);
+                (outcome, made) = self.inner.profile_into(script, keys, args, buffer);
                 outcome
             })
         });

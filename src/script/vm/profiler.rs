@@ -221,10 +221,7 @@ impl Profiler {
             () => return Some(Frame::Native(self.tree.number(name))),
         };
         // SAFETY: the first argument, if there is one.
-        let command = match unsafe { ffi::lua_gettop(l) } {
-            0 => None,
-            _ => unsafe { pull::text(l, 1) },
-        };
+        let command = unsafe { if ffi::lua_gettop(l) > 0 { pull::text(l, 1) } else { None } };
         let command = command.unwrap_or_default();
         let command = String::from_utf8_lossy(command.get(..NAME_MOST).unwrap_or(command));
         let shown = |c: char| if c.is_ascii_graphic() && c != ';' { c } else { '?' };
