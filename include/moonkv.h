@@ -338,9 +338,10 @@ typedef struct kv_options {
      */
     uint32_t clock;
     /**
-     * Must be 0.
+     * 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+     * twice in each run.
      */
-    uint32_t reserved;
+    uint32_t script_statistics;
     /**
      * Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
      */

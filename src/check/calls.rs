@@ -41,7 +41,7 @@ impl Walk<'_> {
                 let text = text.strip_prefix("ERR ").unwrap_or(&text);
                 let shown = name.to_uppercase();
                 let severity = if is_caught { Severity::Warning } else { Severity::Error };
-                self.say(*at, severity, rule_of(&error), format!("{shown}: {text}"));
+                self.say(*at, severity, error.gate(), format!("{shown}: {text}"));
             }
         }
     }
@@ -102,15 +102,6 @@ fn bytes(value: &Value) -> &[u8] {
     match value {
         Value::Text(text) => text.as_bytes(),
         _ => UNKNOWN,
-    }
-}
-
-fn rule_of(error: &CommandError) -> &'static str {
-    match error {
-        CommandError::ScriptUnknown => "unknown-command",
-        CommandError::ScriptArity => "arity",
-        CommandError::ScriptReadOnly => "no-writes",
-        _ => "forbidden-command",
     }
 }
 

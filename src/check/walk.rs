@@ -336,7 +336,7 @@ impl Walk<'_> {
                 self.table(table);
                 Value::Unknown
             }
-            Expression::Number(_) => Value::Number,
+            Expression::Number(token) => number(&name_of(token)),
             Expression::String(token) => text_of(token),
             Expression::Var(Var::Name(name)) => self.read(name),
             Expression::Var(Var::Expression(chain)) => self.chain(chain.prefix(), chain.suffixes()),
@@ -464,6 +464,15 @@ fn field(table: Value, index: Value) -> Value {
         (Value::Argv, _) => Value::Argument,
         (Value::Library(library), Value::Text(name)) => Value::Function(library, name),
         _ => Value::Unknown,
+    }
+}
+
+/// A number that is written as Lua writes it is as good as its text.
+fn number(text: &str) -> Value {
+    let is_plain = text.len() < 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match is_plain && (text == "0" || !text.starts_with('0')) {
+        true => Value::Text(text.to_owned()),
+        false => Value::Number,
     }
 }
 

@@ -20,15 +20,9 @@ pyo3::import_exception!(moonkv._errors, WrongTypeError);
 pub(crate) fn failure(py: Python<'_>, text: &[u8], traceback: Option<&Traceback>) -> PyErr {
     let error = response(text);
     let Some(Traceback { name, library, line, frames, .. }) = traceback else { return error };
-    let value = error.value(py);
-    let told = || {
-        value.setattr("script", name)?;
-        value.setattr("library", library.as_deref())?;
-        value.setattr("line", line)?;
-        value.setattr("traceback", frames)
-    };
+    let told = (name, library.as_deref(), line, frames);
     // What cannot be told of a failure must not hide it.
-    told().map_or_else(|other: PyErr| other, |()| error)
+    error.value(py).setattr("_where", told).map_or_else(|other| other, |()| error)
 }
 
 /// The exception for an error reply, chosen by the code it begins with.
