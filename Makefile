@@ -54,6 +54,7 @@ bench: all $(VENV)/.installed ## speed and memory beside the bare limit and redi
 	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo bench --bench scripts
 	cargo bench --bench families
 	cargo bench --bench keyspace
+	cargo bench --bench patterns
 
 header: ## include/moonkv.h, generated anew
 	UPDATE=1 cargo test --test header

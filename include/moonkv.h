@@ -1021,11 +1021,11 @@ void kv_call_reply_map(struct kv_call *call, size_t pairs);
  *
  * @param engine  Borrowed. NULL gives an error reply.
  * @param limits  Borrowed. NULL for the engine's own.
- * @param script  Borrowed. As for kv_eval, like all that follow.
+ * @param script  Borrowed. Lua 5.1.
  * @param nkeys   The number of keys.
- * @param keys    Borrowed.
+ * @param keys    Borrowed. As for kv_eval.
  * @param nargs   The number of arguments.
- * @param args    Borrowed.
+ * @param args    Borrowed. As for kv_eval.
  * @return Owned; release with kv_reply_free. As kv_eval.
  *
  * Thread-safe: calls on one engine are serialised.
@@ -1037,6 +1037,28 @@ struct kv_reply kv_eval_limited(struct kv_engine *engine,
                                 const struct kv_bytes *keys,
                                 size_t nargs,
                                 const struct kv_bytes *args);
+
+/**
+ * Runs a cached script as kv_evalsha does, under limits for this one run.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param limits  Borrowed. NULL for the engine's own.
+ * @param sha1    Borrowed. 40 hexadecimal digits.
+ * @param nkeys   The number of keys.
+ * @param keys    Borrowed. As for kv_eval.
+ * @param nargs   The number of arguments.
+ * @param args    Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_evalsha.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_evalsha_limited(struct kv_engine *engine,
+                                   const struct kv_limits *limits,
+                                   struct kv_bytes sha1,
+                                   size_t nkeys,
+                                   const struct kv_bytes *keys,
+                                   size_t nargs,
+                                   const struct kv_bytes *args);
 
 /**
  * Runs a prepared script as kv_script_run does, under limits for this one run.
@@ -1109,6 +1131,62 @@ struct kv_reply kv_script_stats_reset(struct kv_engine *engine);
  * @param out_profile  Written if not NULL, to be released with kv_reply_free: an array of two
  *                     strings, a table of lines and commands, and collapsed stacks with nanoseconds,
  *                     as flamegraph.pl and speedscope read them; or nil if the script did not begin.
+ * Runs a script as kv_session_eval does, under limits for this one run. After MULTI it is refused:
+ * limits are not queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param limits   Borrowed. NULL for the engine's own.
+ * @param script   Borrowed. Lua 5.1.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_session_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_eval_limited(struct kv_session *session,
+                                        const struct kv_limits *limits,
+                                        struct kv_bytes script,
+                                        size_t nkeys,
+                                        const struct kv_bytes *keys,
+                                        size_t nargs,
+                                        const struct kv_bytes *args);
+
+/**
+ * Runs a cached script as kv_session_evalsha does, under limits for this one run. After MULTI it is
+ * refused: limits are not queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param limits   Borrowed. NULL for the engine's own.
+ * @param sha1     Borrowed. 40 hexadecimal digits.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
+ * @return Owned; release with kv_reply_free. As kv_evalsha.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_session_evalsha_limited(struct kv_session *session,
+                                           const struct kv_limits *limits,
+                                           struct kv_bytes sha1,
+                                           size_t nkeys,
+                                           const struct kv_bytes *keys,
+                                           size_t nargs,
+                                           const struct kv_bytes *args);
+
+/**
+ * Runs a prepared script as kv_session_run does, under limits for this one run. After MULTI it is
+ * refused: limits are not queued.
+ *
+ * @param session  Borrowed. NULL gives an error reply.
+ * @param limits   Borrowed. NULL for the engine's own.
+ * @param script   Borrowed. As for kv_session_run.
+ * @param nkeys    The number of keys.
+ * @param keys     Borrowed. As for kv_eval.
+ * @param nargs    The number of arguments.
+ * @param args     Borrowed. As for kv_eval.
  * @return Owned; release with kv_reply_free. As kv_eval.
  *
  * Thread-safe: calls on one engine are serialised.
@@ -1120,6 +1198,13 @@ struct kv_reply kv_profile(struct kv_engine *engine,
                            size_t nargs,
                            const struct kv_bytes *args,
                            struct kv_reply *out_profile);
+struct kv_reply kv_session_run_limited(struct kv_session *session,
+                                       const struct kv_limits *limits,
+                                       struct kv_script *script,
+                                       size_t nkeys,
+                                       const struct kv_bytes *keys,
+                                       size_t nargs,
+                                       const struct kv_bytes *args);
 
 #ifdef __cplusplus
 }  // extern "C"

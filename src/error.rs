@@ -7,6 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+const BUSY_SCRIPT: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str =
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+
 /// The error a command answers with. `Display` is the exact wire text, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
@@ -96,6 +101,8 @@ pub(crate) enum CommandError {
     NoLibrary,
     /// A name of a library or function with something else in it than letters and digits.
     BadName,
+    /// A client sends what is no request; the connection ends after it.
+    Protocol(&'static str),
     /// Any other text.
     Text(Cow<'static, str>),
     /// Any other text that quotes what was given, whose bytes may be any.
@@ -105,6 +112,24 @@ pub(crate) enum CommandError {
 impl CommandError {
     /// A call that waited was ended by the host.
     pub(crate) const CANCELLED: Self = Self::text("ERR the call was cancelled by the host");
+
+    /// What a script that has written answers to who wants to end it, where its writes stay.
+    pub(crate) const UNKILLABLE: Self = Self::text(
+        "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
+         either wait the script termination or kill the server in a hard way using the SHUTDOWN \
+         NOSAVE command.",
+    );
+
+    /// A script, or a function, has run for longer than others are to wait.
+    pub(crate) const fn busy(is_function: bool) -> Self {
+        Self::text(if is_function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+    }
+
+    /// The end of a transaction that a command of these arguments was refused in.
+    pub(crate) fn aborted(&self) -> Self {
+        let text = format!("EXECABORT Transaction discarded because of: {self}");
+        CommandError::Text(Cow::Owned(text))
+    }
 
     /// A count that no reply could have room for.
     pub(crate) const OUT_OF_RANGE: Self = Self::text("ERR value is out of range");
@@ -136,6 +161,11 @@ impl CommandError {
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// A client sends a request whose argument begins with another byte than `$`.
+    pub(crate) fn expected_bulk(found: u8) -> Self {
+        CommandError::quoting(&[b"ERR Protocol error: expected '$', got '", &[found], b"'"])
     }
 
     /// An error that quotes bytes from outside, made of these parts.
@@ -312,6 +342,7 @@ impl fmt::Display for CommandError {
                 "ERR Library names can only contain letters, numbers, or underscores(_) and must be at \
                  least one character long"
             }
+            Self::Protocol(what) => return write!(f, "ERR Protocol error: {what}"),
             Self::Text(text) => text,
             Self::Quoting(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
@@ -372,7 +403,8 @@ pub enum Error {
     /// The engine was called from inside one of its own callbacks on the same thread.
     Reentrant,
     /// Another session's transaction is open, and did not end in time, or cannot end because
-    /// this very thread holds it.
+    /// this very thread holds it. Or a script runs for long, and the call has to be made again
+    /// when it is over; see [`crate::Engine::set_meanwhile`].
     Busy,
     /// A transaction was begun, ended or rolled back to where that has no meaning.
     Transaction {
@@ -384,6 +416,11 @@ pub enum Error {
     /// The options an engine was to be opened with make no sense.
     Options {
         /// Which one, and why.
+        message: String,
+    },
+    /// An address could not be listened on, or must not be as it was asked for.
+    Listen {
+        /// Which one, and why not.
         message: String,
     },
     /// The Lua interpreter could not be set up.
@@ -435,6 +472,7 @@ impl fmt::Display for Error {
                 f.write_str("ERR the engine is poisoned by an earlier internal failure")
             }
             Error::Options { message } => write!(f, "ERR invalid options: {message}"),
+            Error::Listen { message } => write!(f, "ERR cannot listen: {message}"),
             Error::Interpreter { message } => {
                 write!(f, "ERR the Lua interpreter could not be set up: {message}")
             }

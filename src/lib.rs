@@ -32,6 +32,7 @@
 mod bytes;
 #[cfg(feature = "cli")]
 pub mod check;
+mod clients;
 mod clock;
 mod command;
 mod cow;
@@ -41,6 +42,8 @@ mod error;
 mod ffi;
 mod glob;
 mod keyspace;
+#[cfg(feature = "listen")]
+mod listen;
 mod number;
 mod options;
 mod rdb;
@@ -51,11 +54,16 @@ mod session;
 mod table;
 mod value;
 
+pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick};
+pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
 pub use error::{Error, Traceback};
+#[cfg(feature = "listen")]
+pub use listen::{ListenOptions, Listener, OutputLimit};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
+#[cfg(feature = "listen")]
+pub use resp::split_words;
 pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.

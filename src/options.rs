@@ -164,6 +164,10 @@ pub struct Options {
     pub script_memory: Option<usize>,
     /// The most Lua VM instructions a script may execute, checked every thousand; default
     /// `None`. Unlike time the same on every machine.
+    ///
+    /// A call of a library's function is one instruction, whatever it does. Only a search for a
+    /// pattern (`string.find`, `match`, `gmatch`, `gsub`) also counts its steps, and looks at the
+    /// limits every 4,096 of them: up to as many are not counted when a script ends.
     pub script_instructions: Option<u64>,
     /// Whether the time that each script takes is kept for [`crate::Engine::script_stats`], beside
     /// the number of its runs and errors; default false, because the clock would be read twice in

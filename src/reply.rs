@@ -47,6 +47,8 @@ enum Node {
     /// of two in RESP2, a map in RESP3.
     ByKey(usize),
     Keyed,
+    /// So many elements of what is told rather than answered: an array in RESP2.
+    Push(usize),
 }
 
 /// A reply in one flat, reusable buffer.
@@ -170,6 +172,12 @@ impl ReplyBuf {
         self.bytes.extend_from_slice(text);
     }
 
+    /// An array of statuses: the lines of a HELP.
+    pub(crate) fn statuses(&mut self, lines: &[&str]) {
+        self.array(lines.len());
+        lines.iter().for_each(|line| self.status(line.as_bytes()));
+    }
+
     pub(crate) fn ok(&mut self) {
         self.status(b"OK");
     }
@@ -253,6 +261,34 @@ impl ReplyBuf {
         self.nodes.push(Node::Keyed);
     }
 
+    /// Begins so many elements of what is told rather than answered, such as a message of a channel.
+    pub(crate) fn push(&mut self, len: usize) {
+        self.nodes.push(Node::Push(len));
+    }
+
+    /// Whether nothing at all is written, which is what a client gets that asked for no replies.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Keeps what is told rather than answered, of a buffer that has nothing but the one or the other.
+    pub(crate) fn keep_pushed(&mut self) {
+        if !matches!(self.nodes.first(), Some(Node::Push(_))) {
+            self.clear();
+        }
+    }
+
+    /// Writes what another buffer holds behind what is here.
+    pub(crate) fn append(&mut self, other: &ReplyBuf) {
+        self.nodes.extend_from_slice(&other.nodes);
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Bytes that the texts take, and a little for each node.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.nodes.len() * size_of::<Node>()
+    }
+
     /// Writes a tree.
     pub(crate) fn tree(&mut self, reply: &Reply) {
         match reply {
@@ -286,7 +322,12 @@ impl ReplyBuf {
     /// Sets the length of the container that was begun at a mark, once it is known.
     pub(crate) fn set_len(&mut self, at: Mark, len: usize) {
         if let Some(
-            Node::Array(n) | Node::Map(n) | Node::Set(n) | Node::Pairs(n) | Node::ByKey(n),
+            Node::Array(n)
+            | Node::Map(n)
+            | Node::Set(n)
+            | Node::Pairs(n)
+            | Node::ByKey(n)
+            | Node::Push(n),
         ) = self.nodes.get_mut(at.nodes)
         {
             *n = len;
@@ -325,9 +366,19 @@ impl ReplyBuf {
         }
     }
 
-    /// The reply as an owned tree.
+    /// The reply as an owned tree. A command that answers several times, as SUBSCRIBE does for each
+    /// channel, gives an array of its answers.
     pub fn to_reply(&self, protocol: Protocol) -> Reply {
-        self.walk(protocol).tree()
+        let mut walker = self.walk(protocol);
+        let first = walker.tree();
+        if walker.is_done() {
+            return first;
+        }
+        let mut all = vec![first];
+        while !walker.is_done() {
+            all.push(walker.tree());
+        }
+        Reply::Array(all)
     }
 }
 
@@ -379,6 +430,8 @@ pub enum Item<'a> {
     Map(usize),
     /// So many elements follow (RESP3).
     Set(usize),
+    /// So many elements follow, which were not asked for (RESP3).
+    Push(usize),
 }
 
 /// Reads a reply buffer node by node; see [`ReplyBuf::walk`].
@@ -439,11 +492,18 @@ impl<'a> Walker<'a> {
             Node::Map(len) => Item::Map(len),
             Node::Set(len) if resp2 => Item::Array(len),
             Node::Set(len) => Item::Set(len),
+            Node::Push(len) if resp2 => Item::Array(len),
+            Node::Push(len) => Item::Push(len),
             Node::Pairs(len) => {
                 self.pairs_left = len;
                 Item::Array(len)
             }
         }
+    }
+
+    /// Whether nothing is left. A buffer may hold several replies, one behind the other.
+    pub fn is_done(&self) -> bool {
+        self.nodes.is_empty() && self.pairs_left == 0
     }
 
     /// Whether the next item is a double that RESP writes without an exponent.
@@ -475,7 +535,9 @@ impl<'a> Walker<'a> {
                     text: text.to_vec(),
                 }
             }
-            Item::Array(len) => Reply::Array((0..len).map(|_| self.tree()).collect()),
+            Item::Array(len) | Item::Push(len) => {
+                Reply::Array((0..len).map(|_| self.tree()).collect())
+            }
             Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),
             Item::Set(len) => Reply::Set((0..len).map(|_| self.tree()).collect()),
         }

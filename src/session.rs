@@ -4,6 +4,7 @@
 //! This room holds state only. The commands that change it are in `command/`; the engine keeps
 //! one session for each handle, and tells it when a watched key changed.
 
+use crate::clients::Client;
 use crate::keyspace::{KeyName, Section};
 use crate::reply::ReplyBuf;
 
@@ -23,6 +24,21 @@ pub(crate) struct Session {
     /// Whether it stands for the engine itself, which many threads call at once: no place for
     /// transactions.
     pub(crate) common: bool,
+    /// Who it is to others.
+    pub(crate) client: Client,
+}
+
+/// All sessions by their place; none where one was closed, or is calling.
+pub(crate) type Sessions = Vec<Option<Box<Session>>>;
+
+/// What a command leaves to the engine, to be done once it is over.
+pub(crate) enum Order {
+    /// Close the client in this place; what it is owed is written first.
+    Close(usize),
+    /// End the wait of the one in this place, as if its time were up or with an error.
+    Unblock { place: usize, with_error: bool },
+    /// Make the calls that were put off.
+    Resume,
 }
 
 /// A watched key.
@@ -41,7 +57,7 @@ pub(crate) struct Queue {
 }
 
 /// A command with its arguments, kept for a while.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Argv(Vec<Box<[u8]>>);
 
 impl Argv {
@@ -81,6 +97,8 @@ pub(crate) enum WaitKind {
     Stream,
     /// Entries for a consumer group, which may go away meanwhile.
     Group,
+    /// Nothing but the end of a pause: the call was put off.
+    Pause,
 }
 
 impl WaitKind {
@@ -90,6 +108,7 @@ impl WaitKind {
             WaitKind::List => "list",
             WaitKind::SortedSet => "zset",
             WaitKind::Stream | WaitKind::Group => "stream",
+            WaitKind::Pause => "none",
         }
     }
 }

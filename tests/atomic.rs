@@ -6,15 +6,18 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+#[path = "atomic/cost.rs"]
+mod cost;
 #[path = "atomic/random.rs"]
 mod random;
 
+use cost::shortest;
 use moonkv::{Clock, Engine, OnError, Options, Reply, Session};
 use random::{Commands, Random, writers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const NO_KEYS: [&str; 0] = [];
 
@@ -511,17 +514,6 @@ fn every_command_that_writes_has_a_shape() {
 }
 
 // ---- What undo costs.
-
-/// The shortest of several runs of a script that fails.
-fn shortest(engine: &Engine, script: &str, key: &str) -> Duration {
-    let script = engine.prepare(format!("{script} error('undo')")).expect("it compiles");
-    let timed = |_| {
-        let start = Instant::now();
-        script.run(&[key], &NO_KEYS).expect_err("it fails");
-        start.elapsed()
-    };
-    (0..30).map(timed).min().expect("it ran")
-}
 
 /// Undo records what changed and not what could have: a copy of the collection would cost thousands
 /// of times as much for the large one.

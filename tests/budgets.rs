@@ -45,6 +45,45 @@ fn they_hold_for_one_run_only() {
 }
 
 #[test]
+fn sessions_and_cached_scripts_have_them_too() {
+    let (engine, other) = (Engine::new().unwrap(), Engine::new().unwrap());
+    let session = engine.session().unwrap();
+    let few = Limits::default().instructions(10_000);
+    let script = engine.prepare(LONG).unwrap();
+    let sha1 = script.sha1();
+    let is_limited = |answer| message(answer).contains("its limit of 10000 instructions");
+    assert!(is_limited(engine.evalsha_with(&few, &sha1, NONE, NONE)));
+    assert!(is_limited(session.eval_with(&few, LONG, NONE, NONE)));
+    assert!(is_limited(session.evalsha_with(&few, &sha1, NONE, NONE)));
+    assert!(is_limited(session.run_with(&few, &script, NONE, NONE)));
+    let sum = Ok(Reply::Integer(45_000_150_000));
+    assert_eq!(engine.evalsha(&sha1, NONE, NONE), sum);
+    assert_eq!(session.run(&script, NONE, NONE), sum);
+    // They pass on what they are given, and are about the session.
+    let echo = engine.prepare("return {KEYS[1], ARGV[1], redis.call('GET', 'k')}").unwrap();
+    session.command(&["SELECT", "3"]).unwrap();
+    session.command(&["SET", "k", "there"]).unwrap();
+    let echoed = |value| {
+        let texts = [Some("a"), Some("b"), value];
+        let reply = |text: Option<&str>| text.map_or(Reply::Null, |text| Reply::Bulk(text.into()));
+        Ok(Reply::Array(texts.map(reply).to_vec()))
+    };
+    assert_eq!(engine.evalsha_with(&few, echo.sha1(), &["a"], &["b"]), echoed(None));
+    assert_eq!(session.evalsha_with(&few, echo.sha1(), &["a"], &["b"]), echoed(Some("there")));
+    assert_eq!(session.run_with(&few, &echo, &["a"], &["b"]), echoed(Some("there")));
+    // Refused: what is not cached, what is another engine's, what nothing could run under.
+    let absent = message(session.evalsha_with(&few, "f".repeat(40), NONE, NONE));
+    assert!(absent.starts_with("NOSCRIPT"), "{absent}");
+    let foreign = other.session().unwrap().run_with(&few, &script, NONE, NONE);
+    assert!(matches!(foreign, Err(Error::Options { .. })), "{foreign:?}");
+    let nothing = session.eval_with(&Limits::default().memory(5), "return 1", NONE, NONE);
+    assert!(matches!(nothing, Err(Error::Options { .. })), "{nothing:?}");
+    session.command(&["MULTI"]).unwrap();
+    let queued = message(session.run_with(&few, &script, NONE, NONE));
+    assert!(queued.contains("cannot be queued"), "{queued}");
+}
+
+#[test]
 fn they_may_be_wider_than_the_engines_or_none() {
     let mut options = Options::default();
     options.script_instructions = Some(10_000);

@@ -3,8 +3,12 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+#[path = "atomic/cost.rs"]
+mod cost;
+
+use cost::shortest;
 use moonkv::{Clock, Engine, Options, Protocol, Reply};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const NO_KEYS: [&str; 0] = [];
 
@@ -158,17 +162,6 @@ fn undo_does_not_cost_the_stream() {
     }
     check(&engine, "XLEN large", "400000");
     check(&engine, "XPENDING large g", "[400000 1-0 400000-0 [[c 400000]]]");
-}
-
-/// The shortest of several runs of a script that fails.
-fn shortest(engine: &Engine, script: &str, key: &str) -> Duration {
-    let script = engine.prepare(format!("{script} error('undo')")).expect("it compiles");
-    let timed = |_| {
-        let start = Instant::now();
-        script.run(&[key], &NO_KEYS).expect_err("it fails");
-        start.elapsed()
-    };
-    (0..30).map(timed).min().expect("it ran")
 }
 
 // ---- Replies.

@@ -391,8 +391,8 @@ fn handlers_are_private() {
 // ---- 3. A fact once.
 
 /// Words that name a command and an option of others, or a type.
-const OTHER_MEANINGS: [&str; 8] =
-    ["append", "get", "set", "type", "sync", "persist", "incr", "incrby"];
+const OTHER_MEANINGS: [&str; 9] =
+    ["append", "command", "get", "set", "type", "sync", "persist", "incr", "incrby"];
 
 /// A command's name stands in its row and nowhere else in the engine.
 fn repeated_names(sources: &[Source]) -> Vec<String> {
@@ -469,7 +469,7 @@ fn inner_rooms(sources: &[Source]) -> Vec<String> {
     violations.extend(uses(sources, &["src/value/"], &["keyspace", "error"]));
     violations.extend(uses(
         sources,
-        &["src/table.rs", "src/number.rs", "src/glob.rs"],
+        &["src/table.rs", "src/number/", "src/glob.rs"],
         &ABOVE_KEYSPACE,
     ));
     violations.extend(uses(sources, &["src/error.rs", "src/reply.rs"], &["command", "keyspace"]));

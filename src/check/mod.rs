@@ -14,10 +14,9 @@ mod world;
 
 use crate::error::Error;
 use crate::options::Options;
-use crate::script::{Scripts, is_library};
+use crate::script::{Running, Scripts, is_library};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use walk::Walk;
 use world::World;
 
@@ -87,7 +86,7 @@ impl Checker {
     /// # Errors
     /// [`Error::Interpreter`] if there is no memory for the Lua state.
     pub fn new() -> Result<Checker, Error> {
-        let scripts = Scripts::new(&Options::redis(), Arc::new(AtomicBool::new(false)))
+        let scripts = Scripts::new(&Options::redis(), Arc::new(Running::new(false)))
             .map_err(|message| Error::Interpreter { message })?;
         Ok(Checker { scripts, world: World::new()? })
     }

@@ -7,7 +7,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
+use super::spec::{Command, Family, Flags, Group, container, tips};
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
 use crate::keyspace::Keyspace;
@@ -20,18 +20,8 @@ const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(F
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: "config",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "2.0.0",
-        complexity: "Depends on the subcommand",
-        summary: "The engine's parameters.",
-        subcommands: CONFIG,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container("config", "2.0.0", "Depends on the subcommand",
+        "The engine's parameters.", CONFIG)],
 };
 
 #[rustfmt::skip]
@@ -86,6 +76,9 @@ const fn memory(
 
 #[rustfmt::skip]
 const PARAMETERS: &[Parameter] = &[
+    count("busy-reply-threshold", Some("lua-time-limit"),
+        |keys| keys.limits().busy_reply_ms as i64,
+        |limits, value| limits.busy_reply_ms = value.unsigned_abs()),
     Parameter {
         name: "databases", old_name: None, range: COUNT, is_memory: false,
         get: |keys| keys.database_count() as i64, set: None,
@@ -198,11 +191,6 @@ fn refused(name: &[u8], why: &str) -> CommandError {
     CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
 }
 
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
-
 fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (pairs, odd) = args.rest().as_chunks::<2>();
     if !odd.is_empty() {
@@ -266,7 +254,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&lines);
     Ok(())
 }

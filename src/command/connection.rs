@@ -1,16 +1,39 @@
-//! PING, ECHO and SELECT.
+//! What a client says of its connection: AUTH, ECHO, HELLO, PING, QUIT, RESET and SELECT.
 
 use super::args::Args;
-use super::context::Context;
+use super::client::client_name;
+use super::context::{Context, Host};
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
-use crate::error::CommandResult;
+use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless};
+use crate::clients::{Client, Replies};
+use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Keyspace;
+use crate::number::parse_i64;
+use crate::reply::Protocol;
+use crate::session::Order;
+
+/// Allowed before a client has said who it is.
+const UNKNOWN: Flags = Flags::NOSCRIPT
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::NO_AUTH)
+    .and(Flags::ALLOW_BUSY);
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
     commands: &[
+        keyless(
+            "auth",
+            AtLeast(2),
+            UNKNOWN,
+            "1.0.0",
+            "O(N) in the user's passwords",
+            "Says who the client is.",
+            auth,
+        ),
         Command {
             name: "echo",
             arity: Exactly(2),
@@ -23,6 +46,15 @@ pub(super) const FAMILY: Family = Family {
             details: Details::NONE,
             run: echo,
         },
+        keyless(
+            "hello",
+            AtLeast(1),
+            UNKNOWN,
+            "6.0.0",
+            "O(1)",
+            "Chooses the shape of replies, and says who the client is.",
+            hello,
+        ),
         Command {
             name: "ping",
             arity: AtLeast(1),
@@ -35,6 +67,24 @@ pub(super) const FAMILY: Family = Family {
             details: Details { tips: tips::ALL_SHARDS, ..Details::NONE },
             run: ping,
         },
+        keyless(
+            "quit",
+            AtLeast(1),
+            UNKNOWN.and(Flags::UNQUEUED),
+            "1.0.0",
+            "O(1)",
+            "Ends the connection.",
+            quit,
+        ),
+        keyless(
+            "reset",
+            Exactly(1),
+            UNKNOWN.and(Flags::UNQUEUED),
+            "6.2.0",
+            "O(1)",
+            "Makes the connection what it was at first.",
+            reset,
+        ),
         Command {
             name: "select",
             arity: Exactly(2),
@@ -59,11 +109,171 @@ fn ping(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if args.len() > 1 {
         return Err(args.arity_error());
     }
-    match args.maybe_next() {
+    let text = args.maybe_next();
+    // Among messages of channels a reply has to look like one.
+    if cx.host.as_ref().is_some_and(|host| host.session.client.only_listens()) {
+        cx.reply.array(2);
+        cx.reply.bulk(b"pong");
+        cx.reply.bulk(text.unwrap_or_default());
+        return Ok(());
+    }
+    match text {
         Some(text) => cx.reply.bulk(text),
         None => cx.reply.status(b"PONG"),
     }
     Ok(())
+}
+
+const WRONG_PASSWORD: CommandError =
+    CommandError::text("WRONGPASS invalid username-password pair or user is disabled.");
+const NO_PASSWORD: CommandError = CommandError::text(
+    "ERR AUTH <password> called without any password configured for the default user. Are you \
+     sure your configuration is correct?",
+);
+const HELLO_FIRST: CommandError = CommandError::text(
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
+     <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+     version at the same time",
+);
+
+/// Lets a client in as a user, if the password is the user's.
+fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
+    let wanted = cx.keys.news().password.as_deref();
+    if user != b"default" || wanted.is_some_and(|wanted| !same(wanted, password)) {
+        return Err(WRONG_PASSWORD);
+    }
+    let client = &mut cx.host()?.session.client;
+    client.user = user.into();
+    client.authenticated = true;
+    client.restrict();
+    Ok(())
+}
+
+/// Whether two texts are the same, in a time that tells nothing of where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+fn auth(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    match *args.rest() {
+        [_] if cx.keys.news().password.is_none() => return Err(NO_PASSWORD),
+        [password] => authenticate(cx, b"default", password)?,
+        [user, password] => authenticate(cx, user, password)?,
+        _ => return Err(CommandError::Syntax),
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let protocol = args.maybe_next().map(protocol).transpose()?;
+    let (mut login, mut name) = (None, None);
+    while let Some(word) = args.maybe_next() {
+        match () {
+            () if word.eq_ignore_ascii_case(b"auth") && args.len() >= 2 => {
+                login = Some((args.next()?, args.next()?));
+            }
+            () if word.eq_ignore_ascii_case(b"setname") && !args.is_empty() => {
+                name = Some(client_name(args.next()?)?);
+            }
+            () => {
+                let begin = b"ERR Syntax error in HELLO option '";
+                return Err(CommandError::quoting(&[begin, word, b"'"]));
+            }
+        }
+    }
+    if let Some((user, password)) = login {
+        authenticate(cx, user, password)?;
+    }
+    let needs_password = cx.keys.news().password.is_some();
+    let client = &mut cx.host()?.session.client;
+    if needs_password && !client.authenticated {
+        return Err(HELLO_FIRST);
+    }
+    if let Some(name) = name {
+        client.name = name.into();
+    }
+    if let Some(protocol) = protocol {
+        client.mailbox.set_protocol(protocol);
+        client.restrict();
+    }
+    greet(cx)
+}
+
+fn protocol(text: &[u8]) -> Result<Protocol, CommandError> {
+    match parse_i64(text) {
+        None => Err(CommandError::text("ERR Protocol version is not an integer or out of range")),
+        Some(2) => Ok(Protocol::Resp2),
+        Some(3) => Ok(Protocol::Resp3),
+        Some(_) => Err(CommandError::text("NOPROTO unsupported protocol version")),
+    }
+}
+
+/// What HELLO answers.
+fn greet(cx: &mut Context<'_>) -> CommandResult {
+    let client = &cx.host()?.session.client;
+    let (id, is_resp3) = (client.id, client.protocol() == Protocol::Resp3);
+    let reply = &mut *cx.reply;
+    reply.map(7);
+    for (name, value) in [("server", "redis"), ("version", "7.0.15")] {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(if is_resp3 { 3 } else { 2 });
+    reply.bulk(b"id");
+    reply.integer(id as i64);
+    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(())
+}
+
+/// A session without a door has nothing to close: it goes with its handle.
+fn quit(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    let host = cx.host()?;
+    if host.session.client.attached {
+        host.session.client.closing = true;
+        host.orders.push(Order::Close(host.place));
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    let Context { keys, host, .. } = cx;
+    let Host { session, place, .. } = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    session.queue = None;
+    session.dirty = false;
+    session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
+    leave_all(keys, *place, &mut session.client);
+    let needs_password = keys.news().password.is_some();
+    let client = &mut session.client;
+    client.mailbox.set_protocol(Protocol::Resp2);
+    client.name = Box::default();
+    client.user = b"default".as_slice().into();
+    client.replies = Replies::All;
+    client.authenticated = !(client.attached && needs_password);
+    client.no_evict = false;
+    client.restrict();
+    keys.select(0);
+    cx.reply.status(b"RESET");
+    Ok(())
+}
+
+/// A client is told of nothing any more.
+pub(crate) fn leave_all(keys: &mut Keyspace, place: usize, client: &mut Client) {
+    keys.news_mut().subscriptions.remove_all(place, &mut client.listening);
+    if std::mem::take(&mut client.monitors) {
+        keys.news_mut().count_monitor(false);
+    }
+    if let Some(tracking) = client.tracking.take() {
+        keys.follow(|followed| followed.change_mode(Some(tracking.mode), None));
+    }
+    client.restrict();
 }
 
 /// Within a script it holds until the script ends.

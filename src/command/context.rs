@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
-use crate::session::{Blocking, Queue, Session, Wait};
+use crate::session::{Argv, Blocking, Order, Queue, Session, Sessions, Wait};
 
 /// Who calls a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,17 +42,76 @@ pub(crate) struct Host<'a> {
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) session: &'a mut Session,
     pub(crate) blocking: Blocking<'a>,
+    /// The session's place among all.
+    pub(crate) place: usize,
+    /// All other sessions.
+    pub(crate) others: &'a mut Sessions,
+    /// What the engine is to do once the call is over.
+    pub(crate) orders: &'a mut Vec<Order>,
+}
+
+impl Host<'_> {
+    /// All sessions, the caller's own among them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Session> {
+        let own = std::iter::once(&*self.session);
+        own.chain(self.others.iter().filter_map(Option::as_deref))
+    }
+
+    /// The clients that are shown to others, in the order in which they came: all but the engine
+    /// itself, unless it is who asks, and those that are being closed.
+    pub(crate) fn all_shown(&self) -> Vec<&Session> {
+        let own = self.session.client.id;
+        let is_shown = |session: &&Session| {
+            session.client.id == own || !(session.common || session.client.closing)
+        };
+        let mut shown: Vec<&Session> = self.all().filter(is_shown).collect();
+        shown.sort_by_key(|session| session.client.id);
+        shown
+    }
+}
+
+/// The session of a caller that has one of its own: what many threads share can be told nothing out
+/// of turn.
+pub(super) fn own_session<'c, 'a>(
+    cx: &'c mut Context<'a>,
+) -> Result<&'c mut Host<'a>, CommandError> {
+    let host = cx.host()?;
+    match host.session.common {
+        true => Err(CommandError::text("ERR this command needs a session of its own")),
+        false => Ok(host),
+    }
 }
 
 impl<'a> Context<'a> {
     /// What only the host has; an error inside a script.
     pub(crate) fn host(&mut self) -> Result<&mut Host<'a>, CommandError> {
-        self.host.as_mut().ok_or(CommandError::ScriptForbidden)
+        Ok(self.with_host()?.0)
+    }
+
+    /// The same with the keys and the reply, for what works on all of them at once.
+    pub(crate) fn with_host(
+        &mut self,
+    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut ReplyBuf), CommandError> {
+        let host = self.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+        Ok((host, self.keys, self.reply))
+    }
+
+    /// The scripts; an error inside one.
+    pub(crate) fn scripts(&mut self) -> Result<&mut Scripts, CommandError> {
+        self.host().map(|host| &mut *host.scripts)
     }
 
     /// The transaction that is being queued, if one is.
     pub(crate) fn queue(&mut self) -> Option<&mut Queue> {
         self.host.as_mut()?.session.queue.as_mut()
+    }
+
+    /// Keeps a call for EXEC, which the gates have let through, and answers so.
+    pub(crate) fn enqueue(&mut self, argv: &[&[u8]]) {
+        if let Some(queue) = self.queue() {
+            queue.commands.push(Argv::new(argv));
+        }
+        self.reply.status(b"QUEUED");
     }
 
     /// Whether a command that may wait is to look at a key: once it has waited, only at the one

@@ -6,12 +6,12 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Beside, Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
-use crate::script::{ENGINE, Input, Library, RestorePolicy, Scripts};
+use crate::script::{Ask, ENGINE, Input, Kind, Library, RestorePolicy, Story};
 
 const CALL: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
@@ -34,18 +34,8 @@ pub(super) const FAMILY: Family = Family {
         row("fcall_ro", AtLeast(3), CALL_RO, "7.0.0", "Depends on the function",
             "Calls a function of a library that does not write.", fcall_ro)
             .specs(specs::SCRIPT_RO),
-        Command {
-            name: "function",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "7.0.0",
-            complexity: "Depends on the subcommand",
-            summary: "Libraries of functions.",
-            subcommands: FUNCTION,
-            details: Details::NONE,
-            run: container,
-        },
+        container("function", "7.0.0", "Depends on the subcommand",
+            "Libraries of functions.", FUNCTION),
     ],
 };
 
@@ -60,7 +50,8 @@ const FUNCTION: &[Command] = &[
     row("function|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "7.0.0", "O(1)",
         "What there is.", help),
     row("function|kill", Exactly(2), SHOW_BUSY, "7.0.0", "O(1)",
-        "Tells that no function is running: calls are serialised.", kill)
+        "Ends the function that is running.", kill)
+        .beside(Beside { ask: Ask::Kill(Kind::Function), write: |_, _, reply| reply.ok() })
         .tips(tips::ONE_OF_ALL_SHARDS),
     row("function|list", AtLeast(2), SHOW, "7.0.0", "O(N) in functions",
         "Lists the libraries and their functions.", list).tips(tips::VARYING_ORDER),
@@ -69,18 +60,17 @@ const FUNCTION: &[Command] = &[
     row("function|restore", AtLeast(3), GROW, "7.0.0", "O(N) in libraries of the payload",
         "Loads the libraries of a payload.", restore).tips(tips::ALL_SHARDS),
     row("function|stats", Exactly(2), SHOW_BUSY, "7.0.0", "O(N) in libraries",
-        "Counts libraries and functions.", stats)
+        "Counts libraries and functions, and tells what is running.", stats)
+        .beside(Beside {
+            ask: Ask::Tell,
+            write: |story, counts, reply| write_stats(reply, story, counts),
+        })
         .tips(&[
             "nondeterministic_output",
             "request_policy:all_shards",
             "response_policy:special",
         ]),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn fcall(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     call(cx, args, false)
@@ -92,21 +82,18 @@ fn fcall_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandResult {
     let name = args.next()?;
-    let callee = scripts(cx)?.functions().find(name).ok_or(CommandError::NoFunction)?.clone();
+    let callee = cx.scripts()?.functions().find(name).ok_or(CommandError::NoFunction)?.clone();
     let count = parse_i64(args.next()?);
     let count = count.ok_or(CommandError::text("ERR Bad number of keys provided"))?;
     if count < 0 {
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
+    let called = args.word();
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-    host.scripts.call(&callee, Input { keys, args, read_only }, cx.keys, cx.reply)
-}
-
-fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.host().map(|host| &mut *host.scripts)
+    let (host, keyspace, reply) = cx.with_host()?;
+    host.scripts.call(&callee, Input { keys, args, called, read_only }, keyspace, reply)
 }
 
 fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -116,14 +103,14 @@ fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             return Err(CommandError::quoting(&[b"ERR Unknown option given: ", option]));
         }
     }
-    let name = scripts(cx)?.load_library(code, !options.is_empty())?;
+    let name = cx.scripts()?.load_library(code, !options.is_empty())?;
     cx.reply.bulk(&name);
     Ok(())
 }
 
 fn delete(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let name = args.next()?;
-    if !scripts(cx)?.delete_library(name) {
+    if !cx.scripts()?.delete_library(name) {
         return Err(CommandError::NoLibrary);
     }
     cx.reply.ok();
@@ -137,13 +124,13 @@ fn flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !args.is_empty() && !args.take_word("sync") && !args.take_word("async") {
         return Err(CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
-    scripts(cx)?.flush_libraries();
+    cx.scripts()?.flush_libraries();
     cx.reply.ok();
     Ok(())
 }
 
 fn dump(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let payload = scripts(cx)?.dump_libraries();
+    let payload = cx.scripts()?.dump_libraries();
     cx.reply.bulk(&payload);
     Ok(())
 }
@@ -164,26 +151,33 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
         ));
     };
-    scripts(cx)?.restore_libraries(payload, policy)?;
+    cx.scripts()?.restore_libraries(payload, policy)?;
     cx.reply.ok();
     Ok(())
 }
 
-/// Calls are serialised, so whoever gets here finds nothing running: another thread stops a
-/// function by the engine's cancel.
+/// Whoever gets here has the engine to himself: nothing is running.
 fn kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("NOTBUSY No scripts in execution right now."))
 }
 
 fn stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let functions = scripts(cx)?.functions();
-    let (libraries, functions) = functions
-        .libraries()
-        .fold((0, 0), |(count, all), (_, library)| (count + 1, all + library.functions.len()));
-    let reply = &mut *cx.reply;
+    let counts = cx.scripts()?.counts();
+    write_stats(cx.reply, None, counts);
+    Ok(())
+}
+
+fn write_stats(
+    reply: &mut ReplyBuf,
+    running: Option<&Story>,
+    (libraries, functions): (usize, usize),
+) {
     reply.map(2);
     reply.bulk(b"running_script");
-    reply.null();
+    match running {
+        Some(story) => write_story(reply, story),
+        None => reply.null(),
+    }
     reply.bulk(b"engines");
     reply.map(1);
     reply.bulk(ENGINE.as_bytes());
@@ -192,7 +186,17 @@ fn stats(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     reply.count(libraries);
     reply.bulk(b"functions_count");
     reply.count(functions);
-    Ok(())
+}
+
+fn write_story(reply: &mut ReplyBuf, story: &Story) {
+    reply.map(3);
+    reply.bulk(b"name");
+    reply.bulk(&story.name);
+    reply.bulk(b"command");
+    reply.array(story.command.len());
+    story.command.iter().for_each(|word| reply.bulk(word));
+    reply.bulk(b"duration_ms");
+    reply.integer(i64::try_from(story.since.elapsed().as_millis()).unwrap_or(i64::MAX));
 }
 
 fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -207,12 +211,12 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             return Err(CommandError::quoting(&[b"ERR Unknown argument ", word]));
         }
     }
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let (host, _, reply) = cx.with_host()?;
     let functions = host.scripts.functions();
     let is_wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name));
     let listed = || functions.libraries().filter(|(name, _)| is_wanted(name));
-    cx.reply.array(listed().count());
-    listed().for_each(|(name, library)| write_library(cx.reply, name, library, with_code));
+    reply.array(listed().count());
+    listed().for_each(|(name, library)| write_library(reply, name, library, with_code));
     Ok(())
 }
 
@@ -241,8 +245,8 @@ fn write_library(reply: &mut ReplyBuf, name: &[u8], library: &Library, with_code
 }
 
 fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(HELP.lines().count());
-    HELP.lines().for_each(|line| cx.reply.status(line.as_bytes()));
+    let lines: Vec<&str> = HELP.lines().collect();
+    cx.reply.statuses(&lines);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Family, Flags, Group, Keys, container};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -37,18 +37,7 @@ pub(super) const FAMILY: Family = Family {
             .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
         row("move", Exactly(3), WRITE_FAST, Keys::FIRST, "1.0.0", "O(1)",
             "Moves a key to another database.", move_).uses(uses::RW_ACCESS_UPDATE),
-        Command {
-            name: "object",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "2.2.3",
-            complexity: "O(1)",
-            summary: "Tells how a key's value is kept.",
-            subcommands: OBJECT,
-            details: Details::NONE,
-            run: object,
-        },
+        container("object", "2.2.3", "O(1)", "Tells how a key's value is kept.", OBJECT),
         row("randomkey", Exactly(1), READ, Keys::NONE, "1.0.0", "O(1)",
             "Some key, each as likely as any other.", randomkey)
             .tips(&["request_policy:all_shards", "nondeterministic_output"]),
@@ -173,11 +162,6 @@ fn keys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// OBJECT itself only answers through its subcommands; the gate asks for one.
-fn object(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
-
 fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let encoding = encoding(cx.keys, args.key()?);
     cx.reply.bulk_or_null(encoding.map(str::as_bytes));
@@ -280,7 +264,6 @@ const OBJECT_LINES: [&str; 15] = [
 ];
 
 fn object_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(OBJECT_LINES.len());
-    OBJECT_LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&OBJECT_LINES);
     Ok(())
 }

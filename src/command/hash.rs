@@ -9,9 +9,10 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
+use super::string::sum_text;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
-use crate::number::{IntText, LongDouble, parse_i64};
+use crate::number::{IntText, LongDouble, parse_i64, short_sum};
 use crate::value::hash::Hash;
 
 const READ: Flags = Flags::READONLY;
@@ -177,8 +178,18 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (key, field) = (args.key()?, args.next()?);
-    let delta = LongDouble::parse(args.next()?).ok_or(CommandError::NotFloat)?;
+    let (key, field, delta) = (args.key()?, args.next()?, args.next()?);
+    let short = cx.keys.edit_existing(key, |hash: &mut Editor<'_, Hash>| {
+        let sum = short_sum(hash.get(field)?, delta)?;
+        hash.set(field, sum.as_bytes());
+        Some(sum)
+    });
+    // Where that did not add up, errors come in the order of the long way.
+    if let Ok(Some(Some(sum))) = short {
+        cx.reply.bulk(sum.as_bytes());
+        return Ok(());
+    }
+    let delta = LongDouble::parse(delta).ok_or(CommandError::NotFloat)?;
     if delta.is_nan() || delta.is_infinite() {
         return Err(CommandError::text("ERR value is NaN or Infinity"));
     }
@@ -187,10 +198,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             Some(text) => LongDouble::parse(text).ok_or(CommandError::HashNotFloat)?.add(delta),
             None => delta,
         };
-        if sum.is_nan() || sum.is_infinite() {
-            return Err(CommandError::NanOrInfinity);
-        }
-        let text = sum.to_text();
+        let text = sum_text(sum)?;
         hash.set(field, &text);
         Ok(text)
     })??;

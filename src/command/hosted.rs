@@ -10,7 +10,6 @@ use super::{Gated, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
-use crate::session::Argv;
 use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -158,6 +157,11 @@ impl Registry {
         self.rows.get(&lower[..]).map(AsRef::as_ref)
     }
 
+    /// Whether a call of this name may write.
+    pub(crate) fn writes(&self, name: &[u8]) -> bool {
+        self.find(name).is_some_and(|row| super::writes(row.flags))
+    }
+
     /// All of them, in the order of their names.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
         self.rows.values().map(AsRef::as_ref)
@@ -276,14 +280,16 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
         return run(cx, row, argv);
     }
     row.admit(argv.len(), cx.caller)?;
-    if let Some(queue) = cx.queue() {
-        queue.commands.push(Argv::new(argv));
-    }
-    cx.reply.status(b"QUEUED");
+    cx.enqueue(argv);
     Ok(())
 }
 
 impl Row {
+    /// Its name and flags.
+    pub(super) fn facts(&self) -> (String, Flags) {
+        (self.name.to_string(), self.flags)
+    }
+
     fn admit(&self, argc: usize, caller: Caller) -> CommandResult {
         let arity_error = || CommandError::wrong_arity(&self.name);
         pass(Gated { arity: self.arity, flags: self.flags }, argc, caller, arity_error)

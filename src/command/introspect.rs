@@ -397,27 +397,26 @@ fn row_of_call(argv: &[&[u8]]) -> Option<&'static Command> {
 }
 
 fn command_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let lines: &[&[u8]] = &[
-        b"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        b"(no subcommand)",
-        b"    Tell of all commands.",
-        b"COUNT",
-        b"    Tell how many commands there are.",
-        b"DOCS [<command-name> ...]",
-        b"    Explain these commands, or all.",
-        b"GETKEYS <full-command>",
-        b"    Tell which arguments of a call are keys.",
-        b"GETKEYSANDFLAGS <full-command>",
-        b"    Tell which arguments of a call are keys, and what becomes of them.",
-        b"INFO [<command-name> ...]",
-        b"    Tell of these commands, or of all.",
-        b"LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
-        b"    Tell the names of these commands, or of all.",
-        b"HELP",
-        b"    This text.",
+    let lines = [
+        "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "(no subcommand)",
+        "    Tell of all commands.",
+        "COUNT",
+        "    Tell how many commands there are.",
+        "DOCS [<command-name> ...]",
+        "    Explain these commands, or all.",
+        "GETKEYS <full-command>",
+        "    Tell which arguments of a call are keys.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Tell which arguments of a call are keys, and what becomes of them.",
+        "INFO [<command-name> ...]",
+        "    Tell of these commands, or of all.",
+        "LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
+        "    Tell the names of these commands, or of all.",
+        "HELP",
+        "    This text.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line));
+    cx.reply.statuses(&lines);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::keyspec::uses;
 use super::spec::Arity::AtLeast;
 use super::spec::keyed as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Family, Flags, Group, Keys, container};
 use crate::error::{CommandError, CommandResult};
 
 /// The key of MEMORY's subcommands.
@@ -16,18 +16,13 @@ const SAMPLES: usize = 5;
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
-    commands: &[Command {
-        name: "memory",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "4.0.0",
-        complexity: "O(N) in samples",
-        summary: "Tells how much memory is used.",
-        subcommands: MEMORY,
-        details: Details::NONE,
-        run: memory,
-    }],
+    commands: &[container(
+        "memory",
+        "4.0.0",
+        "O(N) in samples",
+        "Tells how much memory is used.",
+        MEMORY,
+    )],
 };
 
 #[rustfmt::skip]
@@ -36,11 +31,6 @@ const MEMORY: &[Command] = &[
         "The bytes a key takes with its value, estimated from some elements.", memory_usage)
         .uses(uses::RO),
 ];
-
-/// MEMORY itself only answers through its subcommands; the gate asks for one.
-fn memory(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn memory_usage(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;

@@ -10,6 +10,8 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod blocking;
+mod busy;
+mod client;
 mod config;
 mod connection;
 mod context;
@@ -29,10 +31,13 @@ mod keyspec;
 mod lcs;
 mod list;
 mod memory;
+mod monitor;
 mod own;
 mod partial_sort;
+mod pubsub;
 mod random;
 mod range;
+mod restricted;
 mod scan;
 mod scripting;
 mod server;
@@ -47,12 +52,15 @@ mod stream_id;
 mod stream_info;
 mod stream_read;
 mod string;
+mod tracking;
 mod transaction;
 mod zset;
 mod zset_algebra;
 
 pub(crate) use args::Args;
+pub(crate) use busy::{Standing, standing};
 pub(crate) use config::configure;
+pub(crate) use connection::leave_all;
 pub(crate) use context::{Caller, Context, Host};
 #[cfg(feature = "cli")]
 pub(crate) use foresee::{Foreseen, foresee};
@@ -61,9 +69,9 @@ pub use hosted::{HostCall, HostCommand};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
+pub(crate) use transaction::DISCARD_NAME;
 
 use crate::error::CommandError;
-use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -73,6 +81,7 @@ use std::sync::OnceLock;
 pub(crate) const FAMILIES: &[Family] = &[
     blocking::LISTS,
     blocking::SORTED_SETS,
+    client::FAMILY,
     config::FAMILY,
     connection::FAMILY,
     bitfield::FAMILY,
@@ -90,7 +99,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     introspect::FAMILY,
     list::FAMILY,
     memory::FAMILY,
+    monitor::FAMILY,
     own::FAMILY,
+    pubsub::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,
@@ -159,6 +170,12 @@ pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
     own.is_none_or(|own| resolve(command, &[name, own], Caller::Host).is_ok())
 }
 
+/// The flags of the command, or subcommand, that a call means.
+pub(crate) fn flags_of_call(argv: &[&[u8]]) -> Option<Flags> {
+    let command = find(argv.first()?)?;
+    Some(resolve(command, argv, Caller::Host).map_or(command.flags, |(found, _)| found.flags))
+}
+
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
 pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));
@@ -167,12 +184,17 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
         Some(_) if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) => {
             Err(CommandError::StringTooLong)
         }
-        Some(command) => queue_or_run(cx, command, argv),
-        None => hosted::queue_or_run(cx, argv),
+        found => match refuse_restricted(cx, found, argv) {
+            Err(error) => Err(error),
+            Ok(()) => match found {
+                Some(command) => queue_or_run(cx, command, argv),
+                None => hosted::queue_or_run(cx, argv),
+            },
+        },
     };
     if let Err(mut error) = outcome {
         if error == CommandError::Arity(transaction::EXEC_NAME) {
-            error = transaction::abandon(cx);
+            error = transaction::abandon(cx, &error);
         }
         // EXEC answers with an error where a command could not be queued.
         if found.is_none_or(|command| !command.flags.has(Flags::UNQUEUED))
@@ -181,6 +203,28 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
             queue.refused = true;
         }
         cx.reply.error(&error);
+    }
+}
+
+/// Looks at the calls of a client that may not call everything, and notes what any client called
+/// last.
+#[inline]
+fn refuse_restricted(
+    cx: &mut Context<'_>,
+    command: Option<&'static Command>,
+    argv: &[&[u8]],
+) -> Result<(), CommandError> {
+    let Some(host) = &mut cx.host else { return Ok(()) };
+    let command = match command {
+        Some(command) if !command.subcommands.is_empty() => {
+            resolve(command, argv, cx.caller).map_or(Some(command), |(found, _)| Some(found))
+        }
+        command => command,
+    };
+    host.session.client.last_command = command.map(|command| command.name);
+    match host.session.client.restricted {
+        true => restricted::refuse(cx, command, argv),
+        false => Ok(()),
     }
 }
 
@@ -195,10 +239,7 @@ fn queue_or_run(
     }
     let (command, _) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
-    if let Some(queue) = cx.queue() {
-        queue.commands.push(Argv::new(argv));
-    }
-    cx.reply.status(b"QUEUED");
+    cx.enqueue(argv);
     Ok(())
 }
 
@@ -219,6 +260,20 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
+    match cx.keys.news().is_overheard() {
+        true => monitor::run_overheard(cx, command, argv, words),
+        false => call(cx, command, argv, words),
+    }
+}
+
+/// Calls the handler of a row whose gates are passed.
+#[inline(always)]
+fn call(
+    cx: &mut Context<'_>,
+    command: &'static Command,
+    argv: &[&[u8]],
+    words: usize,
+) -> Result<(), CommandError> {
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
@@ -301,7 +356,28 @@ fn is_read_only(flags: Flags, caller: Caller) -> bool {
     promised || !flags.has(Flags::WRITE)
 }
 
+/// Whether a command of these flags may change data.
+fn writes(flags: Flags) -> bool {
+    flags.has(Flags::WRITE)
+}
+
 impl Command {
+    /// Whether it may change data.
+    #[inline]
+    pub(crate) fn writes(&self) -> bool {
+        writes(self.flags)
+    }
+
+    /// Whether it may be called while a script runs for long.
+    fn is_allowed_busy(&self) -> bool {
+        self.flags.has(Flags::ALLOW_BUSY)
+    }
+
+    /// Whether it is run at once after MULTI.
+    fn is_unqueued(&self) -> bool {
+        self.flags.has(Flags::UNQUEUED)
+    }
+
     /// The name without its container's.
     pub(crate) fn own_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)

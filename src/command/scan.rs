@@ -3,30 +3,21 @@
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::AtLeast;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Family, Flags, Group, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
-use crate::number::parse_u64;
+use crate::number::parse_loose_u64;
 use crate::reply::ReplyBuf;
 use std::num::NonZero;
 
+#[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
     group: Group::Generic,
-    commands: &[Command {
-        name: "scan",
-        arity: AtLeast(2),
-        flags: Flags::READONLY,
-        keys: Keys::NONE,
-        since: "2.8.0",
-        complexity: "O(1) a call",
-        summary: "Walks the keys a step at a time.",
-        subcommands: &[],
-        details: Details {
-            tips: &["nondeterministic_output", "request_policy:special"],
-            ..Details::NONE
-        },
-        run: scan,
-    }],
+    commands: &[
+        keyless("scan", AtLeast(2), Flags::READONLY, "2.8.0", "O(1) a call",
+            "Walks the keys a step at a time.", scan)
+            .tips(&["nondeterministic_output", "request_policy:special"]),
+    ],
 };
 
 /// How many elements a call visits where COUNT is not given.
@@ -94,18 +85,7 @@ impl<'a> Scan<'a> {
 /// number wraps around, the text ends at a NUL, an empty one is 0. Space is refused.
 fn cursor_from(text: &[u8]) -> Option<u64> {
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    let (negative, digits) = match text {
-        [] => return Some(0),
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-    let value = match digits.split_at(zeros) {
-        ([_, ..], []) => 0,
-        (_, significant) => parse_u64(significant)?,
-    };
-    Some(if negative { value.wrapping_neg() } else { value })
+    if text.is_empty() { Some(0) } else { parse_loose_u64(text) }
 }
 
 fn scan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -6,9 +6,9 @@ use super::keyspec::specs;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Beside, Command, Family, Flags, Group, container};
 use crate::error::{CommandError, CommandResult};
-use crate::script::{Input, ScriptId, Scripts, Sha1Hex};
+use crate::script::{Ask, Input, Kind, ScriptId, Scripts, Sha1Hex};
 
 /// Runs a script by its text.
 pub(crate) const EVAL: &str = "eval";
@@ -35,18 +35,7 @@ pub(super) const FAMILY: Family = Family {
         row("evalsha_ro", AtLeast(3), RUN_RO, "7.0.0", "Depends on the script",
             "Runs a cached script that does not write by its SHA-1.", evalsha_ro)
             .specs(specs::SCRIPT_RO),
-        Command {
-            name: "script",
-            arity: AtLeast(2),
-            flags: Flags::NONE,
-            keys: Keys::NONE,
-            since: "2.6.0",
-            complexity: "Depends on the subcommand",
-            summary: "The script cache.",
-            subcommands: SCRIPT,
-            details: Details::NONE,
-            run: container,
-        },
+        container("script", "2.6.0", "Depends on the subcommand", "The script cache.", SCRIPT),
     ],
 };
 
@@ -62,16 +51,12 @@ const SCRIPT: &[Command] = &[
     row("script|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
         "What there is.", script_help),
     row("script|kill", Exactly(2), Flags::NOSCRIPT.and(Flags::ALLOW_BUSY), "2.6.0", "O(1)",
-        "Tells that no script is running: calls are serialised.", script_kill)
+        "Ends the script that is running.", script_kill)
+        .beside(Beside { ask: Ask::Kill(Kind::Script), write: |_, _, reply| reply.ok() })
         .tips(tips::ONE_OF_ALL_SHARDS),
     row("script|load", Exactly(3), Flags::NOSCRIPT.and(Flags::STALE), "2.6.0", "O(N) in bytes",
         "Caches a script.", script_load).tips(tips::ALL_NODES),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 fn eval(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(cx, args, false, Scripts::load)
@@ -114,18 +99,15 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let host = cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
+    let (host, keyspace, reply) = cx.with_host()?;
     let id = find(host.scripts, script)?;
-    host.scripts.run(id, Input { keys, args: argv, read_only }, cx.keys, cx.reply)
-}
-
-fn scripts<'c>(cx: &'c mut Context<'_>) -> Result<&'c mut Scripts, CommandError> {
-    cx.host().map(|host| &mut *host.scripts)
+    let input = Input { keys, args: argv, called: args.word(), read_only };
+    host.scripts.run(id, input, keyspace, reply)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let source = args.next()?;
-    let scripts = scripts(cx)?;
+    let scripts = cx.scripts()?;
     let id = scripts.load(source)?;
     let sha = scripts.sha(id);
     cx.reply.bulk(&sha);
@@ -135,7 +117,7 @@ fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn script_exists(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     cx.reply.array(args.len());
     for sha in args.rest() {
-        let found = scripts(cx)?.find(sha).is_some();
+        let found = cx.scripts()?.find(sha).is_some();
         cx.reply.integer(found.into());
     }
     Ok(())
@@ -146,7 +128,7 @@ fn script_flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !known || !args.is_empty() {
         return Err(CommandError::text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
-    scripts(cx)?.flush();
+    cx.scripts()?.flush();
     cx.reply.ok();
     Ok(())
 }
@@ -159,29 +141,27 @@ fn script_debug(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Calls are serialised, so whoever gets here finds no script running: another thread stops one
-/// by the engine's cancel.
+/// Whoever gets here has the engine to himself: nothing is running.
 fn script_kill(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("NOTBUSY No scripts in execution right now."))
 }
 
 fn script_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let lines: &[&[u8]] = &[
-        b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        b"DEBUG (YES|SYNC|NO)",
-        b"    Accepted for compatibility: there is no debugger.",
-        b"EXISTS <sha1> [<sha1> ...]",
-        b"    Tell of each script whether it is cached.",
-        b"FLUSH [ASYNC|SYNC]",
-        b"    Empty the script cache.",
-        b"KILL",
-        b"    Tell that no script is running: the host cancels one from another thread.",
-        b"LOAD <script>",
-        b"    Cache a script without running it.",
-        b"HELP",
-        b"    This text.",
+    let lines = [
+        "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DEBUG (YES|SYNC|NO)",
+        "    Accepted for compatibility: there is no debugger.",
+        "EXISTS <sha1> [<sha1> ...]",
+        "    Tell of each script whether it is cached.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Empty the script cache.",
+        "KILL",
+        "    End the script that is running.",
+        "LOAD <script>",
+        "    Cache a script without running it.",
+        "HELP",
+        "    This text.",
     ];
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.status(line));
+    cx.reply.statuses(&lines);
     Ok(())
 }

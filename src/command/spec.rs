@@ -4,6 +4,8 @@ use super::args::Args;
 use super::context::Context;
 use super::keyspec::{KeySpec, Use, UseOfCall};
 use crate::error::CommandResult;
+use crate::reply::ReplyBuf;
+use crate::script::{Ask, Story};
 
 /// A command: its facts and its handler.
 pub(crate) struct Command {
@@ -42,12 +44,23 @@ pub(crate) struct Details {
     pub(crate) categories: Option<&'static [&'static str]>,
     /// Hints for clients: how to spread a call over a cluster, and what not to rely on.
     pub(crate) tips: &'static [&'static str],
+    /// How a call is answered while a script holds the engine.
+    pub(crate) beside: Option<Beside>,
+}
+
+/// A call that is answered beside the engine, by the script that runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    /// What the script is asked.
+    pub(crate) ask: Ask,
+    /// Writes the reply, of what the script tells and how many libraries and functions there are.
+    pub(crate) write: fn(Option<&Story>, (usize, usize), &mut ReplyBuf),
 }
 
 impl Details {
     /// Nothing but what follows from the rest.
     pub(crate) const NONE: Details =
-        Details { specs: &[], uses: &[], varies: None, categories: None, tips: &[] };
+        Details { specs: &[], uses: &[], varies: None, categories: None, tips: &[], beside: None };
 }
 
 /// Each of these completes a row.
@@ -73,6 +86,12 @@ impl Command {
     /// In these ACL categories rather than that of its group.
     pub(super) const fn categories(mut self, categories: &'static [&'static str]) -> Command {
         self.details.categories = Some(categories);
+        self
+    }
+
+    /// Answered like this while a script holds the engine.
+    pub(super) const fn beside(mut self, beside: Beside) -> Command {
+        self.details.beside = Some(beside);
         self
     }
 
@@ -147,6 +166,23 @@ pub(super) const fn keyless(
     keyed(name, arity, flags, Keys::NONE, since, complexity, summary, run)
 }
 
+/// The row of a command that consists of subcommands and does nothing by itself.
+pub(super) const fn container(
+    name: &'static str,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+    subcommands: &'static [Command],
+) -> Command {
+    let row = keyless(name, Arity::AtLeast(2), Flags::NONE, since, complexity, summary, alone);
+    Command { subcommands, ..row }
+}
+
+/// A container alone: the gates ask for a subcommand, which is found before this is reached.
+fn alone(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Err(args.arity_error())
+}
+
 /// Commands of one kind, in one file.
 pub(crate) struct Family {
     /// What Redis groups them under in its documentation.
@@ -165,6 +201,7 @@ pub(crate) enum Group {
     Hash,
     HyperLogLog,
     List,
+    PubSub,
     Scripting,
     Server,
     Set,
@@ -185,6 +222,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Set => "set",
@@ -205,6 +243,7 @@ impl Group {
             Group::Hash => &["hash"],
             Group::HyperLogLog => &["hyperloglog"],
             Group::List => &["list"],
+            Group::PubSub => &["pubsub"],
             Group::Scripting => &["scripting"],
             Group::Server => &[],
             Group::Set => &["set"],
@@ -294,6 +333,8 @@ impl Flags {
     pub(crate) const SKIP_SLOWLOG: Flags = Flags(1 << 13);
     /// For who runs the engine.
     pub(crate) const ADMIN: Flags = Flags(1 << 14);
+    /// Has to do with channels.
+    pub(crate) const PUBSUB: Flags = Flags(1 << 15);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
     /// Only reads as far as its flags tell, but may change what replicas would have to be told.
@@ -301,11 +342,12 @@ impl Flags {
     pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);
 
     /// Every flag of Redis's with its name, in the order in which COMMAND INFO shows them.
-    pub(crate) const NAMES: [(Flags, &'static str); 15] = [
+    pub(crate) const NAMES: [(Flags, &'static str); 16] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
         (Flags::NOSCRIPT, "noscript"),
         (Flags::BLOCKING, "blocking"),
         (Flags::LOADING, "loading"),

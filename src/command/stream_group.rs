@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
-use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
+use super::spec::{Command, Family, Flags, Group, Keys, container, keyed};
 use super::stream_id::{bound_from, id_from};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
@@ -18,18 +18,13 @@ const GROW: Flags = Flags::WRITE.and(Flags::DENYOOM);
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Stream,
-    commands: &[Command {
-        name: "xgroup",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "5.0.0",
-        complexity: "Depends on the subcommand",
-        summary: "Consumer groups.",
-        subcommands: XGROUP,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container(
+        "xgroup",
+        "5.0.0",
+        "Depends on the subcommand",
+        "Consumer groups.",
+        XGROUP,
+    )],
 };
 
 #[rustfmt::skip]
@@ -47,11 +42,6 @@ const XGROUP: &[Command] = &[
     keyed("xgroup|setid", AtLeast(5), WRITE, SECOND, "5.0.0", "O(1)",
         "Moves what a group has read.", setid),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 /// The options of CREATE and SETID.
 #[derive(Default)]
@@ -203,7 +193,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(LINES.len());
-    LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&LINES);
     Ok(())
 }

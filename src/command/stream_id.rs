@@ -5,7 +5,7 @@
 
 use super::args::Args;
 use crate::error::CommandError;
-use crate::number::{parse_i64, parse_u64};
+use crate::number::{parse_i64, parse_loose_u64, parse_u64};
 use crate::value::stream::Id;
 use smallvec::SmallVec;
 
@@ -87,23 +87,14 @@ fn split(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Reads a number by the rules of C's `strtoull`, plain negative ones excepted.
 fn number(text: &[u8]) -> Option<u64> {
-    parse_u64(text).or_else(|| if parse_i64(text).is_some() { None } else { loose_number(text) })
-}
-
-fn loose_number(text: &[u8]) -> Option<u64> {
+    if let number @ Some(_) = parse_u64(text) {
+        return number;
+    }
+    if parse_i64(text).is_some() {
+        return None;
+    }
     let space = |byte: &&u8| matches!(byte, b' ' | b'\t'..=b'\r');
-    let text = text.get(text.iter().take_while(space).count()..)?;
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-    let value = match digits.split_at(zeros) {
-        ([_, ..], []) => 0,
-        (_, significant) => parse_u64(significant)?,
-    };
-    Some(if negative { value.wrapping_neg() } else { value })
+    parse_loose_u64(text.get(text.iter().take_while(space).count()..)?)
 }
 
 #[cfg(test)]

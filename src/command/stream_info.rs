@@ -4,7 +4,7 @@ use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
-use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
+use super::spec::{Command, Family, Flags, Group, Keys, container, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_claim::elapsed;
 use super::stream_group::SECOND;
@@ -16,18 +16,13 @@ const READ: Flags = Flags::READONLY;
 
 pub(super) const FAMILY: Family = Family {
     group: Group::Stream,
-    commands: &[Command {
-        name: "xinfo",
-        arity: AtLeast(2),
-        flags: Flags::NONE,
-        keys: Keys::NONE,
-        since: "5.0.0",
-        complexity: "Depends on the subcommand",
-        summary: "Tells about streams.",
-        subcommands: XINFO,
-        details: Details::NONE,
-        run: container,
-    }],
+    commands: &[container(
+        "xinfo",
+        "5.0.0",
+        "Depends on the subcommand",
+        "Tells about streams.",
+        XINFO,
+    )],
 };
 
 #[rustfmt::skip]
@@ -41,11 +36,6 @@ const XINFO: &[Command] = &[
     keyed("xinfo|stream", AtLeast(3), READ, SECOND, "5.0.0", "O(N) in nodes and in what is told",
         "What a stream is like.", stream),
 ];
-
-/// A container alone: dispatch finds its subcommand before it comes here.
-fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Err(args.arity_error())
-}
 
 /// How many entries of each kind FULL tells unless it is said.
 const COUNT_DEFAULT: usize = 10;
@@ -226,7 +216,6 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "HELP",
         "    Prints this help.",
     ];
-    cx.reply.array(LINES.len());
-    LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.statuses(&LINES);
     Ok(())
 }

@@ -416,11 +416,16 @@ fn incrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some(text) => text.with_bytes(LongDouble::parse).ok_or(CommandError::NotFloat)?.add(delta?),
         None => delta?,
     };
-    if sum.is_nan() || sum.is_infinite() {
-        return Err(CommandError::NanOrInfinity);
-    }
-    reply_sum(cx, slot, key, &sum.to_text());
+    reply_sum(cx, slot, key, &sum_text(sum)?);
     Ok(())
+}
+
+/// The text of a sum, which may be neither infinite nor not a number.
+pub(super) fn sum_text(sum: LongDouble) -> Result<Vec<u8>, CommandError> {
+    match sum.is_nan() || sum.is_infinite() {
+        true => Err(CommandError::NanOrInfinity),
+        false => Ok(sum.to_text()),
+    }
 }
 
 /// Gives a key the text of a sum and answers with it.

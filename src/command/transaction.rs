@@ -19,6 +19,15 @@ const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 /// The one command that ends a transaction even by a wrong number of arguments.
 pub(super) const EXEC_NAME: &str = "exec";
+pub(super) const MULTI_NAME: &str = "multi";
+pub(crate) const DISCARD_NAME: &str = "discard";
+pub(super) const UNWATCH_NAME: &str = "unwatch";
+pub(super) const WATCH_NAME: &str = "watch";
+
+pub(super) const NESTED: CommandError = CommandError::text("ERR MULTI calls can not be nested");
+pub(super) const DISCARD_ALONE: CommandError = CommandError::text("ERR DISCARD without MULTI");
+pub(super) const WATCH_INSIDE: CommandError =
+    CommandError::text("ERR WATCH inside MULTI is not allowed");
 
 const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 
@@ -26,15 +35,15 @@ const EXEC: Flags = ANYTIME.and(Flags::SKIP_SLOWLOG).and(Flags::UNQUEUED);
 pub(super) const FAMILY: Family = Family {
     group: Group::Transactions,
     commands: &[
-        row("discard", Exactly(1), UNQUEUED, Keys::NONE, "2.0.0", "O(N) in queued commands",
+        row(DISCARD_NAME, Exactly(1), UNQUEUED, Keys::NONE, "2.0.0", "O(N) in queued commands",
             "Drops what was queued since MULTI.", discard),
         row(EXEC_NAME, Exactly(1), EXEC, Keys::NONE, "1.2.0", "Depends on the commands queued",
             "Runs what was queued since MULTI, unless a watched key has changed.", exec),
-        row("multi", Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
+        row(MULTI_NAME, Exactly(1), UNQUEUED, Keys::NONE, "1.2.0", "O(1)",
             "Queues the commands that follow.", multi),
-        row("unwatch", Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
+        row(UNWATCH_NAME, Exactly(1), FAST, Keys::NONE, "2.2.0", "O(1)",
             "Watches no key any more.", unwatch),
-        row("watch", AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
+        row(WATCH_NAME, AtLeast(2), UNQUEUED, Keys::ALL, "2.2.0", "O(1) per key",
             "Watches keys: EXEC does nothing if one of them changes.", watch).uses(uses::RO),
     ],
 };
@@ -51,7 +60,7 @@ fn own_session<'c, 'a>(cx: &'c mut Context<'a>) -> Result<&'c mut Host<'a>, Comm
 fn multi(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let session = &mut *own_session(cx)?.session;
     if session.queue.is_some() {
-        return Err(CommandError::text("ERR MULTI calls can not be nested"));
+        return Err(NESTED);
     }
     session.queue = Some(Queue::default());
     cx.reply.ok();
@@ -60,7 +69,7 @@ fn multi(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 fn discard(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let queued = cx.host()?.session.queue.take();
-    queued.ok_or(CommandError::text("ERR DISCARD without MULTI"))?;
+    queued.ok_or(DISCARD_ALONE)?;
     forget_watched(cx)?;
     cx.reply.ok();
     Ok(())
@@ -94,28 +103,30 @@ fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     Ok(())
 }
 
-/// EXEC with a wrong number of arguments ends the transaction too; returns the error.
-pub(super) fn abandon(cx: &mut Context<'_>) -> CommandError {
+/// EXEC that is refused, or has a wrong number of arguments, ends the transaction too; returns the
+/// error, given why.
+pub(super) fn abandon(cx: &mut Context<'_>, why: &CommandError) -> CommandError {
     if let Ok(host) = cx.host() {
         host.session.queue = None;
         // There is a session, so there is something to forget.
         let _ = forget_watched(cx);
     }
-    CommandError::text(
-        "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
-    )
+    let why = why.to_string();
+    let why = why.strip_prefix("ERR ").unwrap_or(&why);
+    CommandError::quoting(&[b"EXECABORT Transaction discarded because of: ", why.as_bytes()])
 }
 
 fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if own_session(cx)?.session.queue.is_some() {
-        return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
+        return Err(WATCH_INSIDE);
     }
+    let (host, keys, _) = cx.with_host()?;
+    let watched = &mut host.session.watched;
     for key in args.rest() {
-        let name = KeyName::new(cx.keys.database(), key);
-        let existed = cx.keys.slot(key).exists();
-        let watched = &mut cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?.session.watched;
+        let name = KeyName::new(keys.database(), key);
+        let existed = keys.slot(key).exists();
         if watched.iter().all(|watched| watched.name != name) {
-            cx.keys.listen(&name);
+            keys.listen(&name);
             watched.push(Watched { name, existed });
         }
     }
@@ -131,8 +142,7 @@ fn unwatch(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 /// Whether a watched key has changed, or expired.
 fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
-    let Context { keys, host, .. } = cx;
-    let session = &host.as_ref().ok_or(CommandError::ScriptForbidden)?.session;
+    let (Host { session, .. }, keys, _) = cx.with_host()?;
     let mut gone = |watched: &Watched| {
         let name = &watched.name;
         watched.existed && !keys.in_database(name.database, |keys| keys.slot(&name.key).exists())
@@ -141,8 +151,7 @@ fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
 }
 
 fn forget_watched(cx: &mut Context<'_>) -> CommandResult {
-    let Context { keys, host, .. } = cx;
-    let session = &mut *host.as_mut().ok_or(CommandError::ScriptForbidden)?.session;
+    let (Host { session, .. }, keys, _) = cx.with_host()?;
     session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
     session.dirty = false;
     Ok(())

@@ -4,10 +4,10 @@
 //! asked now and then, with no lock held, so that it may do as it likes meanwhile.
 
 use super::waiting::{LONG, Outcome, Ticket, Waits};
-use super::{Engine, Shared, State, Turn};
+use super::{Engine, Shared, State, StateGuard, Turn};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the host is asked.
@@ -56,8 +56,8 @@ impl Shared {
     pub(super) fn wait_longer<'a>(
         &'a self,
         id: usize,
-        mut state: MutexGuard<'a, Option<State>>,
-    ) -> Result<MutexGuard<'a, Option<State>>, Error> {
+        mut state: StateGuard<'a>,
+    ) -> Result<StateGuard<'a>, Error> {
         let ask = self.interrupt();
         let until = self.options.busy_timeout.and_then(|most| Instant::now().checked_add(most));
         loop {
@@ -75,7 +75,7 @@ impl Shared {
             if until.is_some() && slice == left || ask.as_ref().is_some_and(|ask| ends(&**ask)) {
                 return Err(Error::Busy);
             }
-            state = self.state.lock().map_err(|_| Error::Poisoned)?;
+            state = self.lock()?;
         }
     }
 }

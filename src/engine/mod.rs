@@ -4,6 +4,10 @@
 //! call is caught, answered with an error and poisons the engine. A call from inside a callback
 //! on the same thread is an error rather than a deadlock.
 
+mod busy;
+mod delivery;
+#[cfg(feature = "listen")]
+mod door;
 mod hosted;
 mod interrupt;
 mod session;
@@ -12,20 +16,26 @@ mod waiting;
 
 #[cfg(feature = "c-abi")]
 pub(crate) use crate::command::{HostCall, HostCommand};
+use busy::Busy;
+pub use busy::WhenBusy;
+#[cfg(feature = "listen")]
+pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
 
+use crate::clients::Bells;
 use crate::clock::Now;
 use crate::command::{Registry, configure};
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
-use crate::options::{Clock, Limits, Options};
+use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
-use crate::script::{self, LogCallback, Profile, ScriptId, ScriptStats, Scripts, Sha1Hex};
+use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
+use delivery::Replayed;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waiting::{Outcome, Ticket, Waits};
@@ -57,7 +67,8 @@ struct Shared {
     state: Mutex<Option<State>>,
     /// Marks the thread that is inside the lock, 0 for none.
     inside: AtomicUsize,
-    cancel: Arc<AtomicBool>,
+    /// What runs, for those who find the lock taken.
+    running: Arc<Running>,
     /// Handles that were dropped; let go at the next call that touches the cache.
     dropped: Mutex<Vec<ScriptId>>,
     /// Sessions that were dropped inside a callback; closed as the next one is opened.
@@ -68,8 +79,13 @@ struct Shared {
     turn: Condvar,
     /// Asked by calls that wait whether they shall.
     interrupt: Mutex<Option<Arc<interrupt::Interrupt>>>,
+    /// Whom to wake once the lock is given back.
+    bells: Arc<Bells>,
     options: Options,
 }
+
+/// The lock, taken.
+type StateGuard<'a> = MutexGuard<'a, Option<State>>;
 
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
 #[derive(Clone, Copy, Debug)]
@@ -145,20 +161,21 @@ impl Engine {
     }
 
     fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
-        let cancel = Arc::new(AtomicBool::new(false));
-        let scripts = Scripts::new(options, Arc::clone(&cancel))
+        let running = Arc::new(Running::new(options.on_error == OnError::Keep));
+        let scripts = Scripts::new(options, Arc::clone(&running))
             .map_err(|message| Error::Interpreter { message })?;
-        let manual_clock = options.clock != Clock::System;
+        let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, hosted, manual_clock))),
+            state: Mutex::new(Some(State::new(keys, scripts, hosted, Arc::clone(&bells), options))),
             inside: AtomicUsize::new(0),
-            cancel,
+            running,
             dropped: Mutex::new(Vec::new()),
             abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
+            bells,
             options: options.clone(),
         };
         Ok(Engine { shared: Arc::new(shared) })
@@ -210,9 +227,9 @@ impl Engine {
         if let Some(script) = call.script()
             && !Arc::ptr_eq(&self.shared, &script.shared)
         {
-            return script.shared.call(COMMON, call, reply);
+            return script.shared.call(COMMON, None, call, reply);
         }
-        self.shared.call(COMMON, call, reply)
+        self.shared.call(COMMON, None, call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -230,7 +247,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Reply`] with Redis's text, or as [`Engine::call`].
     pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Command(&slices(argv)))
+        self.shared.reply(COMMON, None, Call::Command(&slices(argv)))
     }
 
     /// Runs a command and returns its reply as a Redis server would send it.
@@ -242,7 +259,7 @@ impl Engine {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        self.shared.resp(COMMON, &slices(argv), protocol)
+        self.shared.resp(COMMON, None, &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; it is cached by its SHA-1. As `EVAL` in Redis 7.0.
@@ -256,7 +273,7 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
     }
 
     /// [`Engine::eval`] under limits for this one run; those that are not set are the engine's.
@@ -272,7 +289,7 @@ impl Engine {
     ) -> Result<Reply, Error> {
         let (keys, args) = (slices(keys), slices(args));
         let call = Call::Eval(script.as_ref(), &keys, &args);
-        self.shared.reply(COMMON, Call::Limited(limits, &call))
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
     /// Runs a cached script by its SHA-1. As `EVALSHA` in Redis 7.0.
@@ -286,7 +303,23 @@ impl Engine {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Engine::evalsha`] under limits for this one run; those that are not set are the engine's.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha`]; [`Error::Options`] for limits under which nothing could run.
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
     /// Compiles and caches a script without running it; returns its SHA-1 in 40 hexadecimal
@@ -380,7 +413,7 @@ impl Engine {
         let mut reply = ReplyBuf::new();
         let (keys, args) = (slices(keys), slices(args));
         let (outcome, profile) = self.profile_into(script.as_ref(), &keys, &args, &mut reply);
-        (outcome.and_then(|()| self.shared.tree(reply)), profile)
+        (outcome.and_then(|()| tree(reply, self.shared.options.protocol)), profile)
     }
 
     /// [`Engine::profile`] with the reply left in the caller's buffer, errors of scripts included.
@@ -450,7 +483,7 @@ impl Engine {
     /// end with an error; under [`crate::OnError::Rollback`] the script leaves no trace. May be
     /// called from any thread.
     pub fn cancel(&self) {
-        self.shared.cancel.store(true, Ordering::Relaxed);
+        self.shared.running.cancel();
         self.shared.cancel_waits(None);
     }
 
@@ -460,12 +493,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn tick(&self, budget: Duration) -> Result<Tick, Error> {
-        let start = Instant::now();
-        self.shared.enter_as(COMMON, |state| {
-            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
-            state.settle();
-            Tick { expired, complete }
-        })
+        self.shared.tick(budget)
     }
 
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
@@ -528,7 +556,7 @@ impl Script {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, Call::Run(self, &slices(keys), &slices(args)))
+        self.shared.reply(COMMON, None, Call::Run(self, &slices(keys), &slices(args)))
     }
 
     /// [`Script::run`] under limits for this one run; those that are not set are the engine's.
@@ -543,7 +571,7 @@ impl Script {
     ) -> Result<Reply, Error> {
         let (keys, args) = (slices(keys), slices(args));
         let call = Call::Run(self, &keys, &args);
-        self.shared.reply(COMMON, Call::Limited(limits, &call))
+        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
     /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
@@ -551,7 +579,7 @@ impl Script {
     /// # Errors
     /// As [`Engine::call`].
     pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
-        self.shared.call(COMMON, Call::Run(self, keys, args), reply)
+        self.shared.call(COMMON, None, Call::Run(self, keys, args), reply)
     }
 
     /// [`Script::call`] under limits for this one run; those that are not set are the engine's.
@@ -565,7 +593,7 @@ impl Script {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), Error> {
-        self.shared.call(COMMON, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
+        self.shared.call(COMMON, None, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
     }
 
     /// The script's SHA-1 in 40 hexadecimal digits.
@@ -614,59 +642,78 @@ impl Drop for Inside<'_> {
 }
 
 impl Shared {
-    /// Takes the lock and works on the place of the state.
-    fn locked<R>(&self, work: impl FnOnce(&mut Option<State>) -> R) -> Result<R, Error> {
+    /// Takes the lock in some way and works on the place of the state. Every way to the state leads
+    /// through here: none is open to the thread that is inside, and a panic is the engine's end.
+    #[inline]
+    fn locked<'a, R>(
+        &'a self,
+        lock: impl FnOnce() -> Result<StateGuard<'a>, Error>,
+        work: impl FnOnce(&mut Option<State>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         let thread = this_thread();
         if self.inside.load(Ordering::Relaxed) == thread {
             return Err(Error::Reentrant);
         }
-        catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.state.lock().map_err(|_| Error::Poisoned)?;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let mut state = lock()?;
             let _inside = Inside::mark(&self.inside, thread);
-            Ok(work(&mut state))
-        }))
-        .unwrap_or(Err(Error::Poisoned))
-    }
-
-    /// Takes the lock, tells the keys the time and works on the state.
-    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|place| {
-            let state = place.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
-        })?
-    }
-
-    /// The same, when it is a session's turn to work on the keys.
-    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        let thread = this_thread();
-        if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
-        }
-        catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.wait_for_turn(id)?;
-            let _inside = Inside::mark(&self.inside, thread);
-            let state = state.as_mut().ok_or(Error::Closed)?;
-            Ok(self.begin(state, work))
+            work(&mut state)
         }))
         .unwrap_or_else(|_| {
             // Nobody will serve them any more.
             self.end_all_waits();
             Err(Error::Poisoned)
-        })
+        });
+        self.bells.ring();
+        result
+    }
+
+    /// Takes the lock, tells the keys the time and works on the state.
+    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.lock(), |place| self.begin(place, work))
+    }
+
+    /// The same, when it is a session's turn to work on the keys.
+    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.locked(|| self.wait_for_turn(id, self.lock()?), |place| self.begin(place, work))
+    }
+
+    /// The same, by a lock that the caller holds already.
+    #[inline]
+    fn enter_by<'a, R>(
+        &'a self,
+        id: usize,
+        lock: StateGuard<'a>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        self.locked(|| self.wait_for_turn(id, lock), |place| self.begin(place, work))
     }
 
     #[inline]
-    fn begin<R>(&self, state: &mut State, work: impl FnOnce(&mut State) -> R) -> R {
+    fn begin<R>(
+        &self,
+        place: &mut Option<State>,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, Error> {
+        let state = place.as_mut().ok_or(Error::Closed)?;
         // A cancel stops what is running, never what begins later.
-        self.cancel.store(false, Ordering::Relaxed);
+        self.running.begin_call();
         state.keys.clock().begin_call();
-        work(state)
+        Ok(work(state))
     }
 
-    /// Takes the lock while no other session's transaction is open.
     #[inline]
-    fn wait_for_turn(&self, id: usize) -> Result<MutexGuard<'_, Option<State>>, Error> {
-        let state = self.state.lock().map_err(|_| Error::Poisoned)?;
+    fn lock(&self) -> Result<StateGuard<'_>, Error> {
+        self.state.lock().map_err(|_| Error::Poisoned)
+    }
+
+    /// Holds the lock while no other session's transaction is open.
+    #[inline]
+    fn wait_for_turn<'a>(
+        &'a self,
+        id: usize,
+        state: StateGuard<'a>,
+    ) -> Result<StateGuard<'a>, Error> {
         match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
             Turn::Yes => Ok(state),
             Turn::Never => Err(Error::Busy),
@@ -675,10 +722,23 @@ impl Shared {
     }
 
     fn close(&self) -> Result<(), Error> {
-        self.locked(|place| drop(place.take()))?;
+        let drop_state = |place: &mut Option<State>| {
+            drop(place.take());
+            Ok(())
+        };
+        self.locked(|| self.lock(), drop_state)?;
         self.end_all_waits();
         self.turn.notify_all();
         Ok(())
+    }
+
+    fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        let start = Instant::now();
+        self.enter_as(COMMON, |state| {
+            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.settle();
+            Tick { expired, complete }
+        })
     }
 
     fn let_go_dropped(&self) -> Result<(), Error> {
@@ -690,10 +750,19 @@ impl Shared {
         self.enter(|state| dropped.into_iter().for_each(|id| state.scripts.let_go(id)))
     }
 
-    fn call(&self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Result<(), Error> {
+    fn call(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        call: Call<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), Error> {
         reply.clear();
         call.check_limits()?;
-        match self.enter_as(id, |state| self.note_wait(id, state.call(id, call, reply)))? {
+        let waits = self.enter_or_aside(id, busy, call, reply, |state, reply| {
+            self.note_wait(id, state.call(id, call, reply))
+        })?;
+        match waits.flatten() {
             None => Ok(()),
             Some(waits) => self.wait(waits, reply),
         }
@@ -709,19 +778,39 @@ impl Shared {
 
     /// Sleeps until a call is served, or its time is up.
     #[cold]
-    fn wait(&self, waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
-        let outcome = self.sleep(&waits);
+    fn wait(&self, mut waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
+        loop {
+            let outcome = self.sleep(&waits);
+            match self.end_wait(&waits, outcome, reply)? {
+                None => return Ok(()),
+                Some(again) => waits = again,
+            }
+        }
+    }
+
+    /// Writes the reply of a call whose wait is over. One that was put off is made, and may wait
+    /// for something else then.
+    fn end_wait(
+        &self,
+        waits: &Waits,
+        outcome: Outcome,
+        reply: &mut ReplyBuf,
+    ) -> Result<Option<Waits>, Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;
-            return Ok(());
+            return Ok(None);
         }
-        self.enter(|state| state.forget_wait(&waits.ticket))?;
+        match self.enter(|state| state.end_pause(&waits.ticket, &outcome, reply))? {
+            Replayed::Waits(session, waits) => return Ok(self.note_wait(session, Some(waits))),
+            Replayed::Done => return Ok(None),
+            Replayed::No => (),
+        }
         match outcome {
             Outcome::Cancelled => reply.error(&CommandError::CANCELLED),
             _ => reply.null_array(),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn waits(&self) -> MutexGuard<'_, Vec<(usize, Arc<Ticket>)>> {
@@ -741,28 +830,43 @@ impl Shared {
     }
 
     /// Runs a command and returns its reply as RESP.
-    fn resp(&self, id: usize, argv: &[&[u8]], protocol: Protocol) -> Result<Vec<u8>, Error> {
+    fn resp(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        argv: &[&[u8]],
+        protocol: Protocol,
+    ) -> Result<Vec<u8>, Error> {
         let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
-        self.call(id, Call::Command(argv), &mut reply)?;
+        self.call(id, busy, Call::Command(argv), &mut reply)?;
         resp::encode(&reply, protocol, &mut out);
         Ok(out)
     }
 
     /// Makes a call and returns its reply as a tree, or its error as one.
-    fn reply(&self, id: usize, call: Call<'_>) -> Result<Reply, Error> {
-        let mut reply = ReplyBuf::new();
-        self.call(id, call, &mut reply)?;
-        self.tree(reply)
+    fn reply(&self, id: usize, busy: Option<&Busy>, call: Call<'_>) -> Result<Reply, Error> {
+        self.reply_in(id, busy, call, || self.options.protocol)
     }
 
-    /// A reply as a tree, or its error as one.
-    fn tree(&self, mut reply: ReplyBuf) -> Result<Reply, Error> {
-        match reply.to_reply(self.options.protocol) {
-            Reply::Error(message) => {
-                Err(Error::Reply { message, traceback: reply.take_traceback() })
-            }
-            reply => Ok(reply),
-        }
+    /// The same, in a protocol that the call may choose itself.
+    fn reply_in(
+        &self,
+        id: usize,
+        busy: Option<&Busy>,
+        call: Call<'_>,
+        protocol: impl FnOnce() -> Protocol,
+    ) -> Result<Reply, Error> {
+        let mut reply = ReplyBuf::new();
+        self.call(id, busy, call, &mut reply)?;
+        tree(reply, protocol())
+    }
+}
+
+/// A reply as a tree, or its error as one.
+fn tree(mut reply: ReplyBuf, protocol: Protocol) -> Result<Reply, Error> {
+    match reply.to_reply(protocol) {
+        Reply::Error(message) => Err(Error::Reply { message, traceback: reply.take_traceback() }),
+        reply => Ok(reply),
     }
 }
 

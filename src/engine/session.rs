@@ -1,7 +1,10 @@
 //! Sessions: what a connection is to a server.
 
+use super::busy::Busy;
 use super::{Call, Engine, Script, Shared, slices};
+use crate::clients::{Mailbox, Origin, Waker};
 use crate::error::Error;
+use crate::options::Limits;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -31,10 +34,14 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 /// ```
 ///
 /// Dropping it drops what was queued and rolls back what was begun.
-#[derive(Debug)]
 pub struct Session {
-    shared: Arc<Shared>,
-    id: usize,
+    pub(super) shared: Arc<Shared>,
+    /// Its place among the sessions.
+    pub(super) id: usize,
+    /// Its client's number.
+    client: u64,
+    mailbox: Arc<Mailbox>,
+    pub(super) busy: Busy,
 }
 
 impl Engine {
@@ -43,11 +50,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn session(&self) -> Result<Session, Error> {
-        let id = self.shared.enter(|state| {
-            self.shared.abandoned().drain(..).for_each(|id| state.close_session(id));
-            state.open_session()
-        })?;
-        Ok(Session { shared: Arc::clone(&self.shared), id })
+        self.shared.open_session()
     }
 
     /// Runs a closure in a transaction of a session of its own: what it does through the session
@@ -91,7 +94,7 @@ impl Session {
         if let Some(script) = call.script() {
             self.shared.check_own(script)?;
         }
-        self.shared.call(self.id, call, reply)
+        self.shared.call(self.id, Some(&self.busy), call, reply)
     }
 
     /// Runs a command: its name and arguments.
@@ -99,7 +102,7 @@ impl Session {
     /// # Errors
     /// As [`Engine::command`].
     pub fn command<A: AsRef<[u8]>>(&self, argv: &[A]) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::Command(&slices(argv)))
+        self.reply(Call::Command(&slices(argv)))
     }
 
     /// Runs a command and returns its reply as a Redis server would send it.
@@ -111,7 +114,7 @@ impl Session {
         argv: &[A],
         protocol: Protocol,
     ) -> Result<Vec<u8>, Error> {
-        self.shared.resp(self.id, &slices(argv), protocol)
+        self.shared.resp(self.id, Some(&self.busy), &slices(argv), protocol)
     }
 
     /// Runs a script as one atomic step; after `MULTI` it is queued.
@@ -124,7 +127,36 @@ impl Session {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+        self.reply(Call::Eval(script.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::eval`] under limits for this one run; those that are not set are the engine's.
+    /// After `MULTI` it is refused, as limits are not queued: give them to `EXEC`, by
+    /// [`Call::Limited`].
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Limits};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let session = engine.session()?;
+    /// let few = Limits::default().instructions(100_000);
+    /// assert!(session.eval_with(&few, "while true do end", &[""; 0], &[""; 0]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::eval_with`].
+    pub fn eval_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Eval(script.as_ref(), &keys, &args);
+        self.reply(Call::Limited(limits, &call))
     }
 
     /// Runs a cached script by its SHA-1; after `MULTI` it is queued.
@@ -137,7 +169,23 @@ impl Session {
         keys: &[K],
         args: &[A],
     ) -> Result<Reply, Error> {
-        self.shared.reply(self.id, Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+        self.reply(Call::EvalSha(sha1.as_ref(), &slices(keys), &slices(args)))
+    }
+
+    /// [`Session::evalsha`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Engine::evalsha_with`].
+    pub fn evalsha_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        sha1: impl AsRef<[u8]>,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::EvalSha(sha1.as_ref(), &keys, &args);
+        self.reply(Call::Limited(limits, &call))
     }
 
     /// Runs a prepared script of the session's engine; after `MULTI` it is queued.
@@ -151,12 +199,84 @@ impl Session {
         args: &[A],
     ) -> Result<Reply, Error> {
         self.shared.check_own(script)?;
-        self.shared.reply(self.id, Call::Run(script, &slices(keys), &slices(args)))
+        self.reply(Call::Run(script, &slices(keys), &slices(args)))
     }
 
-    /// The protocol the session's engine was opened with.
+    /// [`Session::run`] under limits for this one run, as [`Session::eval_with`] has them.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`Error::Options`] also for limits under which nothing could run.
+    pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
+        &self,
+        limits: &Limits,
+        script: &Script,
+        keys: &[K],
+        args: &[A],
+    ) -> Result<Reply, Error> {
+        self.shared.check_own(script)?;
+        let (keys, args) = (slices(keys), slices(args));
+        let call = Call::Run(script, &keys, &args);
+        self.reply(Call::Limited(limits, &call))
+    }
+
+    fn reply(&self, call: Call<'_>) -> Result<Reply, Error> {
+        self.shared.reply_in(self.id, Some(&self.busy), call, || self.protocol())
+    }
+
+    /// The shape of its replies: the one the engine was opened with, until `HELLO` chooses another.
     pub fn protocol(&self) -> Protocol {
-        self.shared.options.protocol
+        self.mailbox.protocol()
+    }
+
+    /// The number that `CLIENT ID` answers; no two sessions of an engine have the same.
+    pub fn client_id(&self) -> u64 {
+        self.client
+    }
+
+    /// Makes the session that of a socket, or of anything else that writes replies out as they come.
+    /// It begins in RESP2, and has to say who it is where a password is set. From here on `waker` is
+    /// called whenever there is something in [`Session::take_messages`] or the session is to be
+    /// closed, and a call's reply has in front of it what was told before.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn attach(&self, origin: Origin, waker: Waker) -> Result<(), Error> {
+        self.mailbox.set_waker(Some(waker));
+        self.shared.enter(|state| state.attach(self.id, origin))
+    }
+
+    /// Takes what was told to the session out of turn: messages of channels, lines of `MONITOR`,
+    /// keys that a cache has to forget. Each is a reply of its own, to be written in the session's
+    /// protocol. Returns how many there were. Takes no lock of the engine's.
+    ///
+    /// ```
+    /// # use moonkv::{Engine, Protocol, Reply};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let session = engine.session()?;
+    /// session.command(&["SUBSCRIBE", "news"])?;
+    /// engine.command(&["PUBLISH", "news", "it works"])?;
+    /// session.take_messages(&mut |message| {
+    ///     let reply = message.to_reply(Protocol::Resp2);
+    ///     assert_eq!(reply.as_array().unwrap()[2], Reply::Bulk(b"it works".to_vec()));
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_messages(&self, out: &mut impl FnMut(&ReplyBuf)) -> usize {
+        let messages = std::iter::from_fn(|| self.mailbox.take());
+        messages.map(|message| out(&message)).count()
+    }
+
+    /// Whether it has yet to say who it is.
+    #[cfg(feature = "listen")]
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.mailbox.is_stranger()
+    }
+
+    /// Whether the session is to be closed, once the replies there are have been written.
+    pub fn is_closing(&self) -> bool {
+        self.mailbox.is_closing()
     }
 
     /// Ends the call of this session that waits for a key, if there is one, with an error. May be
@@ -279,6 +399,14 @@ impl Session {
 }
 
 impl Shared {
+    pub(super) fn open_session(self: &Arc<Self>) -> Result<Session, Error> {
+        let (id, client, mailbox) = self.enter(|state| {
+            self.abandoned().drain(..).for_each(|id| state.close_session(id));
+            state.open_session()
+        })?;
+        Ok(Session { shared: Arc::clone(self), id, client, mailbox, busy: Busy::default() })
+    }
+
     fn abandoned(&self) -> MutexGuard<'_, Vec<usize>> {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -296,6 +424,12 @@ fn check(savepoint: usize, open: usize) -> Result<usize, Error> {
     match savepoint {
         1.. if savepoint < open => Ok(savepoint),
         _ => Err(Error::Transaction { message: format!("there is no savepoint {savepoint}") }),
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("client", &self.client).finish_non_exhaustive()
     }
 }
 

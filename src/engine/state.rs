@@ -2,14 +2,15 @@
 
 use super::waiting::{Ticket, Waiter, Waiters, Waits};
 use super::{Call, Script};
+use crate::clients::{Bells, Client, Mailbox, Origin};
 use crate::command::{self, Caller, Context, EVAL, EVALSHA, Host, Registry, dispatch};
 use crate::error::{CommandError, Error};
 use crate::keyspace::{KeyName, Keyspace};
 use crate::number::IntText;
-use crate::options::Limits;
-use crate::reply::ReplyBuf;
+use crate::options::{Clock, Limits, Options};
+use crate::reply::{Protocol, ReplyBuf};
 use crate::script::{Input, ScriptId, Scripts};
-use crate::session::{Blocking, Session, Wait, WaitKind};
+use crate::session::{Argv, Blocking, Order, Session, Sessions, Wait, WaitKind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -23,7 +24,16 @@ pub(super) struct State {
     /// The commands that the host has added; the scripts know them too.
     hosted: Arc<Registry>,
     /// By their number; none where one was closed.
-    sessions: Vec<Option<Session>>,
+    pub(super) sessions: Sessions,
+    /// How many clients there were so far; each is numbered by it.
+    clients: u64,
+    /// The mailboxes with something new in them.
+    pub(super) bells: Arc<Bells>,
+    protocol: Protocol,
+    /// The place of the session that called last.
+    pub(super) speaker: usize,
+    /// What a call left to be done once it is over.
+    pub(super) orders: Vec<Order>,
     pub(super) waiters: Waiters,
     /// The session whose transaction is open, and the thread that opened it.
     owner: Option<(usize, ThreadId)>,
@@ -47,17 +57,25 @@ impl State {
         keys: Keyspace,
         scripts: Scripts,
         hosted: Arc<Registry>,
-        manual_clock: bool,
+        bells: Arc<Bells>,
+        options: &Options,
     ) -> State {
-        let common = Session { common: true, database: keys.database(), ..Session::default() };
+        let client = Client::new(1, keys.now(), options.protocol);
+        let database = keys.database();
+        let common = Session { common: true, database, client, ..Session::default() };
         State {
             keys,
             scripts,
             hosted,
-            sessions: vec![Some(common)],
+            sessions: vec![Some(Box::new(common))],
+            clients: 1,
+            bells,
+            protocol: options.protocol,
+            speaker: COMMON,
+            orders: Vec::new(),
             waiters: Waiters::default(),
             owner: None,
-            manual_clock,
+            manual_clock: options.clock != Clock::System,
         }
     }
 
@@ -72,9 +90,16 @@ impl State {
         std::mem::replace(&mut self.hosted, hosted)
     }
 
-    /// Opens a session; returns its number.
-    pub(super) fn open_session(&mut self) -> usize {
-        let session = Some(Session::default());
+    /// Opens a session; returns its place, its client's number and its mailbox.
+    pub(super) fn open_session(&mut self) -> (usize, u64, Arc<Mailbox>) {
+        self.clients += 1;
+        let client = Client::new(self.clients, self.keys.now(), self.protocol);
+        let mailbox = Arc::clone(&client.mailbox);
+        let session = Some(Box::new(Session { client, ..Session::default() }));
+        (self.place_session(session), self.clients, mailbox)
+    }
+
+    fn place_session(&mut self, session: Option<Box<Session>>) -> usize {
         match self.sessions.iter().position(Option::is_none) {
             Some(free) => {
                 self.sessions[free] = session;
@@ -87,15 +112,40 @@ impl State {
         }
     }
 
+    /// A door has come for a session.
+    pub(super) fn attach(&mut self, id: usize, origin: Origin) {
+        if let Some(session) = self.session(id) {
+            session.client.mailbox.set_protocol(Protocol::Resp2);
+            session.client.origin = origin;
+            session.client.attached = true;
+        }
+        // The host's own sessions are trusted; who comes from elsewhere has to say who it is.
+        let needs_password = self.keys.news().password.is_some();
+        if let Some(session) = self.session(id) {
+            session.client.authenticated = !needs_password;
+            session.client.restrict();
+        }
+    }
+
     /// Closes a session: what it queued is dropped, what it began is undone.
     pub(super) fn close_session(&mut self, id: usize) {
+        self.retire(id);
+        if let Some(place) = self.sessions.get_mut(id) {
+            *place = None;
+        }
+        self.settle();
+    }
+
+    /// Ends all that a session has to do with others. Its place is kept for as long as its handle.
+    pub(super) fn retire(&mut self, id: usize) {
         while self.sections(id) > 0 {
             self.end_section(id, false);
         }
-        if let Some(session) = self.sessions.get_mut(id).and_then(Option::take) {
-            session.watched.iter().for_each(|watched| self.keys.unlisten(&watched.name));
-        }
-        self.settle();
+        let State { keys, sessions, .. } = self;
+        let Some(session) = sessions.get_mut(id).and_then(Option::as_deref_mut) else { return };
+        session.queue = None;
+        session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
+        command::leave_all(keys, id, &mut session.client);
     }
 
     /// Whether it is a session's turn, or, with none, that of anything else on the keys.
@@ -116,27 +166,51 @@ impl State {
         call: Call<'_>,
         reply: &mut ReplyBuf,
     ) -> Option<Waits> {
-        let Some(session) = self.sessions.get(id).and_then(Option::as_ref) else {
+        let Some(session) = self.sessions.get(id).and_then(Option::as_deref) else {
             reply.error(&CommandError::text("ERR the session is closed"));
             return None;
         };
+        if session.client.closing {
+            reply.error(&CommandError::text("ERR the session is closed"));
+            return None;
+        }
+        let attached = session.client.attached;
+        self.speaker = id;
         self.keys.select(session.database);
-        let waiting = match call {
+        self.keys.news_mut().begin_call(session.client.as_follower(id));
+        if let Some(pause) = self.keys.news().pause
+            && let Some(waits) = self.put_off(id, pause, call)
+        {
+            return Some(waits);
+        }
+        let waiting = self.perform(id, call, reply);
+        if attached {
+            self.conclude(id, waiting.is_some(), reply);
+        }
+        if self.is_unsettled() {
+            self.settle();
+        }
+        waiting
+    }
+
+    #[inline]
+    fn perform(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
+        let session = self.sessions.get(id).and_then(Option::as_deref)?;
+        match call {
             Call::Command(argv) => self.command(id, argv, reply),
-            Call::Limited(limits, call) => return self.limited(id, limits, *call, reply),
-            // A transaction that is being queued takes scripts as the commands they stand for.
-            _ if session.queue.is_some() => self.command_of(id, call, reply),
+            Call::Limited(limits, call) => self.limited(id, limits, *call, reply),
+            // A transaction that is being queued takes scripts as the commands they stand for, and
+            // so does who sees every call.
+            _ if session.queue.is_some() || self.keys.news().is_monitored() => {
+                self.command_of(id, call, reply)
+            }
             _ => {
                 if let Err(error) = self.script(call, reply) {
                     reply.error(&error);
                 }
                 None
             }
-        };
-        if self.keys.has_touched() {
-            self.settle();
         }
-        waiting
     }
 
     /// Makes a call whose scripts have limits of their own.
@@ -154,50 +228,77 @@ impl State {
             return None;
         }
         let before = self.scripts.limit(limits);
-        let waits = self.call(id, call, reply);
+        let waits = self.perform(id, call, reply);
         self.scripts.unlimit(before);
         waits
     }
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
-        let State { keys, scripts, hosted, sessions, .. } = self;
-        let session = sessions.get_mut(id)?.as_mut()?;
+        let State { keys, scripts, hosted, sessions, orders, .. } = self;
+        // Taken from among the others, so that the command can look at those too.
+        let mut session = sessions.get_mut(id)?.take()?;
         let blocking = match session.sections.is_empty() {
             true => Blocking::Allowed(&mut wait),
             false => Blocking::Refused,
         };
-        let host = Some(Host { scripts, session, blocking });
+        let own = &mut *session;
+        let host =
+            Some(Host { scripts, session: own, blocking, place: id, others: sessions, orders });
         dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
         let database = self.keys.database();
-        let session = self.sessions.get_mut(id)?.as_mut()?;
         session.database = database;
+        if let Some(tracking) = &mut session.client.tracking
+            && tracking.caching
+            && session.queue.is_none()
+            && !session.client.last_command.is_some_and(|name| name.starts_with("client|"))
+        {
+            // What CLIENT CACHING said was of this command.
+            tracking.caching = false;
+        }
+        *self.sessions.get_mut(id)? = Some(session);
         Some(self.begin_wait(id, database, wait?))
     }
 
-    fn begin_wait(&mut self, session: usize, database: usize, wait: Wait) -> Waits {
+    pub(super) fn begin_wait(&mut self, session: usize, database: usize, wait: Wait) -> Waits {
         let ticket = Arc::new(Ticket::default());
-        let (now, most) = (self.keys.now(), wait.timeout_ms);
         // By a clock that the host moves the time is up when it says so; else the thread wakes.
-        let (deadline, most) = match self.manual_clock {
-            true => (most.map(|most| now.saturating_add(most)), None),
-            false => (None, most.map(|most| Duration::from_millis(most.unsigned_abs()))),
+        let (deadline, most) = match (wait.timeout_ms, self.manual_clock) {
+            (None, _) => (None, None),
+            (Some(most), true) => (Some(self.keys.now().saturating_add(most)), None),
+            (Some(most), false) => (None, Some(Duration::from_millis(most.unsigned_abs()))),
         };
         let waiter = Waiter { ticket: Arc::clone(&ticket), session, database, wait, deadline };
         self.waiters.add(&mut self.keys, waiter);
+        self.mark_blocked(session, true);
         Waits { ticket, most }
     }
 
     /// A call does not wait any more.
-    pub(super) fn forget_wait(&mut self, ticket: &Arc<Ticket>) {
-        self.waiters.forget(&mut self.keys, ticket);
+    pub(super) fn forget_wait(&mut self, ticket: &Arc<Ticket>) -> Option<Waiter> {
+        let waiter = self.waiters.forget(&mut self.keys, ticket)?;
+        self.mark_blocked(waiter.session, false);
+        Some(waiter)
+    }
+
+    fn mark_blocked(&mut self, id: usize, blocked: bool) {
+        if let Some(session) = self.session(id) {
+            session.client.blocked = blocked;
+        }
     }
 
     /// Makes a call on a script in the form of a command.
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
+        let argv = self.argv_of(call)?;
+        self.command(id, &argv.slices(), reply)
+    }
+
+    /// A call in the form of a command; none if it has limits of its own.
+    pub(super) fn argv_of(&self, call: Call<'_>) -> Option<Argv> {
         let sha;
         let (name, script, keys, args): (&str, _, _, _) = match call {
-            Call::Command(_) | Call::Limited(..) => return self.call(id, call, reply),
+            Call::Command(argv) => return Some(Argv::new(argv)),
+            Call::Limited(..) => return None,
             Call::Eval(source, keys, args) => (EVAL, source, keys, args),
             Call::EvalSha(sha1, keys, args) => (EVALSHA, sha1, keys, args),
             Call::Run(script, keys, args) => {
@@ -207,7 +308,7 @@ impl State {
         };
         let count = IntText::new(keys.len() as i64);
         let argv = [&[name.as_bytes(), script, count.as_bytes()], keys, args].concat();
-        self.command(id, &argv, reply)
+        Some(Argv::new(&argv))
     }
 
     #[inline]
@@ -230,22 +331,38 @@ impl State {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
-        let input = Input { keys, args, read_only: false };
+        let input = Input { keys, args, called: EVAL.as_bytes(), read_only: false };
         self.scripts.run(id, input, &mut self.keys, reply)
     }
 }
 
 /// What follows from changed keys.
 impl State {
-    /// Tells sessions that a key they watch was changed, and serves the calls that wait for one;
-    /// not before a transaction is over.
+    /// Tells everybody what there is to tell: messages to those who listen, sessions that a key
+    /// they watch was changed, clients that were shown one; and serves the calls that wait for one.
+    /// Not before a transaction is over. Then does what the call left to be done.
     pub(super) fn settle(&mut self) {
-        while self.keys.has_touched() && !self.keys.in_section() {
+        while !self.keys.in_section() && (self.keys.has_touched() || self.keys.news().is_pending())
+        {
+            self.deliver();
             for name in self.keys.take_touched() {
                 self.tell_watchers(&name);
                 self.serve_waiters(&name);
             }
+            self.tell_followers();
         }
+        self.show_monitors();
+        self.carry_out();
+    }
+
+    /// Whether there is anything to settle.
+    #[inline]
+    pub(super) fn is_unsettled(&self) -> bool {
+        let news = self.keys.news();
+        self.keys.has_touched()
+            || news.is_pending()
+            || news.is_monitored()
+            || !self.orders.is_empty()
     }
 
     fn tell_watchers(&mut self, name: &KeyName) {
@@ -257,21 +374,23 @@ impl State {
     fn serve_waiters(&mut self, name: &KeyName) {
         let mut from = 0;
         while let Some((place, waiter)) = self.waiters.next_for(name, from) {
-            let (session, kind) = (waiter.session, waiter.wait.kind);
-            let (argv, ticket) = (waiter.wait.argv.clone(), Arc::clone(&waiter.ticket));
+            from = place + 1;
+            let ticket = Arc::clone(&waiter.ticket);
             if !ticket.claim() {
-                from = place + 1;
                 continue;
             }
-            match self.serve(name, session, kind, &argv.slices()) {
+            let (session, kind) = (waiter.session, waiter.wait.kind);
+            let argv = std::mem::take(&mut waiter.wait.argv);
+            match self.serve(name, session, kind, &argv) {
                 Some(reply) => {
                     self.waiters.remove(&mut self.keys, place);
+                    self.mark_blocked(session, false);
                     ticket.serve(reply);
                     from = place;
                 }
                 None => {
+                    self.waiters.give_back(place, argv);
                     ticket.unclaim();
-                    from = place + 1;
                 }
             }
         }
@@ -283,10 +402,24 @@ impl State {
         name: &KeyName,
         session: usize,
         kind: WaitKind,
-        argv: &[&[u8]],
+        argv: &Argv,
     ) -> Option<ReplyBuf> {
-        let State { keys, scripts, hosted, sessions, .. } = self;
-        let session = sessions.get_mut(session)?.as_mut()?;
+        let place = session;
+        let mut session = self.sessions.get_mut(place)?.take()?;
+        let reply = self.serve_as(name, &mut session, place, kind, argv);
+        *self.sessions.get_mut(place)? = Some(session);
+        reply
+    }
+
+    fn serve_as(
+        &mut self,
+        name: &KeyName,
+        session: &mut Session,
+        place: usize,
+        kind: WaitKind,
+        argv: &Argv,
+    ) -> Option<ReplyBuf> {
+        let State { keys, scripts, hosted, sessions, orders, .. } = self;
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
         let slot = keys.slot(&name.key);
@@ -299,9 +432,9 @@ impl State {
         }
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
-        let host = Some(Host { scripts, session, blocking });
+        let host = Some(Host { scripts, session, blocking, place, others: sessions, orders });
         let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
-        command::serve(&mut cx, argv);
+        command::serve(&mut cx, &argv.slices());
         (!waits_on).then_some(reply)
     }
 }
@@ -310,7 +443,7 @@ impl State {
 impl State {
     /// How many sections a session has open: the transaction, and its savepoints.
     pub(super) fn sections(&self, id: usize) -> usize {
-        self.sessions.get(id).and_then(Option::as_ref).map_or(0, |session| session.sections.len())
+        self.sessions.get(id).and_then(Option::as_deref).map_or(0, |session| session.sections.len())
     }
 
     /// Opens a transaction, or a savepoint in it.
@@ -340,14 +473,27 @@ impl State {
     /// Undoes the changes since the innermost section was opened; it stays open.
     pub(super) fn undo_section(&mut self, id: usize) {
         let State { keys, sessions, .. } = self;
-        let session = sessions.get(id).and_then(Option::as_ref);
+        let session = sessions.get(id).and_then(Option::as_deref);
         if let Some(section) = session.and_then(|session| session.sections.last()) {
             keys.undo_section(section);
         }
     }
 
+    /// Whether a session queues commands.
+    pub(super) fn queues(&self, id: usize) -> bool {
+        let session = self.sessions.get(id).and_then(Option::as_ref);
+        session.is_some_and(|session| session.queue.is_some())
+    }
+
+    /// Has EXEC refuse what a session is queueing.
+    pub(super) fn refuse_queue(&mut self, id: usize) {
+        if let Some(queue) = self.session(id).and_then(|session| session.queue.as_mut()) {
+            queue.refused = true;
+        }
+    }
+
     pub(super) fn session(&mut self, id: usize) -> Option<&mut Session> {
-        self.sessions.get_mut(id)?.as_mut()
+        self.sessions.get_mut(id)?.as_deref_mut()
     }
 
     /// Whether a session can begin a transaction.

@@ -4,13 +4,15 @@
 //! on a [`Ticket`]. Whoever touches a key runs the commands that wait for it, on their behalf and
 //! in the order in which they came, and leaves the replies with the tickets.
 
+use crate::clients::Waker;
 use crate::keyspace::{KeyName, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::session::Wait;
+use crate::session::{Argv, Wait, WaitKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the thread of a waiting call sleeps on.
+/// What the thread of a waiting call sleeps on, or what a door that cannot sleep looks at when it
+/// is woken.
 #[derive(Default)]
 pub(super) struct Ticket {
     progress: Mutex<Progress>,
@@ -22,6 +24,8 @@ struct Progress {
     outcome: Outcome,
     /// Whether somebody is running the command: it is not over before that is known.
     claimed: bool,
+    /// Who wants to be told when it is over.
+    waker: Option<Waker>,
 }
 
 /// How a wait stands.
@@ -56,8 +60,34 @@ impl Ticket {
         if progress.is_waiting() {
             progress.claimed &= !matches!(how, Outcome::Closed);
             progress.outcome = how;
-            self.bell.notify_all();
+            self.ring(progress);
         }
+    }
+
+    /// Wakes whoever waits for the end.
+    fn ring(&self, progress: MutexGuard<'_, Progress>) {
+        let waker = progress.waker.clone();
+        drop(progress);
+        self.bell.notify_all();
+        if let Some(wake) = waker {
+            wake();
+        }
+    }
+
+    /// Has somebody told when the wait is over; at once, if it is.
+    pub(super) fn wake_by(&self, waker: Waker) {
+        let mut progress = self.progress();
+        progress.waker = Some(waker);
+        if !progress.is_waiting() {
+            self.ring(progress);
+        }
+    }
+
+    /// How the wait ended; none as long as it has not.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let mut progress = self.progress();
+        let over = !progress.is_waiting() && !progress.claimed;
+        over.then(|| std::mem::replace(&mut progress.outcome, Outcome::Closed))
     }
 
     /// Whoever runs the command claims the wait first, so that its time cannot be up meanwhile.
@@ -69,14 +99,16 @@ impl Ticket {
 
     /// The command found nothing.
     pub(super) fn unclaim(&self) {
-        self.progress().claimed = false;
-        self.bell.notify_all();
+        let mut progress = self.progress();
+        progress.claimed = false;
+        self.ring(progress);
     }
 
     /// The command was run, and this is its reply.
     pub(super) fn serve(&self, reply: ReplyBuf) {
-        *self.progress() = Progress { outcome: Outcome::Served(reply), claimed: false };
-        self.bell.notify_all();
+        let mut progress = self.progress();
+        (progress.outcome, progress.claimed) = (Outcome::Served(reply), false);
+        self.ring(progress);
     }
 
     /// Sleeps for a time, or less if the wait ends; tells whether it has.
@@ -147,9 +179,16 @@ impl Waiters {
     }
 
     /// The first that waits for a key, from a place on.
-    pub(super) fn next_for(&self, name: &KeyName, from: usize) -> Option<(usize, &Waiter)> {
-        let mut rest = self.0.iter().enumerate().skip(from);
+    pub(super) fn next_for(&mut self, name: &KeyName, from: usize) -> Option<(usize, &mut Waiter)> {
+        let mut rest = self.0.iter_mut().enumerate().skip(from);
         rest.find(|(_, waiter)| waiter.wants(name))
+    }
+
+    /// Gives one its command back, which was taken to be run: it waits on.
+    pub(super) fn give_back(&mut self, place: usize, argv: Argv) {
+        if let Some(waiter) = self.0.get_mut(place) {
+            waiter.wait.argv = argv;
+        }
     }
 
     /// One does not wait any more.
@@ -165,9 +204,42 @@ impl Waiters {
         Some(self.remove(keys, place))
     }
 
+    /// The ticket of the call with which a session waits for a key.
+    pub(super) fn ticket_of(&self, session: usize) -> Option<Arc<Ticket>> {
+        let found = self.0.iter().find(|waiter| waiter.session == session);
+        found.map(|waiter| Arc::clone(&waiter.ticket))
+    }
+
+    /// The time of all waits of a kind is up.
+    pub(super) fn end_all_of(&self, kind: WaitKind) {
+        let meant = self.0.iter().filter(|waiter| waiter.wait.kind == kind);
+        meant.for_each(|waiter| waiter.ticket.end(Outcome::TimedOut));
+    }
+
     /// Ends the waits whose time is up by a clock that the host moves.
     pub(super) fn end_due(&self, now: i64) {
         let due = self.0.iter().filter(|waiter| waiter.deadline.is_some_and(|at| at <= now));
         due.for_each(|waiter| waiter.ticket.end(Outcome::TimedOut));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+    use crate::error::Error;
+    use std::thread;
+
+    #[test]
+    fn a_panic_of_any_call_ends_the_waits() {
+        let engine = Engine::new().unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| engine.command(&["BLPOP", "empty", "0"]));
+            while engine.shared.waits().is_empty() {
+                thread::yield_now();
+            }
+            let failed: Result<(), Error> = engine.shared.enter(|_| panic!("a failure within"));
+            assert_eq!(failed, Err(Error::Poisoned));
+            assert_eq!(waiting.join().unwrap(), Err(Error::Poisoned));
+        });
     }
 }

@@ -3,9 +3,10 @@
 use super::bytes::kv_bytes;
 use super::call::{Caller, Input};
 use super::engine::kv_engine;
-use super::panic::{Failure, NULL_ENGINE, NULL_SCRIPT, guard};
+use super::panic::{Failure, NULL_SCRIPT, NULL_SESSION, guard};
 use super::reply::kv_reply;
 use super::script::kv_script;
+use super::session::kv_session;
 use crate::engine::Call;
 use crate::options::Limits;
 use std::ffi::CStr;
@@ -37,25 +38,28 @@ const BAD_SIZE: &CStr = c"ERR invalid options: struct_size is not the size of kv
 const BAD_MEMORY: &CStr = c"ERR invalid options: memory_bytes is out of range";
 
 impl kv_limits {
-    /// Limits that set nothing for NULL.
-    fn read(limits: Option<&kv_limits>) -> Result<Limits, Failure> {
-        let read = Limits::default();
-        let Some(limits) = limits else { return Ok(read) };
+    /// The limits; none for NULL.
+    fn read(limits: Option<&kv_limits>) -> Result<Option<Limits>, Failure> {
+        limits.copied().map(kv_limits::to_limits).transpose()
+    }
+
+    fn to_limits(self) -> Result<Limits, Failure> {
         // The size comes first and is the only version there is.
-        if limits.struct_size != size_of::<kv_limits>() {
+        if self.struct_size != size_of::<kv_limits>() {
             return Err(BAD_SIZE.into());
         }
-        let read = match limits.timeout_ms {
+        let read = Limits::default();
+        let read = match self.timeout_ms {
             0 => read,
             KV_LIMIT_NONE => read.timeout(None),
             ms => read.timeout(Duration::from_millis(ms)),
         };
-        let read = match limits.memory_bytes {
+        let read = match self.memory_bytes {
             0 => read,
             KV_LIMIT_NONE => read.memory(None),
             bytes => read.memory(usize::try_from(bytes).map_err(|_| BAD_MEMORY)?),
         };
-        Ok(match limits.instructions {
+        Ok(match self.instructions {
             0 => read,
             KV_LIMIT_NONE => read.instructions(None),
             count => read.instructions(count),
@@ -63,15 +67,46 @@ impl kv_limits {
     }
 }
 
+/// Makes a call under limits, if there are any.
+fn reply<C: Caller>(
+    caller: &C,
+    limits: Option<&Limits>,
+    call: Call<'_>,
+) -> Result<kv_reply, Failure> {
+    match limits {
+        Some(limits) => caller.reply(Call::Limited(limits, &call)),
+        None => caller.reply(call),
+    }
+}
+
+/// Runs a script by its text or its SHA-1, as `call::run` does, under limits.
+///
+/// # Safety
+/// As `call::run`.
+unsafe fn run<C: Caller>(
+    caller: Option<&C>,
+    limits: Option<&kv_limits>,
+    form: impl for<'a> FnOnce(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]) -> Call<'a>,
+    text: kv_bytes,
+    input: Input,
+) -> Result<kv_reply, Failure> {
+    let caller = caller.ok_or(C::NULL)?;
+    let limits = kv_limits::read(limits)?;
+    // SAFETY: the caller's promise.
+    let text = unsafe { text.slice()? };
+    // SAFETY: the same.
+    unsafe { input.lend(|keys, args| reply(caller, limits.as_ref(), form(text, keys, args))) }
+}
+
 /// Runs a script as kv_eval does, under limits for this one run.
 ///
 /// @param engine  Borrowed. NULL gives an error reply.
 /// @param limits  Borrowed. NULL for the engine's own.
-/// @param script  Borrowed. As for kv_eval, like all that follow.
+/// @param script  Borrowed. Lua 5.1.
 /// @param nkeys   The number of keys.
-/// @param keys    Borrowed.
+/// @param keys    Borrowed. As for kv_eval.
 /// @param nargs   The number of arguments.
-/// @param args    Borrowed.
+/// @param args    Borrowed. As for kv_eval.
 /// @return Owned; release with kv_reply_free. As kv_eval.
 ///
 /// Thread-safe: calls on one engine are serialised.
@@ -85,18 +120,36 @@ pub extern "C" fn kv_eval_limited(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
-        let engine = engine.ok_or(NULL_ENGINE)?;
-        let limits = kv_limits::read(limits)?;
-        // SAFETY: by contract the caller lends it until this returns.
-        let script = unsafe { script.slice()? };
-        let input = Input { nkeys, keys, nargs, args };
-        let run = |keys: &[&[u8]], args: &[&[u8]]| {
-            engine.reply(Call::Limited(&limits, &Call::Eval(script, keys, args)))
-        };
-        // SAFETY: the same of these.
-        unsafe { input.lend(run) }
-    })
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { run(engine, limits, |s, k, a| Call::Eval(s, k, a), script, input) })
+}
+
+/// Runs a cached script as kv_evalsha does, under limits for this one run.
+///
+/// @param engine  Borrowed. NULL gives an error reply.
+/// @param limits  Borrowed. NULL for the engine's own.
+/// @param sha1    Borrowed. 40 hexadecimal digits.
+/// @param nkeys   The number of keys.
+/// @param keys    Borrowed. As for kv_eval.
+/// @param nargs   The number of arguments.
+/// @param args    Borrowed. As for kv_eval.
+/// @return Owned; release with kv_reply_free. As kv_evalsha.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_evalsha_limited(
+    engine: Option<&kv_engine>,
+    limits: Option<&kv_limits>,
+    sha1: kv_bytes,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { run(engine, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
 }
 
 /// Runs a prepared script as kv_script_run does, under limits for this one run.
@@ -121,11 +174,103 @@ pub extern "C" fn kv_script_run_limited(
 ) -> kv_reply {
     guard(|| {
         let script = &script.ok_or(NULL_SCRIPT)?.script;
-        let limits = kv_limits::read(limits)?;
+        let limits = kv_limits::read(limits)?.unwrap_or_default();
         let input = Input { nkeys, keys, nargs, args };
         let run = |keys: &[&[u8]], args: &[&[u8]]| {
             let call = |buffer: &mut _| script.call_with(&limits, keys, args, buffer);
             kv_reply::of_call(script.protocol(), call)
+        };
+        // SAFETY: by contract the caller lends them until this returns.
+        unsafe { input.lend(run) }
+    })
+}
+
+/// Runs a script as kv_session_eval does, under limits for this one run. After MULTI it is refused:
+/// limits are not queued.
+///
+/// @param session  Borrowed. NULL gives an error reply.
+/// @param limits   Borrowed. NULL for the engine's own.
+/// @param script   Borrowed. Lua 5.1.
+/// @param nkeys    The number of keys.
+/// @param keys     Borrowed. As for kv_eval.
+/// @param nargs    The number of arguments.
+/// @param args     Borrowed. As for kv_eval.
+/// @return Owned; release with kv_reply_free. As kv_session_eval.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_session_eval_limited(
+    session: Option<&kv_session>,
+    limits: Option<&kv_limits>,
+    script: kv_bytes,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { run(session, limits, |s, k, a| Call::Eval(s, k, a), script, input) })
+}
+
+/// Runs a cached script as kv_session_evalsha does, under limits for this one run. After MULTI it is
+/// refused: limits are not queued.
+///
+/// @param session  Borrowed. NULL gives an error reply.
+/// @param limits   Borrowed. NULL for the engine's own.
+/// @param sha1     Borrowed. 40 hexadecimal digits.
+/// @param nkeys    The number of keys.
+/// @param keys     Borrowed. As for kv_eval.
+/// @param nargs    The number of arguments.
+/// @param args     Borrowed. As for kv_eval.
+/// @return Owned; release with kv_reply_free. As kv_evalsha.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_session_evalsha_limited(
+    session: Option<&kv_session>,
+    limits: Option<&kv_limits>,
+    sha1: kv_bytes,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    let input = Input { nkeys, keys, nargs, args };
+    // SAFETY: by contract the caller lends all of them until this returns.
+    guard(|| unsafe { run(session, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
+}
+
+/// Runs a prepared script as kv_session_run does, under limits for this one run. After MULTI it is
+/// refused: limits are not queued.
+///
+/// @param session  Borrowed. NULL gives an error reply.
+/// @param limits   Borrowed. NULL for the engine's own.
+/// @param script   Borrowed. As for kv_session_run.
+/// @param nkeys    The number of keys.
+/// @param keys     Borrowed. As for kv_eval.
+/// @param nargs    The number of arguments.
+/// @param args     Borrowed. As for kv_eval.
+/// @return Owned; release with kv_reply_free. As kv_eval.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_session_run_limited(
+    session: Option<&kv_session>,
+    limits: Option<&kv_limits>,
+    script: Option<&kv_script>,
+    nkeys: usize,
+    keys: *const kv_bytes,
+    nargs: usize,
+    args: *const kv_bytes,
+) -> kv_reply {
+    guard(|| {
+        let session = session.ok_or(NULL_SESSION)?;
+        let limits = kv_limits::read(limits)?;
+        let script = &script.ok_or(NULL_SCRIPT)?.script;
+        let input = Input { nkeys, keys, nargs, args };
+        let run = |keys: &[&[u8]], args: &[&[u8]]| {
+            reply(session, limits.as_ref(), Call::Run(script, keys, args))
         };
         // SAFETY: by contract the caller lends them until this returns.
         unsafe { input.lend(run) }

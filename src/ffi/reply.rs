@@ -197,7 +197,7 @@ fn parts(item: Item<'_>) -> (kv_reply, Option<&[u8]>) {
             }
             (verbatim, Some(text))
         }
-        Item::Array(len) => count(KV_REPLY_ARRAY, len),
+        Item::Array(len) | Item::Push(len) => count(KV_REPLY_ARRAY, len),
         Item::Map(len) => count(KV_REPLY_MAP, len.saturating_mul(2)),
         Item::Set(len) => count(KV_REPLY_SET, len),
     }

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::interest::KeyName;
 use super::journal::Change;
 use super::{Keyspace, Slot};
+use crate::clients::{Events, Followed, News};
 use crate::table::Table;
 use std::mem::swap;
 
@@ -135,6 +136,37 @@ impl Keyspace {
     /// The keys that have changed and that somebody is interested in.
     pub(crate) fn take_touched(&mut self) -> Vec<KeyName> {
         self.journal.interest(|interest| interest.take_touched())
+    }
+
+    /// What is told to others once the step is over.
+    #[inline]
+    pub(crate) fn news(&self) -> &News {
+        &self.journal.news
+    }
+
+    /// The same, to add to it.
+    #[inline]
+    pub(crate) fn news_mut(&mut self) -> &mut News {
+        &mut self.journal.news
+    }
+
+    /// The keys that clients were shown.
+    pub(crate) fn followed(&self) -> &Followed {
+        self.journal.peek_followed()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn follow<R>(&mut self, change: impl FnOnce(&mut Followed) -> R) -> R {
+        self.journal.followed(change)
+    }
+
+    /// Something happened to a key of the selected database, which those are told who want to know.
+    #[inline]
+    pub(crate) fn notify(&mut self, class: Events, event: &str, key: &[u8]) {
+        if self.journal.news.events().has_any(class) {
+            let database = self.database();
+            self.journal.news.event(class, event, key, database);
+        }
     }
 
     fn touch_all_of(&mut self, databases: &[usize]) {

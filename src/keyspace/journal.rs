@@ -10,6 +10,7 @@
 use super::entry::Entry;
 use super::interest::Interest;
 use super::streams::StreamChange;
+use crate::clients::{Followed, News};
 use crate::table::{Keyed, Table};
 use crate::value::Value;
 use crate::value::list::List;
@@ -90,6 +91,8 @@ pub(crate) struct Savepoint {
     records: usize,
     arena: usize,
     touched: usize,
+    followed: usize,
+    told: usize,
 }
 
 /// The arena is given back after use when it has grown past this.
@@ -109,6 +112,10 @@ pub(super) struct Journal {
     floor: usize,
     /// Who is told of changes.
     interest: Interest,
+    /// The keys that clients were shown.
+    followed: Followed,
+    /// What is told to others once the section is over.
+    pub(super) news: News,
     /// The database that is being changed.
     pub(super) database: usize,
 }
@@ -134,7 +141,7 @@ impl Journal {
     /// Ends the section and forgets all records.
     pub(super) fn close(&mut self) {
         self.open = false;
-        self.active = !self.interest.is_empty();
+        self.active = self.has_listeners();
         self.floor = 0;
         if self.arena.capacity() + self.records.capacity() * size_of::<Record>() > KEPT_BYTES {
             (self.records, self.arena) = Default::default();
@@ -156,6 +163,8 @@ impl Journal {
             records: self.records.len(),
             arena: self.arena.len(),
             touched: self.interest.touched(),
+            followed: self.followed.touched(),
+            told: self.news.told(),
         }
     }
 
@@ -172,20 +181,51 @@ impl Journal {
     /// Whether keys that somebody is interested in were touched.
     #[inline]
     pub(super) fn has_touched(&self) -> bool {
-        self.interest.touched() != 0
+        self.interest.touched() != 0 || self.followed.touched() != 0
+    }
+
+    fn has_listeners(&self) -> bool {
+        !self.interest.is_empty() || !self.followed.is_empty()
     }
 
     /// Who is told of changes; `active` follows.
     pub(super) fn interest<R>(&mut self, change: impl FnOnce(&mut Interest) -> R) -> R {
         let result = change(&mut self.interest);
-        self.active = self.open || !self.interest.is_empty();
+        self.active = self.open || self.has_listeners();
         result
+    }
+
+    /// The keys that clients were shown; `active` follows.
+    pub(super) fn followed<R>(&mut self, change: impl FnOnce(&mut Followed) -> R) -> R {
+        let result = change(&mut self.followed);
+        self.active = self.open || self.has_listeners();
+        result
+    }
+
+    /// The same, only to be read.
+    pub(super) fn peek_followed(&self) -> &Followed {
+        &self.followed
     }
 
     /// Tells those interested that a key of the selected database changed.
     pub(super) fn touch(&mut self, key: &[u8]) {
         if self.active {
-            self.interest.touch(self.database, key);
+            self.tell(key);
+        }
+    }
+
+    /// All keys of a database are gone.
+    pub(super) fn flushed(&mut self) {
+        if !self.followed.is_idle() {
+            self.news.flushed();
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, key: &[u8]) {
+        self.interest.touch(self.database, key);
+        if !self.followed.is_empty() {
+            self.followed.touch(key);
         }
     }
 
@@ -199,6 +239,8 @@ impl Journal {
         self.arena.truncate(savepoint.arena);
         self.latest = Span::default();
         self.interest.rewind(savepoint.touched);
+        self.followed.rewind(savepoint.followed);
+        self.news.rewind(savepoint.told);
     }
 
     /// Keeps a copy of some bytes.
@@ -227,7 +269,7 @@ impl Journal {
         if self.active {
             let span = self.keep_key(key);
             let change = change(self);
-            self.interest.touch(self.database, key);
+            self.tell(key);
             self.push(span, change);
         }
     }
@@ -236,7 +278,7 @@ impl Journal {
     #[inline]
     pub(super) fn record_entry(&mut self, old: Entry) {
         if self.active {
-            self.interest.touch(self.database, old.key());
+            self.tell(old.key());
             if !self.covers(old.key()) {
                 let key = self.keep_key(old.key());
                 self.push(key, Change::Entry(Some(old)));

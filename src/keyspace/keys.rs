@@ -70,6 +70,7 @@ impl Keyspace {
     /// Removes every key of the selected database.
     pub(crate) fn flush(&mut self) {
         self.touch_all();
+        self.journal.flushed();
         let old = std::mem::replace(&mut self.table, Table::new());
         self.journal.record_other(Change::Flushed(Box::new(old)));
     }

@@ -4,7 +4,8 @@
 //! millions of times more often than others. Where what a long double rounds off cannot reach
 //! those places, the text is that of the exact sum, which integers give at a tenth of the cost.
 
-use super::{FRACTION_DIGITS, StackText, push_fixed_fraction};
+use super::places::{FRACTION_DIGITS, push_fixed_fraction};
+use super::text::StackText;
 
 /// Digits of a number that is tried.
 const DIGITS_MOST: usize = 17;

@@ -1,6 +1,6 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
-use super::read::{Elements, Reader, Text};
+use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
 use crate::value::hash::Hash;
@@ -55,9 +55,7 @@ impl Builder {
     }
 
     fn check_fields(&self) -> Option<()> {
-        let mut fields: Vec<&[u8]> = self.hash.iter().map(|(field, _)| field).collect();
-        fields.sort_unstable();
-        fields.is_sorted_by(|a, b| a < b).then_some(())
+        check_distinct(self.hash.iter().map(|(field, _)| field))
     }
 
     /// The hash, unless it is empty, which none may be, or a field is there twice.
@@ -91,19 +89,11 @@ pub(super) fn read_packed(
     elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let mut field: Option<Text<'_>> = None;
     let packed = reader.string()?;
     builder.hash.reserve(packed.as_bytes().len());
-    elements(packed.as_bytes(), &mut |text| match field.take() {
-        Some(field) => builder.add(field.as_bytes(), text.as_bytes()),
-        None => {
-            field = Some(text);
-            Some(())
-        }
+    pairs(packed.as_bytes(), elements, &mut |field, value| {
+        builder.add(field.as_bytes(), value.as_bytes())
     })?;
-    if field.is_some() {
-        return None;
-    }
     builder.finish()
 }
 

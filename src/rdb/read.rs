@@ -52,6 +52,30 @@ pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(Text<'a>) -> Option<()>;
 /// Visits the elements of a packed form, which must be whole and well formed.
 pub(super) type Elements = for<'a> fn(&'a [u8], Visit<'_, 'a>) -> Option<()>;
 
+/// Visits the elements of a packed form two by two. One that is left over is damage.
+pub(super) fn pairs<'a>(
+    packed: &'a [u8],
+    elements: Elements,
+    visit: &mut dyn FnMut(Text<'a>, Text<'a>) -> Option<()>,
+) -> Option<()> {
+    let mut first: Option<Text<'a>> = None;
+    elements(packed, &mut |text| match first.take() {
+        Some(first) => visit(first, text),
+        None => {
+            first = Some(text);
+            Some(())
+        }
+    })?;
+    first.is_none().then_some(())
+}
+
+/// None if one of some texts is there twice.
+pub(super) fn check_distinct<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Option<()> {
+    let mut texts: Vec<&[u8]> = texts.collect();
+    texts.sort_unstable();
+    texts.is_sorted_by(|a, b| a < b).then_some(())
+}
+
 /// A length, or the way in which a string is written otherwise.
 enum Length {
     Plain(u64),

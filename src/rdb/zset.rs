@@ -1,6 +1,6 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
-use super::read::{Elements, Reader, Text};
+use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
@@ -69,9 +69,7 @@ impl Builder {
     }
 
     fn check_members(&self) -> Option<()> {
-        let mut members: Vec<&[u8]> = self.all().map(|(member, _)| member).collect();
-        members.sort_unstable();
-        members.is_sorted_by(|a, b| a < b).then_some(())
+        check_distinct(self.all().map(|(member, _)| member))
     }
 
     fn all(&self) -> impl Iterator<Item = (&[u8], f64)> {
@@ -116,20 +114,10 @@ pub(super) fn read_packed(
     elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let mut member: Option<Text<'_>> = None;
     let packed = reader.string()?;
-    elements(packed.as_bytes(), &mut |text| match member.take() {
-        Some(member) => {
-            builder.make_room(0)?;
-            builder.add(member.as_bytes(), parse_f64(text.as_bytes())?)
-        }
-        None => {
-            member = Some(text);
-            Some(())
-        }
+    pairs(packed.as_bytes(), elements, &mut |member, score| {
+        builder.make_room(0)?;
+        builder.add(member.as_bytes(), parse_f64(score.as_bytes())?)
     })?;
-    if member.is_some() {
-        return None;
-    }
     builder.finish()
 }

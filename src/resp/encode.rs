@@ -3,25 +3,23 @@
 use crate::number::F64Text;
 use crate::reply::{Item, Protocol, ReplyBuf};
 
-/// Appends a reply to `out`. What RESP2 lacks, the walk has stepped down already.
+/// Appends all that a buffer holds to `out`: one reply, several, or none. What RESP2 lacks, the walk
+/// has stepped down already.
 pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     let mut walker = reply.walk(protocol);
-    // Items still to come; a container adds its own, so depth costs no stack.
-    let mut pending = 1_usize;
-    while pending > 0 {
+    while !walker.is_done() {
         let double_text = if walker.is_at_decimal() { F64Text::decimal } else { F64Text::new };
-        let inside = encode_item(walker.next(), protocol, double_text, out);
-        pending = (pending - 1).saturating_add(inside);
+        encode_item(walker.next(), protocol, double_text, out);
     }
 }
 
-/// Appends one item; returns how many items belong to it.
+/// Appends one item; those that belong to a container follow it.
 fn encode_item(
     item: Item<'_>,
     protocol: Protocol,
     double_text: fn(f64) -> F64Text,
     out: &mut Vec<u8>,
-) -> usize {
+) {
     match item {
         Item::Null if protocol == Protocol::Resp3 => line(out, b'_', b""),
         Item::Null => line(out, b'$', b"-1"),
@@ -34,11 +32,11 @@ fn encode_item(
         Item::Error(text) => line(out, b'-', text),
         Item::BigNumber(text) => line(out, b'(', text),
         Item::Verbatim(text) => sized(out, b'=', text),
-        Item::Array(len) => return container(out, b'*', len, len),
-        Item::Map(len) => return container(out, b'%', len, len.saturating_mul(2)),
-        Item::Set(len) => return container(out, b'~', len, len),
+        Item::Array(len) => container(out, b'*', len),
+        Item::Map(len) => container(out, b'%', len),
+        Item::Set(len) => container(out, b'~', len),
+        Item::Push(len) => container(out, b'>', len),
     }
-    0
 }
 
 /// A type's letter with what fits on its line.
@@ -55,10 +53,9 @@ fn sized(out: &mut Vec<u8>, letter: u8, text: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The head of a container; returns how many items follow it.
-fn container(out: &mut Vec<u8>, letter: u8, len: usize, items: usize) -> usize {
+/// The head of a container.
+fn container(out: &mut Vec<u8>, letter: u8, len: usize) {
     line(out, letter, itoa::Buffer::new().format(len).as_bytes());
-    items
 }
 
 #[cfg(test)]
@@ -142,6 +139,22 @@ mod tests {
             "*2\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n$-1\r\n",
             "*2\r\n*1\r\n*2\r\n$1\r\na\r\n,1\r\n_\r\n",
         );
+    }
+
+    #[test]
+    fn several_replies_and_none() {
+        let confirmed = |r: &mut ReplyBuf| {
+            for count in 1..3 {
+                r.push(2);
+                r.bulk(b"subscribe");
+                r.integer(count);
+            }
+            r.ok();
+        };
+        let one = |head, count| format!("{head}2\r\n$9\r\nsubscribe\r\n:{count}\r\n");
+        let [resp2, resp3] = ["*", ">"].map(|head| one(head, 1) + &one(head, 2) + "+OK\r\n");
+        check(confirmed, &resp2, &resp3);
+        check_both(|_| (), "");
     }
 
     #[test]

@@ -1,7 +1,16 @@
 //! Redis's wire protocol, RESP2 and RESP3.
 //!
-//! This room turns replies into bytes. It knows no commands and no sockets.
+//! This room turns replies into bytes, and bytes into requests. It knows no commands and no
+//! sockets.
 
+#[cfg(feature = "listen")]
+mod decode;
 mod encode;
+#[cfg(feature = "listen")]
+mod inline;
 
+#[cfg(feature = "listen")]
+pub(crate) use decode::{Allowed, Decoder, Step};
 pub(crate) use encode::encode;
+#[cfg(feature = "listen")]
+pub use inline::split_words;

@@ -16,6 +16,7 @@ mod lib;
 mod metadata;
 mod pattern;
 mod profile;
+mod running;
 pub(crate) mod stats;
 pub(crate) mod vm;
 
@@ -25,6 +26,7 @@ pub(crate) use metadata::ENGINE;
 #[cfg(feature = "cli")]
 pub(crate) use metadata::is_library;
 pub use profile::Profile;
+pub(crate) use running::{Ask, Kind, Running, Story};
 pub use stats::{LastError, ScriptStats};
 
 use crate::command::Registry;
@@ -37,7 +39,6 @@ use cache::Cache;
 use failure::Origin;
 use stats::Outcome;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use vm::{Function, Run, Vm};
 
@@ -64,6 +65,8 @@ pub type LogCallback = Box<dyn FnMut(LogLevel, &[u8]) + Send>;
 pub(crate) struct Input<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) args: &'a [&'a [u8]],
+    /// The command's own name, as its caller wrote it.
+    pub(crate) called: &'a [u8],
     /// Called by one of the `_RO` commands.
     pub(crate) read_only: bool,
 }
@@ -74,17 +77,18 @@ pub(crate) struct Scripts {
     cache: Cache,
     functions: Functions,
     on_error: OnError,
+    running: Arc<Running>,
     /// Whether runs are timed.
     timed: bool,
 }
 
 impl Scripts {
-    /// Starts an interpreter. `cancel` is what stops a running script from another thread.
-    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Scripts, String> {
-        let vm = Vm::new(options, cancel)?;
+    /// Starts an interpreter. `running` is where others see what runs.
+    pub(crate) fn new(options: &Options, running: Arc<Running>) -> Result<Scripts, String> {
+        let vm = Vm::new(options, Arc::clone(&running))?;
         let (cache, functions) = (Cache::default(), Functions::default());
         let (on_error, timed) = (options.on_error, options.script_statistics);
-        Ok(Scripts { vm, cache, functions, on_error, timed })
+        Ok(Scripts { vm, cache, functions, on_error, running, timed })
     }
 
     /// Directs `redis.log` to a callback, or nowhere.
@@ -164,7 +168,7 @@ impl Scripts {
         }
         let (function, sha) = (script.function, script.sha);
         let read_only = input.read_only || declared.no_writes;
-        let run = Run { input, read_only, keys, reply };
+        let run = Run { input, read_only, name: &sha, keys, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
         if let Some(counts) = self.cache.counts(id) {
             counts.note(outcome);
@@ -184,7 +188,7 @@ impl Scripts {
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, keys, reply };
+        let run = Run { input, read_only, name: &callee.name, keys, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
             counts.note(outcome);
@@ -195,13 +199,13 @@ impl Scripts {
     /// Runs what is compiled.
     #[inline]
     fn perform(&mut self, function: Function, origin: Origin<'_>, run: Run<'_>) -> Outcome {
-        let Run { input, read_only, keys, reply } = run;
+        let Run { input, read_only, name, keys, reply } = run;
         let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, keys, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, name, keys, reply });
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -266,17 +270,35 @@ impl Scripts {
         code: &[u8],
         replace: bool,
     ) -> Result<Vec<u8>, CommandError> {
-        self.functions.load(&mut self.vm, code, replace)
+        let loaded = self.functions.load(&mut self.vm, code, replace);
+        self.count();
+        loaded
     }
 
     /// Deletes a library; false if there is none of that name.
     pub(crate) fn delete_library(&mut self, name: &[u8]) -> bool {
-        self.functions.delete(&mut self.vm, name)
+        let deleted = self.functions.delete(&mut self.vm, name);
+        self.count();
+        deleted
     }
 
     /// Deletes all libraries.
     pub(crate) fn flush_libraries(&mut self) {
         self.functions.flush(&mut self.vm);
+        self.count();
+    }
+
+    /// Tells those who find the engine taken how many libraries and functions there are.
+    fn count(&self) {
+        let libraries = self.functions.libraries();
+        let counts = libraries
+            .fold((0, 0), |(count, all), (_, library)| (count + 1, all + library.functions.len()));
+        self.running.set_counts(counts.0, counts.1);
+    }
+
+    /// How many libraries and functions there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.running.counts()
     }
 
     /// The texts of all libraries.
@@ -306,6 +328,7 @@ impl Scripts {
             Ok(_) => self.functions.join(&mut self.vm, fresh, policy),
             Err(error) => Err((fresh, error)),
         };
+        self.count();
         joined.map_err(|(mut fresh, error)| {
             fresh.flush(&mut self.vm);
             error

@@ -68,6 +68,8 @@ pub(crate) struct Limits {
     pub(crate) sketch_bytes: usize,
     /// `stream-node-max-entries` and `stream-node-max-bytes`.
     pub(crate) stream: NodeLimits,
+    /// `busy-reply-threshold`, in milliseconds.
+    pub(crate) busy_reply_ms: u64,
 }
 
 impl Default for Limits {
@@ -81,6 +83,7 @@ impl Default for Limits {
             list: ChunkLimit::default(),
             sketch_bytes: 3000,
             stream: NodeLimits::default(),
+            busy_reply_ms: 5000,
         }
     }
 }

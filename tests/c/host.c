@@ -184,8 +184,66 @@ static void limits(void) {
     kv_close(engine);
 }
 
+/* On sessions and by SHA-1. */
+static void limits_everywhere(void) {
+    kv_engine *engine = kv_open(NULL, NULL), *other = kv_open(NULL, NULL);
+    kv_session *session = kv_session_open(engine, NULL), *stranger = kv_session_open(other, NULL);
+    kv_bytes forever = KV_BYTES("while true do end"), echo = KV_BYTES("return KEYS[1] .. ARGV[1]");
+    kv_bytes key = KV_BYTES("k"), arg = KV_BYTES("a"), multi = KV_BYTES("MULTI");
+    kv_limits limits;
+    kv_script *script = kv_script_prepare(engine, forever, NULL);
+    kv_script *cached = kv_script_prepare(engine, echo, NULL);
+    kv_bytes sha1 = kv_script_sha1(script), echo_sha1 = kv_script_sha1(cached);
+
+    memset(&limits, 0, sizeof limits);
+    limits.struct_size = sizeof limits;
+    limits.instructions = 50000;
+    HAS_ERROR(kv_evalsha_limited(engine, &limits, sha1, 0, NULL, 0, NULL), "50000 instructions");
+    HAS_ERROR(kv_session_eval_limited(session, &limits, forever, 0, NULL, 0, NULL),
+              "50000 instructions");
+    HAS_ERROR(kv_session_evalsha_limited(session, &limits, sha1, 0, NULL, 0, NULL),
+              "50000 instructions");
+    HAS_ERROR(kv_session_run_limited(session, &limits, script, 0, NULL, 0, NULL),
+              "50000 instructions");
+    IS_STRING(kv_evalsha_limited(engine, &limits, echo_sha1, 1, &key, 1, &arg), "ka");
+    IS_STRING(kv_session_eval_limited(session, &limits, echo, 1, &key, 1, &arg), "ka");
+    IS_STRING(kv_session_evalsha_limited(session, &limits, echo_sha1, 1, &key, 1, &arg), "ka");
+    IS_STRING(kv_session_run_limited(session, &limits, cached, 1, &key, 1, &arg), "ka");
+    HAS_ERROR(kv_session_run_limited(stranger, &limits, cached, 0, NULL, 0, NULL),
+              "another engine's");
+    HAS_ERROR(kv_evalsha_limited(engine, &limits, key, 0, NULL, 0, NULL), "NOSCRIPT");
+
+    /* Limits are not queued; where there are none, the script is. */
+    IS_OK(kv_session_command(session, 1, &multi));
+    HAS_ERROR(kv_session_run_limited(session, &limits, cached, 1, &key, 1, &arg), "be queued");
+    IS_TEXT(kv_session_eval_limited(session, NULL, echo, 1, &key, 1, &arg), KV_REPLY_STATUS,
+            "QUEUED");
+    IS_TEXT(kv_session_run_limited(session, NULL, cached, 1, &key, 1, &arg), KV_REPLY_STATUS,
+            "QUEUED");
+
+    limits.struct_size = 8;
+    HAS_ERROR(kv_evalsha_limited(engine, &limits, sha1, 0, NULL, 0, NULL), "struct_size");
+    HAS_ERROR(kv_session_run_limited(session, &limits, script, 0, NULL, 0, NULL), "struct_size");
+    IS_ERROR(kv_evalsha_limited(NULL, NULL, sha1, 0, NULL, 0, NULL), "ERR the engine is NULL");
+    IS_ERROR(kv_session_eval_limited(NULL, NULL, echo, 0, NULL, 0, NULL),
+             "ERR the session is NULL");
+    IS_ERROR(kv_session_evalsha_limited(NULL, NULL, sha1, 0, NULL, 0, NULL),
+             "ERR the session is NULL");
+    IS_ERROR(kv_session_run_limited(NULL, NULL, script, 0, NULL, 0, NULL),
+             "ERR the session is NULL");
+    IS_ERROR(kv_session_run_limited(session, NULL, NULL, 0, NULL, 0, NULL),
+             "ERR the script is NULL");
+    kv_script_free(script);
+    kv_script_free(cached);
+    kv_session_close(session);
+    kv_session_close(stranger);
+    kv_close(other);
+    kv_close(engine);
+}
+
 int main(void) {
     functions();
     limits();
+    limits_everywhere();
     return finish("host");
 }

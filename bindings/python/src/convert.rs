@@ -250,7 +250,7 @@ impl Style {
 
     fn step<'py>(self, py: Python<'py>, item: Item<'_>) -> PyResult<Step<'py>> {
         let object = match item {
-            Item::Array(len) => return Ok(Step::Container(Shape::List, len)),
+            Item::Array(len) | Item::Push(len) => return Ok(Step::Container(Shape::List, len)),
             Item::Map(len) => return Ok(Step::Container(Shape::Dict, len * 2)),
             Item::Set(len) => return Ok(Step::Container(Shape::Set, len)),
             Item::Bulk(text) => self.text(py, text)?,

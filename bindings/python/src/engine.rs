@@ -277,6 +277,9 @@ impl Engine {
     ///
     /// :param keys: KEYS, as in :meth:`eval`.
     /// :param args: ARGV, likewise.
+    /// :param timeout: Likewise, as are the other limits for this one run:
+    /// :param memory: In bytes.
+    /// :param instructions: A number of them.
     /// :raises NoScriptError: No such script is cached.
     /// :raises ResponseError: The script failed.
     ///
@@ -286,18 +289,25 @@ impl Engine {
     /// >>> engine.evalsha(sha1, ["a", "b"], [1, 2, 3])
     /// 5
     #[pyo3(
-        signature = (sha1, keys = Sequence::EMPTY, args = Sequence::EMPTY),
-        text_signature = "($self, sha1, keys=(), args=())"
+        signature = (sha1, keys = Sequence::EMPTY, args = Sequence::EMPTY, *,
+            timeout = Limit::Own, memory = Limit::Own, instructions = Limit::Own),
+        text_signature = "($self, sha1, keys=(), args=(), *, timeout=..., memory=..., \
+            instructions=...)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn evalsha<'py>(
         &self,
         py: Python<'py>,
         sha1: Text<'_, 'py>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call(py, Call::EvalSha(sha1.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_ref(), Call::EvalSha(sha1.as_bytes(), keys, args))
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::convert::{Arguments, Sequence, Text};
 use crate::engine::Engine;
 use crate::errors;
+use crate::limits::{Limit, limits};
 use crate::script::Script;
 use crate::transaction::{Savepoint, Transaction};
 use crate::wait::detached;
@@ -65,6 +66,19 @@ impl Session {
         reply
     }
 
+    /// Makes one call under limits of its own, if there are any.
+    fn call_limited<'py>(
+        &self,
+        py: Python<'py>,
+        limits: Option<&moonkv::Limits>,
+        call: Call<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match limits {
+            Some(limits) => self.call(py, Call::Limited(limits, &call)),
+            None => self.call(py, call),
+        }
+    }
+
     /// Does something else on the session.
     pub(crate) fn act<T: Send>(
         &self,
@@ -108,39 +122,61 @@ impl Session {
 
     /// Runs a script as one atomic step, as :meth:`Engine.eval` does; after ``MULTI`` it is
     /// queued. In a transaction a script that fails undoes only what it did itself.
+    ///
+    /// :param timeout: As in :meth:`Engine.eval`: limits for this one run. After ``MULTI`` a
+    ///     script with limits is refused, as they are not queued.
+    /// :param memory: Likewise.
+    /// :param instructions: Likewise.
     #[pyo3(
-        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY),
-        text_signature = "($self, script, keys=(), args=())"
+        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY, *,
+            timeout = Limit::Own, memory = Limit::Own, instructions = Limit::Own),
+        text_signature = "($self, script, keys=(), args=(), *, timeout=..., memory=..., \
+            instructions=...)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn eval<'py>(
         &self,
         py: Python<'py>,
         script: Text<'_, 'py>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        keys.lend_with(&args, |keys, args| self.call(py, Call::Eval(script.as_bytes(), keys, args)))
+        let limits = limits(timeout, memory, instructions)?;
+        keys.lend_with(&args, |keys, args| {
+            self.call_limited(py, limits.as_ref(), Call::Eval(script.as_bytes(), keys, args))
+        })
     }
 
     /// Runs a cached script by its SHA-1, as :meth:`Engine.evalsha` does; after ``MULTI`` it is
-    /// queued.
+    /// queued. Limits are those of :meth:`eval`.
     #[pyo3(
-        signature = (sha1, keys = Sequence::EMPTY, args = Sequence::EMPTY),
-        text_signature = "($self, sha1, keys=(), args=())"
+        signature = (sha1, keys = Sequence::EMPTY, args = Sequence::EMPTY, *,
+            timeout = Limit::Own, memory = Limit::Own, instructions = Limit::Own),
+        text_signature = "($self, sha1, keys=(), args=(), *, timeout=..., memory=..., \
+            instructions=...)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn evalsha<'py>(
         &self,
         py: Python<'py>,
         sha1: Text<'_, 'py>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call(py, Call::EvalSha(sha1.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_ref(), Call::EvalSha(sha1.as_bytes(), keys, args))
         })
     }
 
-    /// Runs a prepared :class:`Script` of the same engine; after ``MULTI`` it is queued.
+    /// Runs a prepared :class:`Script` of the same engine; after ``MULTI`` it is queued. Limits are
+    /// those of :meth:`eval`.
     ///
     /// :raises OptionError: The script is another engine's.
     ///
@@ -150,18 +186,27 @@ impl Session {
     /// >>> engine.session().run(add, ["n"], [2])
     /// 2
     #[pyo3(
-        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY),
-        text_signature = "($self, script, keys=(), args=())"
+        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY, *,
+            timeout = Limit::Own, memory = Limit::Own, instructions = Limit::Own),
+        text_signature = "($self, script, keys=(), args=(), *, timeout=..., memory=..., \
+            instructions=...)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn run<'py>(
         &self,
         py: Python<'py>,
         script: &Bound<'py, Script>,
         keys: Sequence<'py>,
         args: Sequence<'py>,
+        timeout: Limit<f64>,
+        memory: Limit<i64>,
+        instructions: Limit<i64>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let limits = limits(timeout, memory, instructions)?;
         let script = script.get().inner();
-        keys.lend_with(&args, |keys, args| self.call(py, Call::Run(script, keys, args)))
+        keys.lend_with(&args, |keys, args| {
+            self.call_limited(py, limits.as_ref(), Call::Run(script, keys, args))
+        })
     }
 
     /// A transaction as a context manager: it begins at the start of the ``with`` block, is

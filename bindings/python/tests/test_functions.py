@@ -190,3 +190,31 @@ def test_limits_of_one_run(engine: Engine) -> None:
     assert moonkv.Engine(script_instructions=100).eval(
         "local n = 0 for i = 1, 100000 do n = n + 1 end return n", instructions=None
     ) == 100_000
+
+
+def test_limits_on_sessions_and_by_sha1(engine: Engine) -> None:
+    text = "for i = 1, 100000 do end return {KEYS[1], ARGV[1]}"
+    script = engine.prepare(text)
+    with engine.session() as session:
+        runs: list[Callable[..., Any]] = [
+            partial(engine.evalsha, script.sha1),
+            partial(session.eval, text),
+            partial(session.evalsha, script.sha1),
+            partial(session.run, script),
+        ]
+        for run in runs:
+            with pytest.raises(ResponseError, match="limit of 10000 instructions"):
+                run(["k"], ["a"], instructions=10_000)
+            assert run(["k"], ["a"], instructions=None, timeout=..., memory=10**8) == [b"k", b"a"]
+            assert run(["k"], ["a"]) == [b"k", b"a"]
+            with pytest.raises(OptionError):
+                run(memory=5)
+            with pytest.raises(TypeError):
+                run(timeout="x")
+            with pytest.raises(TypeError):
+                run(["k"], ["a"], 0.02)
+        # Limits are not queued; where there are none, the script is.
+        session.command("MULTI")
+        with pytest.raises(ResponseError, match="cannot be queued"):
+            session.run(script, timeout=1.0)
+        assert session.run(script, ["k"], ["a"]) == "QUEUED"

@@ -4,8 +4,10 @@
 //! program ends with.
 
 mod check;
+mod config;
 mod input;
 mod profile;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,11 +24,13 @@ struct Program {
 enum Task {
     Check(check::Arguments),
     Profile(profile::Arguments),
+    Serve(serve::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().task {
         Task::Check(arguments) => arguments.run(),
         Task::Profile(arguments) => arguments.run(),
+        Task::Serve(arguments) => arguments.run(),
     }
 }

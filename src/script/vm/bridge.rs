@@ -11,13 +11,15 @@ use super::trace::Trace;
 use super::{Function, Run};
 use crate::command::{Command, Registry};
 use crate::keyspace::Keyspace;
+use crate::number::IntText;
 use crate::reply::{Protocol, ReplyBuf};
-use crate::script::LogCallback;
+use crate::script::{Kind, LogCallback, Story};
 use mlua_sys as ffi;
 use std::any::Any;
 use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes that somebody else keeps alive.
 #[derive(Clone, Copy)]
@@ -43,6 +45,8 @@ pub(super) struct Current {
     pub(super) keys: *mut Keyspace,
     pub(super) reply: *mut ReplyBuf,
     pub(super) read_only: bool,
+    name: *const [u8],
+    called: *const [u8],
     /// What `redis.setresp` chose: the shape of what commands answer to the script.
     pub(super) protocol: Protocol,
 }
@@ -56,6 +60,8 @@ impl Current {
             keys: run.keys,
             reply: run.reply,
             read_only: run.read_only,
+            name: run.name,
+            called: run.input.called,
             protocol: Protocol::Resp2,
         }
     }
@@ -170,6 +176,8 @@ impl Names {
 /// What the C functions of one VM share with Rust.
 pub(super) struct Bridge {
     pub(super) current: Option<Current>,
+    /// Whether the run has called a command that writes.
+    pub(super) wrote: bool,
     /// What a command answered to the script.
     pub(super) answer: ReplyBuf,
     pub(super) names: Names,
@@ -205,6 +213,7 @@ impl Bridge {
     pub(super) fn new(false_is_zero: bool) -> Bridge {
         Bridge {
             current: None,
+            wrote: false,
             answer: ReplyBuf::new(),
             names: Names::new(),
             hosted: Arc::default(),
@@ -222,6 +231,35 @@ impl Bridge {
             loading: None,
             trace: None,
         }
+    }
+
+    /// Whose text runs, and the time in milliseconds after which it runs for long; none while
+    /// nothing runs that others are to see.
+    ///
+    /// # Safety
+    /// Called when a look is taken at the run: nothing else uses its keys.
+    pub(super) unsafe fn kind_and_threshold(&self) -> Option<(Kind, u64)> {
+        let current = self.current?;
+        let kind = if current.function.is_callback { Kind::Function } else { Kind::Script };
+        // SAFETY: the keyspace outlives the run; the caller's promise.
+        Some((kind, unsafe { (*current.keys).limits().busy_reply_ms }))
+    }
+
+    /// What the run says of itself.
+    ///
+    /// # Safety
+    /// As above.
+    pub(super) unsafe fn story(&self, since: Instant) -> Story {
+        let Some(current) = self.current else {
+            return Story { name: Vec::new(), command: Vec::new(), since };
+        };
+        // SAFETY: the run borrows what these point to for longer than it lasts.
+        let (name, called, keys, args) =
+            unsafe { (&*current.name, &*current.called, &*current.argv_keys, &*current.argv_args) };
+        let count = IntText::new(keys.len() as i64);
+        let head = [called, name, count.as_bytes()];
+        let words = head.into_iter().chain(keys.iter().copied()).chain(args.iter().copied());
+        Story { name: name.to_vec(), command: words.map(<[u8]>::to_vec).collect(), since }
     }
 
     /// The bridge of a state.

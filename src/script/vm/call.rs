@@ -103,6 +103,10 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
         "ERR Please specify at least one argument for this redis lib call",
     ))?;
     let command = bridge.names.find(name);
+    bridge.wrote |= match command {
+        Some(command) => command.writes(),
+        None => bridge.hosted.writes(name),
+    };
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
     let keys = unsafe { &mut *current.keys };
     let caller = Caller::Script { read_only: current.read_only };

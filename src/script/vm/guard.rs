@@ -14,18 +14,19 @@ use std::fmt;
 use std::os::raw::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::alloc::Heap;
+use super::bridge::Bridge;
 use super::math::RandomMode;
 use super::patterns::Patterns;
 use super::profiler::{self, Profiler};
 use super::sandbox::Fixtures;
 use crate::script::profile::CallTree;
+use crate::script::running::Running;
 
 /// Instructions between two looks at the limits. Measured on PUC 5.1.5: a standing hook costs an empty
 /// loop 3.5 % at 1,000 and 1 % at 10,000, fib(27) 4 % at either.
@@ -42,6 +43,9 @@ const FIRST_INTERVAL: u32 = 40;
 const WORK_INTERVAL: usize = 4_096;
 /// An allocation of this size looks at the clock: it takes longer than the look.
 const LARGE_BYTES: usize = 64 * 1024;
+
+/// How often what the thread has registered is called during a run that has gone on for long.
+const ATTEND_EVERY: Duration = Duration::from_millis(5);
 
 /// Up to this size a heap is collected when it has grown tenfold, above when it has doubled.
 const SMALL_HEAP_BYTES: usize = 256 * 1024;
@@ -72,6 +76,8 @@ pub(crate) enum Doom {
         limit: u64,
     },
     Cancelled,
+    /// By `SCRIPT KILL` or `FUNCTION KILL`.
+    Killed,
 }
 
 impl Doom {
@@ -105,6 +111,8 @@ impl fmt::Display for Doom {
                  was stopped"
             ),
             Doom::Cancelled => f.write_str("ERR script was cancelled by the host"),
+            // The text is the same for functions.
+            Doom::Killed => f.write_str("ERR Script killed by user with SCRIPT KILL..."),
         }
     }
 }
@@ -113,12 +121,18 @@ impl fmt::Display for Doom {
 /// the state lives. C closures carry that address as their first upvalue.
 pub(crate) struct Guard {
     heap: Heap,
-    cancel: Arc<AtomicBool>,
+    shared: Arc<Running>,
     doom: Cell<Option<Doom>>,
     running: Cell<bool>,
     limits: Cell<Limits>,
     started: Cell<Option<Instant>>,
     looked: Cell<Option<Instant>>,
+    /// Whether others can see the run; not while text is compiled or a library loads.
+    shown: Cell<bool>,
+    /// After which time what the thread has registered is called next.
+    attend_at: Cell<Duration>,
+    /// The line it was killed at, 0 for not known.
+    pub(super) killed_line: Cell<c_int>,
     /// The bytes in use beyond which growth is refused; usize::MAX between runs.
     ceiling: Cell<usize>,
     start_bytes: Cell<usize>,
@@ -147,17 +161,19 @@ pub(crate) struct Guard {
 const LIMITS_ONLY: (ffi::lua_Hook, c_int) = (on_count, ffi::LUA_MASKCOUNT);
 
 impl Guard {
-    /// Other threads set `cancel` to stop the run. Neither `begin` nor `end` touches it: its owner
-    /// clears it.
-    pub(crate) fn new(cancel: Arc<AtomicBool>, random_mode: RandomMode) -> Box<Self> {
+    /// Other threads see the run by `shared`, and stop it.
+    pub(crate) fn new(shared: Arc<Running>, random_mode: RandomMode) -> Box<Self> {
         Box::new(Self {
             heap: Heap::new(),
-            cancel,
+            shared,
             doom: Cell::new(None),
             running: Cell::new(false),
             limits: Cell::new(Limits::default()),
             started: Cell::new(None),
             looked: Cell::new(None),
+            shown: Cell::new(false),
+            attend_at: Cell::new(Duration::MAX),
+            killed_line: Cell::new(0),
             ceiling: Cell::new(usize::MAX),
             start_bytes: Cell::new(0),
             collected_bytes: Cell::new(0),
@@ -220,6 +236,7 @@ impl Guard {
         // The clock is read at the first look: most runs end before it.
         self.started.set(None);
         self.looked.set(None);
+        self.killed_line.set(0);
         self.start_bytes.set(in_use);
         self.collected_bytes.set(in_use);
         self.ceiling
@@ -248,6 +265,9 @@ impl Guard {
         self.ceiling.set(usize::MAX);
         self.limits.set(Limits::default());
         self.running.set(false);
+        if self.shown.replace(false) {
+            self.shared.hide();
+        }
         self.drop_scratch();
         self.patterns.end();
         if self.hook.get().1 == profiler::EVENTS
@@ -292,29 +312,85 @@ impl Guard {
         }
     }
 
-    /// Looks at the host's wish and the clock. True when the run is doomed.
+    /// Looks at the host's wish and the clock, and sees to those who ask of the run. True when the
+    /// run is doomed.
     pub(crate) fn check(&self) -> bool {
         if !self.running.get() {
             return false;
         }
-        if self.cancel.load(Ordering::Relaxed) {
-            self.condemn(Doom::Cancelled);
-        }
-        if let Some(limit) = self.limits.get().time {
-            let elapsed = self.elapsed();
-            if elapsed > limit {
-                let (limit_ms, elapsed_ms) = (whole_ms(limit), whole_ms(elapsed));
-                self.condemn(Doom::Time { limit_ms, elapsed_ms });
-            }
+        let elapsed = self.look();
+        if self.shown.get() && (self.shared.is_asked() || elapsed >= self.attend_at.get()) {
+            self.attend(elapsed);
         }
         self.is_doomed()
+    }
+
+    /// Looks at the host's wish and the clock; returns how long the run has taken.
+    fn look(&self) -> Duration {
+        if self.shared.is_cancelled() {
+            self.condemn(Doom::Cancelled);
+        }
+        let elapsed = self.elapsed();
+        if let Some(limit) = self.limits.get().time.filter(|limit| elapsed > *limit) {
+            let (limit_ms, elapsed_ms) = (whole_ms(limit), whole_ms(elapsed));
+            self.condemn(Doom::Time { limit_ms, elapsed_ms });
+        }
+        elapsed
+    }
+
+    /// Answers those who ask of the run, and lets its thread do what cannot wait.
+    #[cold]
+    fn attend(&self, elapsed: Duration) {
+        let bridge = self.bridge.get().cast::<Bridge>();
+        if self.is_doomed() || bridge.is_null() {
+            return;
+        }
+        // SAFETY: the bridge outlives the state; nobody else uses it while a look is taken.
+        let (wrote, story) = unsafe { ((*bridge).wrote, || (*bridge).story(self.since())) };
+        if self.shared.is_asked() && self.shared.answer(wrote, story) {
+            self.condemn(Doom::Killed);
+        }
+        if elapsed < self.attend_at.get() {
+            return;
+        }
+        match self.shared.attend(wrote, story) {
+            Ok(true) => self.condemn(Doom::Killed),
+            Ok(false) => (),
+            Err(panic) => {
+                self.condemn(Doom::Cancelled);
+                // SAFETY: as above.
+                unsafe { (*bridge).panic = Some(panic) };
+            }
+        }
+        self.attend_at.set(self.elapsed().saturating_add(ATTEND_EVERY));
+    }
+
+    /// When the run was first looked at.
+    fn since(&self) -> Instant {
+        self.started.get().unwrap_or_else(Instant::now)
+    }
+
+    /// The first look: from now on others see the run.
+    #[cold]
+    fn show(&self) {
+        let bridge = self.bridge.get().cast::<Bridge>();
+        // SAFETY: as in `attend`.
+        let seen = (!bridge.is_null()).then(|| unsafe { (*bridge).kind_and_threshold() }).flatten();
+        let Some((kind, threshold_ms)) = seen else { return };
+        self.shown.set(true);
+        self.shared.show(kind, threshold_ms);
+        let threshold = Duration::from_millis(threshold_ms);
+        self.attend_at.set(if threshold.is_zero() { Duration::MAX } else { threshold });
     }
 
     /// Time since the first look of this run, which is some microseconds after its start.
     fn elapsed(&self) -> Duration {
         let now = Instant::now();
-        let started = self.started.get().unwrap_or(now);
-        self.started.set(Some(started));
+        let Some(started) = self.started.get() else {
+            self.started.set(Some(now));
+            self.show();
+            return Duration::ZERO;
+        };
         now - started
     }
 
@@ -325,7 +401,12 @@ impl Guard {
             self.memory_refused(growth);
             return false;
         }
-        growth < LARGE_BYTES || !self.check()
+        if growth >= LARGE_BYTES && self.running.get() {
+            // In the middle of an allocation is no place to see to anybody.
+            self.look();
+            return !self.is_doomed();
+        }
+        true
     }
 
     /// Whether that is certain for a small block, and needs no closer look.
@@ -397,6 +478,9 @@ impl Guard {
     pub(super) unsafe fn raise(&self, l: *mut lua_State) -> ! {
         // SAFETY: the caller's promise.
         unsafe {
+            if self.doom.get() == Some(Doom::Killed) && self.killed_line.get() == 0 {
+                self.killed_line.set(current_line(l));
+            }
             ffi::lua_pushlightuserdata(l, ptr::from_ref(self).cast_mut().cast());
             ffi::lua_error(l)
         }
@@ -516,6 +600,26 @@ fn scratch_layout(size: usize) -> Option<Layout> {
 
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The line of the innermost Lua function that runs, 0 where there is none.
+///
+/// # Safety
+/// `l` is a live state. Allocates nothing and cannot raise.
+unsafe fn current_line(l: *mut lua_State) -> c_int {
+    // SAFETY: zeroes are a valid lua_Debug; lua_getstack fills in what lua_getinfo needs.
+    unsafe {
+        let mut frame: ffi::lua_Debug = std::mem::zeroed();
+        let mut level = 0;
+        while ffi::lua_getstack(l, level, &raw mut frame) == 1 {
+            ffi::lua_getinfo(l, c"l".as_ptr(), &raw mut frame);
+            if frame.currentline > 0 {
+                return frame.currentline;
+            }
+            level += 1;
+        }
+        0
+    }
 }
 
 /// The count hook of the main state and of every coroutine.

@@ -1,6 +1,5 @@
 //! Nothing that a script does outlasts its limits.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Limits;
@@ -90,10 +89,10 @@ fn every_bomb_ends_by_instructions_or_memory() {
 fn cancel_ends_every_bomb() {
     let engine = Engine::new(RandomMode::Denied);
     for source in BOMBS.iter().filter(|source| source.starts_with("while true")) {
-        engine.cancel.store(true, Ordering::Relaxed);
+        engine.shared.cancel();
         let error = engine.run_within(source, Limits::default()).expect_err(source);
         assert_eq!(error, "ERR script was cancelled by the host");
-        engine.cancel.store(false, Ordering::Relaxed);
+        engine.shared.begin_call();
         assert_eq!(engine.run("return 7").as_deref(), Ok("int:7"));
     }
 }

@@ -44,6 +44,7 @@ mod tables;
 mod trace;
 
 use super::profile::CallTree;
+use super::running::Running;
 use super::{Input, LogCallback};
 use crate::command::Registry;
 use crate::error::CommandError;
@@ -59,7 +60,6 @@ pub(crate) use register::{Registered, is_name};
 use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 pub(crate) use trace::Trace;
 
@@ -100,6 +100,8 @@ pub(crate) struct Run<'a> {
     pub(crate) input: Input<'a>,
     /// Writes are errors.
     pub(crate) read_only: bool,
+    /// What it is called by: its SHA-1, or the function's name.
+    pub(crate) name: &'a [u8],
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
 }
@@ -127,12 +129,12 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    pub(crate) fn new(options: &Options, cancel: Arc<AtomicBool>) -> Result<Vm, String> {
+    pub(crate) fn new(options: &Options, shared: Arc<Running>) -> Result<Vm, String> {
         let random = match options.lua_random {
             LuaRandom::Denied => RandomMode::Denied,
             LuaRandom::Seeded => RandomMode::Seeded,
         };
-        let state = sandbox::open(Guard::new(cancel, random))?;
+        let state = sandbox::open(Guard::new(shared, random))?;
         let mut bridge = Box::new(Bridge::new(options.lua_false == LuaFalse::Integer));
         api::install(&state, &mut bridge)?;
         let limits = Limits {
@@ -226,6 +228,7 @@ impl Vm {
     pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
         let _locale = LocaleGuard::enter();
         self.bridge.current = Some(Current::new(function, run));
+        self.bridge.wrote = false;
         self.bridge.libraries.begin();
         self.state.begin(self.limits);
         let l = self.state.raw();
@@ -248,7 +251,11 @@ impl Vm {
             (ffi::LUA_OK, None) => Ok(()),
             (_, Some(doom)) => {
                 let trace = self.take_trace();
-                Err(Failure { message: doom.message().into(), place: None, trace })
+                Err(Failure {
+                    message: doom.message().into(),
+                    place: self.killed_at(function),
+                    trace,
+                })
             }
             (_, None) => Err(self.failure()),
         };
@@ -330,6 +337,13 @@ impl Vm {
             None => failure.message,
         };
         CommandError::quoting(&[b"ERR Error registering functions: ", &reason])
+    }
+
+    /// Where a run was killed, if it was.
+    fn killed_at(&self, function: Function) -> Option<(Vec<u8>, i64)> {
+        let line = self.state.guard().killed_line.get();
+        let source: &[u8] = if function.is_callback { b"@user_function" } else { b"@user_script" };
+        (line > 0).then(|| (source.to_vec(), line.into()))
     }
 
     fn clear_stack(&mut self) {

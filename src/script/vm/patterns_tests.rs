@@ -196,10 +196,10 @@ fn steps_count_as_instructions() {
 #[test]
 fn a_cancelled_search_ends() {
     let engine = Engine::new(RandomMode::Denied);
-    let cancel = std::sync::Arc::clone(&engine.cancel);
+    let shared = std::sync::Arc::clone(&engine.shared);
     let canceller = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
-        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        shared.cancel();
     });
     let error = engine.run(ENDLESS[1]).unwrap_err();
     canceller.join().unwrap();

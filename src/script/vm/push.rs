@@ -64,7 +64,7 @@ unsafe fn value(l: *mut lua_State, refs: &Refs, walker: &mut Walker<'_>, protoco
             Item::Null if protocol == Protocol::Resp3 => ffi::lua_pushnil(l),
             Item::Null | Item::NullArray => ffi::lua_pushboolean(l, 0),
             Item::Boolean(flag) => ffi::lua_pushboolean(l, flag.into()),
-            Item::Array(len) => array(l, refs, walker, protocol, len),
+            Item::Array(len) | Item::Push(len) => array(l, refs, walker, protocol, len),
             Item::Map(len) => keyed(l, refs, walker, protocol, len, refs.map, true),
             Item::Set(len) => keyed(l, refs, walker, protocol, len, refs.set, false),
             Item::Double(number) => {

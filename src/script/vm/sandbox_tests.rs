@@ -4,16 +4,16 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::script::running::Running;
 use crate::script::vm::locale::LocaleGuard;
 use crate::script::vm::math::RandomMode;
 
 /// A state and a way to run sources in it.
 pub(crate) struct Engine {
     pub(crate) state: State,
-    pub(crate) cancel: Arc<AtomicBool>,
+    pub(crate) shared: Arc<Running>,
 }
 
 /// What the protected part of a run gets and gives.
@@ -24,9 +24,9 @@ struct Job<'a> {
 
 impl Engine {
     pub(crate) fn new(mode: RandomMode) -> Self {
-        let cancel = Arc::new(AtomicBool::new(false));
-        let state = open(Guard::new(Arc::clone(&cancel), mode)).unwrap();
-        Self { state, cancel }
+        let shared = Arc::<Running>::default();
+        let state = open(Guard::new(Arc::clone(&shared), mode)).unwrap();
+        Self { state, shared }
     }
 
     /// The first result as text, or the error's text.

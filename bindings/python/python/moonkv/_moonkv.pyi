@@ -77,13 +77,34 @@ class Transaction:
 class Session:
     def command(self, *args: _Argument) -> Any: ...
     def eval(
-        self, script: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        script: _Text,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
     def evalsha(
-        self, sha1: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        sha1: _Text,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
     def run(
-        self, script: Script, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        script: Script,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
     def transaction(self) -> Transaction: ...
     def begin(self) -> None: ...
@@ -132,7 +153,14 @@ class Engine:
         instructions: int | None = ...,
     ) -> Any: ...
     def evalsha(
-        self, sha1: _Text, keys: Iterable[_Argument] = (), args: Iterable[_Argument] = ()
+        self,
+        sha1: _Text,
+        keys: Iterable[_Argument] = (),
+        args: Iterable[_Argument] = (),
+        *,
+        timeout: float | None = ...,
+        memory: int | None = ...,
+        instructions: int | None = ...,
     ) -> Any: ...
     def script_load(self, script: _Text) -> str: ...
     def script_exists(self, *sha1s: _Text) -> list[bool]: ...

@@ -1,0 +1,62 @@
+//! `moonkv serve`: an engine behind a socket, in place of a Redis server.
+
+use crate::config::Directives;
+use moonkv::{Engine, ListenOptions, Options};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Runs an engine that listens for Redis clients, with Redis's own settings.
+///
+/// Options are a Redis server's: `--port 6400`, `--unixsocket PATH`, `--bind ADDRESS`,
+/// `--requirepass WORD`, `--maxmemory 100mb`, and a file of such directives in front of them.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// [FILE] [--NAME VALUE...]...
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    directives: Vec<String>,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> ExitCode {
+        match self.serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("moonkv serve: {message}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn serve(&self) -> Result<(), String> {
+        let (options, listen) = Directives::parse(&self.directives)?.settle()?;
+        // Before anything listens, so that no signal is missed.
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
+        let engine = Engine::open(&options).map_err(text)?;
+        let listener = engine.listen(&listen).map_err(text)?;
+        for address in listener.addresses() {
+            println!("moonkv {} listens on {address}", env!("CARGO_PKG_VERSION"));
+        }
+        if let Some(path) = listener.unix() {
+            println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
+        }
+        println!("Ready to accept connections");
+        signals.forever().next();
+        listener.close();
+        Ok(())
+    }
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// What a Redis server does where nobody says otherwise.
+pub(crate) fn as_redis() -> (Options, ListenOptions) {
+    let mut options = Options::redis();
+    (options.script_timeout, options.script_memory) = (None, None);
+    let mut listen = ListenOptions::default();
+    listen.port = Some(6379);
+    (options, listen)
+}

@@ -1,0 +1,162 @@
+//! What is to be told to others once a step is over.
+//!
+//! Commands and editors put it here, in order; what belongs to a section that is undone is taken
+//! back. The engine delivers the rest when nothing can undo it any more. Only what MONITOR shows is
+//! told whatever becomes of it: it is not what was done but what was asked.
+
+use super::events::Events;
+use super::limits::OutputLimits;
+use super::subscriptions::{Kind, Subscriptions};
+use super::tracking::Follower;
+use crate::number::IntText;
+
+/// One thing to be told.
+pub(crate) enum Told {
+    /// A message to those who listen to a channel of this kind.
+    Message { kind: Kind, channel: Box<[u8]>, text: Box<[u8]> },
+    /// All keys of a database are gone.
+    Flushed,
+}
+
+/// Who may see what is called, and what they are to be told.
+#[derive(Default)]
+pub(crate) struct News {
+    pub(crate) subscriptions: Subscriptions,
+    told: Vec<Told>,
+    /// The events that are told.
+    events: Events,
+    /// The calls that were seen, as MONITOR shows them.
+    seen: Vec<String>,
+    /// How many clients see every call.
+    monitors: usize,
+    /// Whether anybody wants to know of the calls that are made now.
+    overheard: bool,
+    /// Who calls now, if the keys it is shown are to be remembered.
+    follower: Option<Follower>,
+    /// What the default user has to know; nothing if it is let in without.
+    pub(crate) password: Option<Box<[u8]>>,
+    /// How much a client may leave untaken.
+    pub(crate) output_limits: OutputLimits,
+    /// Calls that are to be put off, and until when.
+    pub(crate) pause: Option<Pause>,
+}
+
+/// Calls are put off for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// The end, in milliseconds since 1970.
+    pub(crate) until_ms: i64,
+    /// Whether only those that write are.
+    pub(crate) writes_only: bool,
+}
+
+impl News {
+    /// A client begins a call; it is given if the keys it is shown are to be remembered.
+    #[inline]
+    pub(crate) fn begin_call(&mut self, follower: Option<Follower>) {
+        self.follower = follower;
+        self.overheard = follower.is_some() || self.monitors > 0;
+    }
+
+    /// Whether anybody wants to know of the calls that are made now.
+    #[inline]
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.overheard
+    }
+
+    /// Whether there is anything to tell.
+    #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// How much there is to tell so far.
+    pub(crate) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// What came after a moment is not told.
+    pub(crate) fn rewind(&mut self, told: usize) {
+        self.told.truncate(told);
+    }
+
+    /// Takes what is to be told.
+    pub(crate) fn take(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// A message for those who listen to a channel; returns how many do.
+    pub(crate) fn publish(&mut self, kind: Kind, channel: &[u8], text: &[u8]) -> usize {
+        let audience = self.subscriptions.audience(kind, channel);
+        if audience > 0 {
+            self.told.push(Told::Message { kind, channel: channel.into(), text: text.into() });
+        }
+        audience
+    }
+
+    /// All keys of a database are gone.
+    pub(crate) fn flushed(&mut self) {
+        self.told.push(Told::Flushed);
+    }
+}
+
+/// Events of keys.
+impl News {
+    /// The events that are told.
+    #[inline]
+    pub(crate) fn events(&self) -> Events {
+        self.events
+    }
+
+    /// Chooses them.
+    pub(crate) fn set_events(&mut self, events: Events) {
+        self.events = events;
+    }
+
+    /// Something happened to a key of a database: those are told who listen to the key, and then
+    /// those who listen to the event.
+    pub(crate) fn event(&mut self, class: Events, event: &str, key: &[u8], database: usize) {
+        if !self.events.has_any(class) || self.subscriptions.nobody_listens() {
+            return;
+        }
+        let database = IntText::new(database as i64);
+        let channel = |kind: &[u8], name: &[u8]| {
+            [b"__", kind, b"@", database.as_bytes(), b"__:", name].concat()
+        };
+        if self.events.has_any(Events::KEYSPACE) {
+            self.publish(Kind::Channel, &channel(b"keyspace", key), event.as_bytes());
+        }
+        if self.events.has_any(Events::KEYEVENT) {
+            self.publish(Kind::Channel, &channel(b"keyevent", event.as_bytes()), key);
+        }
+    }
+}
+
+/// What is seen of calls.
+impl News {
+    /// Whether any client sees every call.
+    #[inline]
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.monitors > 0
+    }
+
+    /// One client more, or fewer, sees every call.
+    pub(crate) fn count_monitor(&mut self, more: bool) {
+        self.monitors = if more { self.monitors + 1 } else { self.monitors.saturating_sub(1) };
+    }
+
+    /// A call was seen, in the form in which MONITOR shows it.
+    pub(crate) fn see(&mut self, line: String) {
+        self.seen.push(line);
+    }
+
+    /// Takes the calls that were seen.
+    pub(crate) fn take_seen(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// Who calls now, if the keys it is shown are to be remembered.
+    pub(crate) fn follower(&self) -> Option<Follower> {
+        self.follower
+    }
+}

@@ -1,0 +1,133 @@
+//! What a door with a thread of its own needs of an engine: sessions to open, calls that leave a
+//! ticket rather than sleep, and what is to be done now and then.
+
+use super::waiting::{Outcome, Waits};
+use super::{Call, Engine, Session, Shared, Tick};
+use crate::clients::Waker;
+use crate::error::Error;
+use crate::reply::ReplyBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An engine as a door holds it: it does not keep the engine open.
+pub(crate) struct Door {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// The engine for a door that runs on a thread of its own.
+    pub(crate) fn door(&self) -> Door {
+        Door { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Door {
+    /// Opens a session.
+    pub(crate) fn session(&self) -> Result<Session, Error> {
+        self.shared.open_session()
+    }
+
+    /// As [`Engine::set_meanwhile`].
+    pub(crate) fn set_meanwhile(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
+        self.shared.running.set_hook(hook);
+    }
+
+    /// As [`Engine::tick`].
+    pub(crate) fn tick(&self, budget: Duration) -> Result<Tick, Error> {
+        self.shared.tick(budget)
+    }
+}
+
+/// What became of a call.
+pub(crate) enum Submitted {
+    /// Its reply is in the buffer.
+    Done,
+    /// It waits for a key.
+    Waits(Pending),
+}
+
+/// A call that waits. Dropped, it ends without a reply, and takes nothing.
+pub(crate) struct Pending {
+    shared: Arc<Shared>,
+    waits: Waits,
+    deadline: Option<Instant>,
+    /// Whether its reply was taken.
+    over: bool,
+    waker: Option<Waker>,
+}
+
+impl Session {
+    /// Makes a call that leaves a ticket where [`Session::call`] would sleep.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(crate) fn submit(&self, argv: &[&[u8]], reply: &mut ReplyBuf) -> Result<Submitted, Error> {
+        reply.clear();
+        let Session { shared, id, busy, .. } = self;
+        let call = Call::Command(argv);
+        let waits = shared.enter_or_aside(*id, Some(busy), call, reply, |state, reply| {
+            shared.note_wait(*id, state.call(*id, call, reply))
+        })?;
+        match waits.flatten() {
+            None => Ok(Submitted::Done),
+            Some(waits) => Ok(Submitted::Waits(Pending::new(Arc::clone(shared), waits))),
+        }
+    }
+}
+
+impl Pending {
+    fn new(shared: Arc<Shared>, waits: Waits) -> Pending {
+        let deadline = waits.most.and_then(|most| Instant::now().checked_add(most));
+        Pending { shared, waits, deadline, over: false, waker: None }
+    }
+
+    /// When its time is up; [`Pending::time_out`] is due then.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Has somebody told when it is over; at once, if it is.
+    pub(crate) fn wake_by(&mut self, waker: Waker) {
+        self.waker = Some(Arc::clone(&waker));
+        self.waits.ticket.wake_by(waker);
+    }
+
+    /// Its time is up, unless it is being served right now.
+    pub(crate) fn time_out(&self) {
+        self.waits.ticket.end(Outcome::TimedOut);
+    }
+
+    /// Writes the reply if the wait is over; tells whether it is.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(crate) fn take(&mut self, reply: &mut ReplyBuf) -> Result<bool, Error> {
+        let Some(outcome) = self.waits.ticket.outcome() else { return Ok(false) };
+        reply.clear();
+        self.over = true;
+        let Some(waits) = self.shared.end_wait(&self.waits, outcome, reply)? else {
+            return Ok(true);
+        };
+        // It was put off, and has something of its own to wait for.
+        self.over = false;
+        self.deadline = waits.most.and_then(|most| Instant::now().checked_add(most));
+        self.waits = waits;
+        if let Some(waker) = &self.waker {
+            self.waits.ticket.wake_by(Arc::clone(waker));
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        // Ended first, so that nobody begins to serve it.
+        self.waits.ticket.end(Outcome::Cancelled);
+        self.shared.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &self.waits.ticket));
+        // Where the engine is closed or poisoned, there is nobody left to forget it.
+        let _ = self.shared.enter(|state| drop(state.forget_wait(&self.waits.ticket)));
+    }
+}

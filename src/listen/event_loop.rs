@@ -1,0 +1,424 @@
+//! The loop: one thread that waits for all sockets at once and gives each connection its turn.
+//!
+//! Its own state is under a lock that is never held while a connection has its turn. A script that
+//! runs for long lets the loop go on from inside of it ([`EventLoop::meanwhile`]): others are told
+//! that the engine is busy, and may end the script. What cannot be done there, because it needs the
+//! engine, is left for the turn after.
+
+use super::ListenOptions;
+use super::acceptor::Acceptor;
+use super::connection::{Connection, Lent, NOTHING, Next, Scene, Signs};
+use super::stream::Stream;
+use super::wakeups::Wakeups;
+use crate::clients::{Origin, Waker};
+use crate::engine::{Door, Session};
+use crate::error::Error;
+use mio::event::Event;
+use mio::{Events, Poll, Registry, Token};
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The token of the wakeups; those of acceptors follow.
+const WAKE: Token = Token(0);
+
+/// The first token of a connection.
+const CONNECTIONS: usize = 64;
+
+/// How often the loop looks after what happens without anybody asking: keys that expire, clients
+/// that are silent.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// The longest that one round removes expired keys.
+const EXPIRY_BUDGET: Duration = Duration::from_millis(5);
+
+/// How many sessions are kept ready for those who come while the engine is busy.
+const SPARE_SESSIONS: usize = 4;
+
+/// How many sockets are looked at together.
+const EVENTS: usize = 1024;
+
+pub(super) struct EventLoop {
+    state: Mutex<State>,
+    registry: Registry,
+    wakeups: Arc<Wakeups>,
+    options: ListenOptions,
+    door: Door,
+}
+
+struct State {
+    poll: Poll,
+    events: Events,
+    acceptors: Vec<Acceptor>,
+    slots: Vec<Slot>,
+    /// The slots that are free, and how many are not.
+    free: Vec<usize>,
+    connected: usize,
+    /// Connections that have more to read.
+    again: Vec<(usize, Signs)>,
+    /// When calls that wait are given up.
+    deadlines: BTreeSet<(Instant, usize)>,
+    next_round: Instant,
+    lent: Vec<Lent>,
+    /// Sessions for those who come while the engine is busy, and who has come in that way: the
+    /// engine does not know them yet.
+    spare: Vec<Session>,
+    newcomers: Vec<(usize, Origin)>,
+    /// Connections that are over, and were while the engine was busy.
+    doomed: Vec<Box<Connection>>,
+}
+
+/// A place for a connection.
+enum Slot {
+    Free,
+    Resting(Box<Connection>),
+    /// It has its turn.
+    Busy,
+}
+
+/// What a turn of the loop has to do.
+#[derive(Default)]
+struct Work {
+    turns: Vec<(usize, Signs)>,
+    accepts: bool,
+    round: bool,
+}
+
+impl EventLoop {
+    /// A loop for sockets that are bound.
+    pub(super) fn new(
+        mut acceptors: Vec<Acceptor>,
+        options: ListenOptions,
+        door: Door,
+    ) -> io::Result<EventLoop> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let wakeups = Arc::new(Wakeups::new(mio::Waker::new(&registry, WAKE)?));
+        for (at, acceptor) in acceptors.iter_mut().enumerate() {
+            acceptor.register(&registry, Token(at + 1))?;
+        }
+        let state = State {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            acceptors,
+            slots: Vec::new(),
+            free: Vec::new(),
+            connected: 0,
+            again: Vec::new(),
+            deadlines: BTreeSet::new(),
+            next_round: Instant::now() + ROUND,
+            lent: Vec::new(),
+            spare: Vec::new(),
+            newcomers: Vec::new(),
+            doomed: Vec::new(),
+        };
+        Ok(EventLoop { state: Mutex::new(state), registry, wakeups, options, door })
+    }
+
+    /// What wakes the loop from elsewhere.
+    pub(super) fn wakeups(&self) -> &Arc<Wakeups> {
+        &self.wakeups
+    }
+
+    /// Runs until it is stopped or the engine is closed.
+    pub(super) fn run(self: &Arc<Self>) {
+        let own = Arc::downgrade(self);
+        self.door.set_meanwhile(Some(Arc::new(move || {
+            if let Some(event_loop) = own.upgrade() {
+                event_loop.meanwhile();
+            }
+        })));
+        while !self.wakeups.is_stopping() && self.turn() {}
+        self.door.set_meanwhile(None);
+        let slots = std::mem::take(&mut self.state().slots);
+        drop(slots);
+        self.state().acceptors.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do, and does it. False once the engine is closed.
+    fn turn(&self) -> bool {
+        let work = self.state().wait(&self.wakeups);
+        self.settle_newcomers();
+        let scene = self.scene(false);
+        self.work(&work, &scene);
+        !work.round || self.round(&scene)
+    }
+
+    /// What the loop does while a script that one of its clients called runs for long, on the same
+    /// thread and within that client's turn.
+    fn meanwhile(&self) {
+        let work = self.state().look(&self.wakeups, Duration::ZERO);
+        self.work(&work, &self.scene(true));
+    }
+
+    fn scene(&self, busy: bool) -> Scene<'_> {
+        let Self { options, registry, .. } = self;
+        Scene { options, registry, now: Instant::now(), busy }
+    }
+
+    fn work(&self, work: &Work, scene: &Scene<'_>) {
+        for (slot, signs) in &work.turns {
+            self.serve(*slot, *signs, scene);
+        }
+        if work.accepts || work.round {
+            self.accept_all(scene);
+        }
+    }
+
+    /// Gives a connection its turn.
+    fn serve(&self, slot: usize, signs: Signs, scene: &Scene<'_>) {
+        let Some((mut connection, mut lent)) = self.state().take(slot, signs) else { return };
+        let deadline = connection.deadline;
+        let next = connection.turn(signs, &mut lent, scene);
+        let moved = (deadline, connection.deadline);
+        let over = self.state().put_back(slot, connection, lent, next, moved);
+        // It is dropped with the lock given back, and when the engine can be called: that closes
+        // its session.
+        match over {
+            Some(over) if scene.busy => self.state().doomed.push(over),
+            over => drop(over),
+        }
+    }
+
+    /// Tells the engine who came while it was busy, and keeps sessions ready for others who will.
+    fn settle_newcomers(&self) {
+        let (newcomers, doomed, missing) = {
+            let mut state = self.state();
+            let (newcomers, doomed) = (take(&mut state.newcomers), take(&mut state.doomed));
+            (newcomers, doomed, SPARE_SESSIONS.saturating_sub(state.spare.len()))
+        };
+        drop(doomed);
+        for (slot, origin) in newcomers {
+            if let Some(Slot::Resting(connection)) = self.state().slots.get_mut(slot) {
+                connection.attach(origin);
+            }
+        }
+        for _ in 0..missing {
+            // Without them those who come have to wait until the engine is not busy any more.
+            let Ok(session) = self.door.session() else { return };
+            self.state().spare.push(session);
+        }
+    }
+
+    /// Accepts all who wait for it.
+    fn accept_all(&self, scene: &Scene<'_>) {
+        let count = self.state().acceptors.len();
+        for at in 0..count {
+            while let Some((stream, origin)) = self.accept(at) {
+                self.welcome(stream, origin, scene);
+            }
+        }
+    }
+
+    /// Accepts one; none if none waits, or there are no descriptors left: the next round tries
+    /// again.
+    fn accept(&self, at: usize) -> Option<(Stream, Origin)> {
+        let state = self.state();
+        state.acceptors.get(at)?.accept(self.options.keepalive).ok()?
+    }
+
+    /// Makes a client of a socket; one too many is told so.
+    fn welcome(&self, mut stream: Stream, origin: Origin, scene: &Scene<'_>) {
+        if self.state().connected >= self.options.max_clients {
+            // Whoever does not read even this much is not waited for.
+            let _ = stream.write(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        let slot = self.state().reserve();
+        match self.connect(slot, stream, origin, scene) {
+            Ok(connection) => self.state().place(slot, connection),
+            Err(_) => self.state().release(slot),
+        }
+    }
+
+    fn connect(
+        &self,
+        slot: usize,
+        stream: Stream,
+        origin: Origin,
+        scene: &Scene<'_>,
+    ) -> Result<Box<Connection>, Error> {
+        let session = match scene.busy {
+            true => self.state().spare.pop().ok_or(Error::Busy)?,
+            false => self.door.session()?,
+        };
+        let wakeups = Arc::clone(&self.wakeups);
+        let waker: Waker = Arc::new(move || wakeups.wake(slot));
+        let token = Token(CONNECTIONS + slot);
+        let mut connection = Box::new(Connection::new(stream, token, session, waker, scene.now));
+        match scene.busy {
+            true => self.state().newcomers.push((slot, origin)),
+            false => connection.attach(origin),
+        }
+        let registered = connection.register(&self.registry);
+        registered.map_err(|error| Error::Listen { message: error.to_string() })?;
+        Ok(connection)
+    }
+
+    /// What is done now and then. False once the engine is closed.
+    fn round(&self, scene: &Scene<'_>) -> bool {
+        let over = self.state().over(scene);
+        drop(over);
+        match self.door.tick(EXPIRY_BUDGET) {
+            Err(Error::Closed | Error::Poisoned) => false,
+            Ok(_) | Err(_) => true,
+        }
+    }
+}
+
+impl State {
+    /// Sleeps until there is something to do.
+    fn wait(&mut self, wakeups: &Wakeups) -> Work {
+        let rests = wakeups.lie_down() && self.again.is_empty();
+        let until = self.deadlines.first().map_or(self.next_round, |(at, _)| *at);
+        let left = until.min(self.next_round).saturating_duration_since(Instant::now());
+        let mut work = self.look(wakeups, if rests { left } else { Duration::ZERO });
+        let now = Instant::now();
+        self.time_out(now);
+        work.round = now >= self.next_round;
+        if work.round {
+            self.next_round = now + ROUND;
+        }
+        work
+    }
+
+    /// Looks what there is to do, and waits for it at most for a time.
+    fn look(&mut self, wakeups: &Wakeups, time: Duration) -> Work {
+        let polled = self.poll.poll(&mut self.events, Some(time));
+        wakeups.get_up();
+        let mut work = Work { turns: take(&mut self.again), ..Work::default() };
+        // A signal wakes it early; nothing was looked at then.
+        if polled.is_ok() {
+            self.events.iter().for_each(|event| work.note(event));
+        }
+        let woken = wakeups.take().into_iter();
+        work.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
+        work
+    }
+
+    /// Gives up the calls whose time is up: their connections are woken by that.
+    fn time_out(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(at, slot));
+            if let Some(Slot::Resting(connection)) = self.slots.get_mut(slot) {
+                connection.time_out();
+            }
+        }
+    }
+
+    /// Takes a connection out for its turn, with what it is lent.
+    fn take(&mut self, slot: usize, signs: Signs) -> Option<(Box<Connection>, Lent)> {
+        let place = self.slots.get_mut(slot)?;
+        match std::mem::replace(place, Slot::Busy) {
+            Slot::Resting(connection) => Some((connection, self.lent.pop().unwrap_or_default())),
+            Slot::Free => {
+                *place = Slot::Free;
+                None
+            }
+            // What it is told while it has its turn must not be lost.
+            Slot::Busy => {
+                self.again.push((slot, signs));
+                None
+            }
+        }
+    }
+
+    /// Puts a connection back; returns it if it is over.
+    fn put_back(
+        &mut self,
+        slot: usize,
+        connection: Box<Connection>,
+        lent: Lent,
+        next: Next,
+        (before, after): (Option<Instant>, Option<Instant>),
+    ) -> Option<Box<Connection>> {
+        self.lent.push(lent);
+        if before != after {
+            before.map(|at| self.deadlines.remove(&(at, slot)));
+            after.map(|at| self.deadlines.insert((at, slot)));
+        }
+        if next == Next::Close {
+            after.map(|at| self.deadlines.remove(&(at, slot)));
+            self.release(slot);
+            return Some(connection);
+        }
+        match next {
+            // The end of the stream may have been told already; reading finds it.
+            Next::Again => self.again.push((
+                slot,
+                Signs { readable: true, ended: true, woken: connection.is_held_up(), ..NOTHING },
+            )),
+            _ if connection.is_held_up() => {
+                self.again.push((slot, Signs { woken: true, ..NOTHING }))
+            }
+            _ => (),
+        }
+        self.place(slot, connection);
+        None
+    }
+
+    fn place(&mut self, slot: usize, connection: Box<Connection>) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Resting(connection);
+        }
+    }
+
+    /// Takes a slot for a connection that is to come.
+    fn reserve(&mut self) -> usize {
+        self.connected += 1;
+        let free = self.free.pop();
+        free.unwrap_or_else(|| {
+            self.slots.push(Slot::Busy);
+            self.slots.len() - 1
+        })
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.connected -= 1;
+        self.free.push(slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Free;
+        }
+    }
+
+    /// Takes out the connections that are silent, or leave their replies unread, for too long.
+    fn over(&mut self, scene: &Scene<'_>) -> Vec<Box<Connection>> {
+        let mut over = Vec::new();
+        for slot in 0..self.slots.len() {
+            let Some(Slot::Resting(connection)) = self.slots.get_mut(slot) else { continue };
+            if !connection.is_over(scene) {
+                continue;
+            }
+            let deadline = connection.deadline;
+            if let Some(Slot::Resting(gone)) =
+                self.slots.get_mut(slot).map(|place| std::mem::replace(place, Slot::Busy))
+            {
+                deadline.map(|at| self.deadlines.remove(&(at, slot)));
+                self.release(slot);
+                over.push(gone);
+            }
+        }
+        over
+    }
+}
+
+impl Work {
+    fn note(&mut self, event: &Event) {
+        match event.token() {
+            WAKE => (),
+            Token(token) if token < CONNECTIONS => self.accepts = true,
+            Token(token) => {
+                let ended = event.is_read_closed() || event.is_error();
+                let readable = event.is_readable() || ended;
+                let signs = Signs { readable, ended, writable: event.is_writable(), woken: false };
+                self.turns.push((token - CONNECTIONS, signs));
+            }
+        }
+    }
+}
