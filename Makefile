@@ -31,11 +31,11 @@ test: lint test-rust test-python ## everything there is to test
 
 lint: ## formatting, clippy and rustdoc, warnings denied
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features cli --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 
 test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentation tests
-	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --no-fail-fast
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli --no-fail-fast
 
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt

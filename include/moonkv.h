@@ -338,9 +338,10 @@ typedef struct kv_options {
      */
     uint32_t clock;
     /**
-     * Must be 0.
+     * 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+     * twice in each run.
      */
-    uint32_t reserved;
+    uint32_t script_statistics;
     /**
      * Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
      */
@@ -1147,6 +1148,69 @@ struct kv_reply kv_session_run_limited(struct kv_session *session,
                                        const struct kv_bytes *keys,
                                        size_t nargs,
                                        const struct kv_bytes *args);
+
+/**
+ * Takes what is known of the last script or function that failed in a call of this thread, on
+ * whatever engine.
+ *
+ * @return Owned; release with kv_reply_free. An array of four: the script's SHA-1 or the function's
+ *         name; the function's library, or nil; the line, or nil if that is not known; and the calls
+ *         that were under way, an array of strings, the innermost first, as Lua's debug.traceback
+ *         words them. Nil if no script has failed, or this was asked since.
+ *
+ * Thread-safe: each thread has its own.
+ */
+struct kv_reply kv_last_traceback(void);
+
+/**
+ * Tells what became of the runs of each script that is cached or prepared, and of each function.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Owned; release with kv_reply_free. An array with a map for each, under protocol 2 an array
+ *         of names and values in turn: "name", its SHA-1 or the function's name; "library", nil for a
+ *         script; "runs"; "errors"; "total-usec" and "worst-usec", the time of all runs and of the
+ *         longest in microseconds, nil unless script_statistics was set in kv_options; "last-error"
+ *         and "last-error-ms", the text of the last error and when it was, in milliseconds since
+ *         1970, or nil.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats(struct kv_engine *engine);
+
+/**
+ * Counts what kv_script_stats tells from zero again.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats_reset(struct kv_engine *engine);
+
+/**
+ * Runs a script as kv_eval does, and tells where its time went. It takes several times as long
+ * meanwhile; what looking costs is left out of the times.
+ *
+ * @param engine       Borrowed. NULL gives an error reply.
+ * @param script       Borrowed. Lua 5.1.
+ * @param nkeys        The number of keys.
+ * @param keys         Borrowed. As for kv_eval.
+ * @param nargs        The number of arguments.
+ * @param args         Borrowed. As for kv_eval.
+ * @param out_profile  Written if not NULL, to be released with kv_reply_free: an array of two
+ *                     strings, a table of lines and commands, and collapsed stacks with nanoseconds,
+ *                     as flamegraph.pl and speedscope read them; or nil if the script did not begin.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_profile(struct kv_engine *engine,
+                           struct kv_bytes script,
+                           size_t nkeys,
+                           const struct kv_bytes *keys,
+                           size_t nargs,
+                           const struct kv_bytes *args,
+                           struct kv_reply *out_profile);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -148,6 +148,17 @@ impl CommandError {
         CommandError::Text(Cow::Owned(text))
     }
 
+    /// Which gate it is that refuses a call, as the checker of scripts names it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn gate(&self) -> &'static str {
+        match self {
+            CommandError::ScriptUnknown => "unknown-command",
+            CommandError::ScriptArity => "arity",
+            CommandError::ScriptReadOnly => "no-writes",
+            _ => "forbidden-command",
+        }
+    }
+
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))

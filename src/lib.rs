@@ -79,6 +79,8 @@ mod guide {
     mod scripting {}
     #[doc = include_str!("../docs/sessions.md")]
     mod sessions {}
+    #[doc = include_str!("../docs/tooling.md")]
+    mod tooling {}
     #[doc = include_str!("../README.md")]
     mod readme {}
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In the order in which the header tells them.
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "version.rs",
     "bytes.rs",
     "reply.rs",
@@ -15,6 +15,8 @@ const FILES: [&str; 11] = [
     "host.rs",
     "limits.rs",
     "listen.rs",
+    "traceback.rs",
+    "statistics.rs",
 ];
 
 const HINT: &str = "`UPDATE=1 cargo test --test header` rewrites it";

@@ -34,8 +34,10 @@ pub(crate) fn foresee(
     let count = if more { argv.len().max(least) } else { argv.len() };
     admit(command, count, caller)?;
     let varies = command.details.tips.contains(&"nondeterministic_output");
-    // What tells of one key and the time, such as how long it has left, is as certain as the clock.
-    let tells_time = group_of(named.command) == Some(Group::Generic) && command.keys.first != 0;
+    // What tells of a key and the time, such as how long it has left or an ID made of the time, is as
+    // certain as the clock.
+    let is_clockwork = matches!(group_of(named.command), Some(Group::Generic | Group::Stream));
+    let tells_time = is_clockwork && command.keys.first != 0;
     Ok(Foreseen {
         name: command.name,
         writes: command.flags.has_any(Flags::WRITE),

@@ -21,4 +21,6 @@ mod panic;
 mod reply;
 mod script;
 mod session;
+mod statistics;
+mod traceback;
 mod version;

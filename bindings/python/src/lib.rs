@@ -11,6 +11,7 @@ mod host;
 mod limits;
 mod listen;
 mod log;
+mod profile;
 mod script;
 mod session;
 mod transaction;
@@ -25,6 +26,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<listen::Listener>()?;
+    module.add_class::<profile::Profile>()?;
     module.add_class::<script::Script>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<transaction::Savepoint>()?;

@@ -270,6 +270,11 @@ impl Guard {
         }
         self.drop_scratch();
         self.patterns.end();
+        if self.hook.get().1 == profiler::EVENTS
+            && let Some(profiler) = &mut *self.profiler.borrow_mut()
+        {
+            profiler.leave();
+        }
         // SAFETY: clearing a hook allocates nothing.
         unsafe { ffi::lua_sethook(l, None, 0, 0) };
         self.doom.take()
