@@ -41,7 +41,6 @@ __all__ = [
     "ClosedError",
     "Engine",
     "Listener",
-    "Listener",
     "MoonkvError",
     "NoScriptError",
     "OptionError",
