@@ -62,7 +62,7 @@ pub use command::{CommandInfo, HostCall, HostCommand, commands};
 pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
 pub use error::{Error, Traceback};
 #[cfg(feature = "listen")]
-pub use listen::{ListenOptions, Listener, OutputLimit};
+pub use listen::{ListenOptions, Listener};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
 #[cfg(feature = "listen")]

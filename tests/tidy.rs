@@ -559,7 +559,10 @@ fn globals(sources: &[Source]) -> Vec<String> {
             }
         }
         for start in ["thread::spawn", "thread::Builder", "thread::scope", "rayon"] {
-            violations.extend(source.lines_with(start, "a thread"));
+            // A listener's own thread is asked for by name.
+            if source.path != "src/listen/mod.rs" {
+                violations.extend(source.lines_with(start, "a thread"));
+            }
         }
     }
     violations

@@ -19,7 +19,7 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 use busy::Busy;
 pub use busy::WhenBusy;
 #[cfg(feature = "listen")]
-pub(crate) use door::{Door, Pending, Submitted};
+pub(crate) use door::{ClientLimits, Door, Pending, Submitted};
 pub use session::Session;
 
 use crate::clients::Bells;

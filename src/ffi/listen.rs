@@ -7,7 +7,6 @@ use super::reply::kv_reply;
 use crate::listen::{ListenOptions, Listener};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::time::Duration;
 
 /// A listener: any Redis client can call its engine through a socket.
 pub struct kv_listener(Listener);
@@ -18,7 +17,8 @@ const _: () = {
 };
 
 /// How an engine listens. A struct of zeros but for struct_size has the defaults: 127.0.0.1, a free
-/// port, no password.
+/// port, no password. How many clients there may be, how long they may be silent and so on are
+/// parameters of CONFIG SET, as in Redis: maxclients, timeout, client-output-buffer-limit ...
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct kv_listen_options {
@@ -40,14 +40,10 @@ pub struct kv_listen_options {
     pub unix_path: kv_bytes,
     /// The password that clients have to give first; empty for none.
     pub password: kv_bytes,
-    /// The most clients at a time; 0 for the default, 10,000.
-    pub max_clients: u64,
-    /// How long a client may be silent before it is disconnected, in milliseconds; 0 for ever.
-    pub idle_timeout_ms: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<kv_listen_options>() == 80);
+const _: () = assert!(size_of::<kv_listen_options>() == 64);
 
 const BAD_SIZE: &CStr = c"ERR invalid options: struct_size must be sizeof(kv_listen_options)";
 const BAD_TEXT: &CStr = c"ERR invalid options: host, unix_path and password must be UTF-8";
@@ -76,11 +72,6 @@ impl kv_listen_options {
         listen.unix = path.map(Into::into);
         listen.unix_permissions = Some(options.unix_permissions).filter(|mode| *mode != 0);
         listen.password = password;
-        if let Some(most) = usize::try_from(options.max_clients).ok().filter(|most| *most != 0) {
-            listen.max_clients = most;
-        }
-        let idle = Duration::from_millis(options.idle_timeout_ms);
-        listen.idle_timeout = Some(idle).filter(|idle| !idle.is_zero());
         Ok(listen)
     }
 }

@@ -5,11 +5,10 @@
 //! to write from is lent to it for each turn. It keeps what is left over: a request that has not
 //! come whole, requests behind one that waits, replies that the socket does not take yet.
 
-use super::ListenOptions;
 use super::output::Output;
 use super::stream::Stream;
 use crate::clients::{Origin, Waker};
-use crate::engine::{Pending, Session, Submitted, WhenBusy};
+use crate::engine::{ClientLimits, Pending, Session, Submitted, WhenBusy};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;
 use crate::resp::{Allowed, Decoder, Step, encode};
@@ -102,7 +101,7 @@ pub(super) const NOTHING: Signs =
 
 /// What a turn is held to.
 pub(super) struct Scene<'a> {
-    pub(super) options: &'a ListenOptions,
+    pub(super) limits: ClientLimits,
     pub(super) registry: &'a Registry,
     pub(super) now: Instant,
     /// Whether the turn is within a call of another connection's, whose script runs for long.
@@ -170,7 +169,7 @@ impl Connection {
 
     /// Whether it has been silent, or leaves its replies unread, for longer than it may.
     pub(super) fn is_over(&mut self, scene: &Scene<'_>) -> bool {
-        let most = if self.closing { Some(LINGER) } else { scene.options.idle_timeout };
+        let most = if self.closing { Some(LINGER) } else { scene.limits.idle };
         let silent = scene.now.saturating_duration_since(self.heard);
         let is_silent = self.pending.is_none() && most.is_some_and(|most| silent > most);
         is_silent || self.is_too_slow(scene)
@@ -178,7 +177,7 @@ impl Connection {
 
     /// Whether it leaves more of its replies unread than it may.
     fn is_too_slow(&mut self, scene: &Scene<'_>) -> bool {
-        self.output.exceeds(&scene.options.output_limit, scene.now)
+        self.output.exceeds(&scene.limits.output, scene.now)
     }
 
     /// Does what there is to do.
@@ -264,7 +263,7 @@ impl Connection {
         match &mut self.unread {
             Some(unread) => {
                 unread.push(lent.chunk.get(..len).unwrap_or_default());
-                if unread.len() > scene.options.input_most {
+                if unread.len() > scene.limits.input_most {
                     return Err(io::ErrorKind::QuotaExceeded.into());
                 }
                 if self.is_free() {
@@ -322,7 +321,7 @@ impl Connection {
     ) -> io::Result<()> {
         while self.is_free() {
             let stranger = self.session.is_stranger();
-            let allowed = Allowed { bulk_most: scene.options.bulk_most, stranger };
+            let allowed = Allowed { bulk_most: scene.limits.bulk_most, stranger };
             match decoder.next(input, allowed) {
                 Ok(Step::More) => break,
                 Ok(Step::Request) => {

@@ -5,13 +5,12 @@
 //! that the engine is busy, and may end the script. What cannot be done there, because it needs the
 //! engine, is left for the turn after.
 
-use super::ListenOptions;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Lent, NOTHING, Next, Scene, Signs};
 use super::stream::Stream;
 use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
-use crate::engine::{Door, Session};
+use crate::engine::{ClientLimits, Door, Session};
 use crate::error::Error;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
@@ -44,7 +43,6 @@ pub(super) struct EventLoop {
     state: Mutex<State>,
     registry: Registry,
     wakeups: Arc<Wakeups>,
-    options: ListenOptions,
     door: Door,
 }
 
@@ -64,6 +62,9 @@ struct State {
     /// When calls that wait are given up.
     deadlines: BTreeSet<(Instant, usize)>,
     next_round: Instant,
+    /// What the engine's parameters say of clients, and how often those had changed by then.
+    limits: ClientLimits,
+    changes: u64,
     lent: Vec<Lent>,
     /// Sessions for those who come while the engine is busy, and who has come in that way: the
     /// engine does not know them yet.
@@ -92,8 +93,8 @@ impl EventLoop {
     /// A loop for sockets that are bound.
     pub(super) fn new(
         mut acceptors: Vec<Acceptor>,
-        options: ListenOptions,
         door: Door,
+        limits: ClientLimits,
     ) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
@@ -112,12 +113,14 @@ impl EventLoop {
             again: Vec::new(),
             deadlines: BTreeSet::new(),
             next_round: Instant::now() + ROUND,
+            limits,
+            changes: door.changes(),
             lent: Vec::new(),
             spare: Vec::new(),
             newcomers: Vec::new(),
             doomed: Vec::new(),
         };
-        Ok(EventLoop { state: Mutex::new(state), registry, wakeups, options, door })
+        Ok(EventLoop { state: Mutex::new(state), registry, wakeups, door })
     }
 
     /// What wakes the loop from elsewhere.
@@ -148,6 +151,7 @@ impl EventLoop {
     fn turn(&self) -> bool {
         let work = self.state().wait(&self.wakeups);
         self.settle_newcomers();
+        self.heed_changes();
         let scene = self.scene(false);
         self.work(&work, &scene);
         !work.round || self.round(&scene)
@@ -160,9 +164,21 @@ impl EventLoop {
         self.work(&work, &self.scene(true));
     }
 
+    /// Looks at the engine's parameters again, if some have changed.
+    fn heed_changes(&self) {
+        let changes = self.door.changes();
+        if changes == self.state().changes {
+            return;
+        }
+        if let Ok(limits) = self.door.limits() {
+            let mut state = self.state();
+            (state.limits, state.changes) = (limits, changes);
+        }
+    }
+
     fn scene(&self, busy: bool) -> Scene<'_> {
-        let Self { options, registry, .. } = self;
-        Scene { options, registry, now: Instant::now(), busy }
+        let limits = self.state().limits;
+        Scene { limits, registry: &self.registry, now: Instant::now(), busy }
     }
 
     fn work(&self, work: &Work, scene: &Scene<'_>) {
@@ -227,12 +243,12 @@ impl EventLoop {
     /// again.
     fn accept(&self, at: usize) -> Option<(Stream, Origin)> {
         let state = self.state();
-        state.acceptors.get(at)?.accept(self.options.keepalive).ok()?
+        state.acceptors.get(at)?.accept(state.limits.keepalive).ok()?
     }
 
     /// Makes a client of a socket; one too many is told so.
     fn welcome(&self, mut stream: Stream, origin: Origin, scene: &Scene<'_>) {
-        if self.state().connected >= self.options.max_clients {
+        if self.state().connected >= scene.limits.most {
             // Whoever does not read even this much is not waited for.
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
             return;

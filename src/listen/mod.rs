@@ -12,7 +12,7 @@ mod output;
 mod stream;
 mod wakeups;
 
-pub use options::{ListenOptions, OutputLimit};
+pub use options::ListenOptions;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -67,7 +67,9 @@ impl Engine {
             self.command(&["CONFIG", "SET", "requirepass", password])?;
         }
         let failed = |error: std::io::Error| Error::Listen { message: error.to_string() };
-        let event_loop = EventLoop::new(acceptors, options.clone(), self.door()).map_err(failed)?;
+        let door = self.door()?;
+        let limits = door.limits()?;
+        let event_loop = EventLoop::new(acceptors, door, limits).map_err(failed)?;
         let event_loop = Arc::new(event_loop);
         let wakeups = Arc::clone(event_loop.wakeups());
         let thread = thread::Builder::new().name("moonkv-listen".to_owned());

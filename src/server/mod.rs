@@ -23,6 +23,8 @@ use crate::clock::unix_us;
 use crate::config::Config;
 use crate::error::CommandError;
 use smallvec::SmallVec;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What an engine knows of itself.
@@ -37,6 +39,8 @@ pub(crate) struct Server {
     pub(crate) secret: SmallVec<[usize; 4]>,
     /// What SHUTDOWN asked for.
     pub(crate) shutdown: Shutdown,
+    /// Counts how often parameters were changed, for doors that act on some of them.
+    pub(crate) changes: Arc<AtomicU64>,
     /// When the engine was opened.
     pub(crate) opened: Instant,
     /// A name of its own for this run of the engine, 40 hexadecimal digits.
@@ -120,6 +124,7 @@ impl Server {
             measures: Measures::default(),
             secret: SmallVec::new(),
             shutdown: Shutdown::Refused,
+            changes: Arc::default(),
             opened: Instant::now(),
             run_id: system::hex_digits(40),
             debug: Debug { expires: true, rests: false, scripts_run_all: false },
@@ -153,6 +158,7 @@ impl Server {
 
     /// Acts on what the parameters say.
     fn obey(&mut self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let config = &self.config;
         let tracked = config.flag("latency-tracking");
         let slow_us = config.number("slowlog-log-slower-than");

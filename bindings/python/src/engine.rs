@@ -452,8 +452,6 @@ impl Engine {
     /// :param password: What clients have to give first.
     /// :param exposed: Lets others than this machine's own connect without a password; otherwise an
     ///     address that they can reach is an error unless a password is set.
-    /// :param max_clients: The most clients at a time.
-    /// :param idle_timeout: How long a client may be silent before it is disconnected, in seconds.
     /// :raises MoonkvError: An address cannot be had, or must not be.
     ///
     /// >>> import moonkv
@@ -462,9 +460,9 @@ impl Engine {
     /// True
     #[pyo3(
         signature = (host = "127.0.0.1", port = Some(0), *, unix = None, unix_permissions = None,
-            password = None, exposed = false, max_clients = 10000, idle_timeout = None),
+            password = None, exposed = false),
         text_signature = "($self, host='127.0.0.1', port=0, *, unix=None, unix_permissions=None, \
-            password=None, exposed=False, max_clients=10000, idle_timeout=None)"
+            password=None, exposed=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn listen(
@@ -476,20 +474,9 @@ impl Engine {
         unix_permissions: Option<u32>,
         password: Option<String>,
         exposed: bool,
-        max_clients: i64,
-        idle_timeout: Option<f64>,
     ) -> PyResult<Listener> {
         let host = host.to_owned();
-        let how = Keywords {
-            host,
-            port,
-            unix,
-            unix_permissions,
-            password,
-            exposed,
-            max_clients,
-            idle_timeout,
-        };
+        let how = Keywords { host, port, unix, unix_permissions, password, exposed };
         Listener::open(py, self, how)
     }
 

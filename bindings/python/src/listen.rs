@@ -1,6 +1,6 @@
 //! `Listener`: an engine behind a socket.
 
-use crate::engine::{Engine, seconds, whole};
+use crate::engine::Engine;
 use moonkv::ListenOptions;
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -34,26 +34,21 @@ pub(crate) struct Keywords {
     pub(crate) unix_permissions: Option<u32>,
     pub(crate) password: Option<String>,
     pub(crate) exposed: bool,
-    pub(crate) max_clients: i64,
-    pub(crate) idle_timeout: Option<f64>,
 }
 
 impl Keywords {
-    fn options(self) -> PyResult<ListenOptions> {
+    fn options(self) -> ListenOptions {
         let mut options = ListenOptions::default();
         (options.bind, options.port) = (vec![self.host], self.port);
         (options.unix, options.unix_permissions) = (self.unix, self.unix_permissions);
         (options.password, options.exposed) = (self.password, self.exposed);
-        options.max_clients = whole("max_clients", self.max_clients)?;
-        options.idle_timeout =
-            self.idle_timeout.map(|time| seconds("idle_timeout", time)).transpose()?;
-        Ok(options)
+        options
     }
 }
 
 impl Listener {
     pub(crate) fn open(py: Python<'_>, engine: &Engine, how: Keywords) -> PyResult<Listener> {
-        let options = how.options()?;
+        let options = how.options();
         let inner = engine.run(py, |engine| engine.listen(&options))?;
         let unix = inner.unix().map(Into::into);
         Ok(Listener { port: inner.port(), unix, inner: Mutex::new(Some(inner)) })

@@ -61,8 +61,6 @@ def test_what_is_refused() -> None:
     with engine.listen() as listener:
         with pytest.raises(moonkv.MoonkvError, match="cannot listen"):
             engine.listen(port=listener.port)
-    with pytest.raises(moonkv.OptionError, match="max_clients"):
-        engine.listen(max_clients=-1)
 
 
 def test_a_listener_that_is_forgotten_ends() -> None:

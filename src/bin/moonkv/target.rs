@@ -7,8 +7,11 @@ use std::net::TcpStream;
 
 /// Where commands go.
 pub(crate) enum Target {
-    /// The session is dropped before its engine.
-    Embedded(Session, Engine),
+    /// The engine is open for as long as it is held.
+    Embedded {
+        session: Session,
+        _engine: Engine,
+    },
     Remote(BufReader<Box<dyn Connection>>),
 }
 
@@ -24,7 +27,7 @@ impl Target {
         let Some(address) = address else {
             let engine = Engine::open(&Options::redis()).map_err(|error| error.to_string())?;
             let session = engine.session().map_err(|error| error.to_string())?;
-            return Ok(Target::Embedded(session, engine));
+            return Ok(Target::Embedded { session, _engine: engine });
         };
         let connection = connect(address).map_err(|error| format!("{address}: {error}"))?;
         Ok(Target::Remote(BufReader::new(connection)))
@@ -36,7 +39,7 @@ impl Target {
     /// Where there is no reply.
     pub(crate) fn command(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, String> {
         match self {
-            Target::Embedded(session, _) => match session.command(words) {
+            Target::Embedded { session, .. } => match session.command(words) {
                 Err(Error::Reply { message, .. }) => Ok(Reply::Error(message)),
                 other => other.map_err(|error| error.to_string()),
             },
@@ -50,7 +53,7 @@ impl Target {
     /// Takes the messages that came out of turn.
     pub(crate) fn take_messages(&self) -> Vec<Reply> {
         let mut messages = Vec::new();
-        if let Target::Embedded(session, _) = self {
+        if let Target::Embedded { session, .. } = self {
             session.take_messages(&mut |message| messages.push(message.to_reply(Protocol::Resp2)));
         }
         messages
