@@ -15,7 +15,7 @@ fn open() -> (Engine, Session) {
 fn call(session: &Session, words: &[&str]) -> String {
     match session.command(words) {
         Ok(Reply::Bulk(text)) => String::from_utf8_lossy(&text).into_owned(),
-        Ok(Reply::Status(text)) | Err(Error::Reply { message: text }) => text,
+        Ok(Reply::Status(text)) | Err(Error::Reply { message: text, .. }) => text,
         Ok(Reply::Integer(number)) => number.to_string(),
         Ok(Reply::Null) => "null".to_owned(),
         other => panic!("{words:?}: {other:?}"),
