@@ -20,7 +20,7 @@ fn run(session: &Session, command: &str) -> Reply {
     let words: Vec<&str> = command.split(' ').collect();
     match session.command(&words) {
         Ok(reply) => reply,
-        Err(Error::Reply { message }) => Reply::Error(message),
+        Err(Error::Reply { message, .. }) => Reply::Error(message),
         Err(error) => panic!("{command}: {error}"),
     }
 }
