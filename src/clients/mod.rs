@@ -10,16 +10,18 @@ mod list;
 mod mailbox;
 mod monitor;
 mod news;
+mod settings;
 mod subscriptions;
 mod tracking;
 
 pub(crate) use events::Events;
-pub(crate) use limits::{OutputLimit, OutputLimits};
+pub(crate) use limits::OutputLimits;
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
 pub(crate) use monitor::{line, redacted};
-pub(crate) use news::{News, Pause, Told};
+pub(crate) use news::{Misses, News, Pause, Told};
+pub(crate) use settings::{NAMES, Setting, setting};
 pub(crate) use subscriptions::{Kind, Listening};
 pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
 

@@ -31,6 +31,10 @@ pub(crate) struct News {
     monitors: usize,
     /// Whether anybody wants to know of the calls that are made now.
     overheard: bool,
+    /// Whether a key that comes to be takes the place of one that was there just now.
+    replacing: bool,
+    /// What is told of keys that are asked for and do not exist.
+    misses: Misses,
     /// Who calls now, if the keys it is shown are to be remembered.
     follower: Option<Follower>,
     /// What the default user has to know; nothing if it is let in without.
@@ -39,6 +43,18 @@ pub(crate) struct News {
     pub(crate) output_limits: OutputLimits,
     /// Calls that are to be put off, and until when.
     pub(crate) pause: Option<Pause>,
+}
+
+/// Which keys that do not exist are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Misses {
+    /// None: the command does not read, or nobody wants to know.
+    #[default]
+    None,
+    /// Each that is asked for.
+    All,
+    /// All but this one, which is to be written.
+    But(Box<[u8]>),
 }
 
 /// Calls are put off for a while.
@@ -55,7 +71,8 @@ impl News {
     #[inline]
     pub(crate) fn begin_call(&mut self, follower: Option<Follower>) {
         self.follower = follower;
-        self.overheard = follower.is_some() || self.monitors > 0;
+        let is_watched = self.monitors > 0 || self.events.has_any(Events::MISS);
+        self.overheard = follower.is_some() || is_watched;
     }
 
     /// Whether anybody wants to know of the calls that are made now.
@@ -116,7 +133,8 @@ impl News {
     /// Something happened to a key of a database: those are told who listen to the key, and then
     /// those who listen to the event.
     pub(crate) fn event(&mut self, class: Events, event: &str, key: &[u8], database: usize) {
-        if !self.events.has_any(class) || self.subscriptions.nobody_listens() {
+        let is_hidden = class == Events::NEW && self.replacing;
+        if !self.events.has_any(class) || is_hidden || self.subscriptions.nobody_listens() {
             return;
         }
         let database = IntText::new(database as i64);
@@ -128,6 +146,37 @@ impl News {
         }
         if self.events.has_any(Events::KEYEVENT) {
             self.publish(Kind::Channel, &channel(b"keyevent", event.as_bytes()), key);
+        }
+    }
+}
+
+/// What lies between the events of one command.
+impl News {
+    /// A key that comes to be from here on is not told of as a new one.
+    pub(crate) fn set_replacing(&mut self, replacing: bool) {
+        self.replacing = replacing;
+    }
+
+    /// Chooses which keys that do not exist are told of; returns what was chosen before.
+    pub(crate) fn set_misses(&mut self, misses: Misses) -> Misses {
+        std::mem::replace(&mut self.misses, misses)
+    }
+
+    /// Whether any are.
+    #[inline]
+    pub(crate) fn tells_misses(&self) -> bool {
+        !matches!(self.misses, Misses::None)
+    }
+
+    /// A key was asked for that does not exist.
+    pub(crate) fn missed(&mut self, key: &[u8], database: usize) {
+        let is_told = match &self.misses {
+            Misses::None => false,
+            Misses::All => true,
+            Misses::But(target) => **target != *key,
+        };
+        if is_told {
+            self.event(Events::MISS, "keymiss", key, database);
         }
     }
 }

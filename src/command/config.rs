@@ -8,6 +8,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
+use crate::clients::{self, Setting};
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
 use crate::keyspace::Keyspace;
@@ -148,7 +149,7 @@ impl Parameter {
 
 /// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000. No digits are a
 /// zero, as in Redis.
-fn parse_memory(text: &[u8]) -> Option<i128> {
+pub(crate) fn parse_memory(text: &[u8]) -> Option<i128> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit.to_ascii_lowercase().as_slice() {
@@ -175,7 +176,17 @@ pub(crate) fn configure<'a>(
 ) -> CommandResult {
     let mut limits = *keys.limits();
     let mut named = Vec::<(fn(&mut Limits, i64), &Parameter, &[u8], &[u8])>::new();
+    let mut of_clients = Vec::<(&[u8], Setting)>::new();
     for (name, text) in pairs {
+        let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if let Some(setting) = Setting::parse(&lower, text, keys) {
+            let setting = setting.map_err(|why| refused(name, &why))?;
+            if of_clients.iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+                return Err(refused(name, "duplicate parameter"));
+            }
+            of_clients.push((name, setting));
+            continue;
+        }
         let parameter = find(name).ok_or_else(|| {
             let begin = b"ERR Unknown option or number of arguments for CONFIG SET - '";
             CommandError::quoting(&[begin, clipped(name, usize::MAX), b"'"])
@@ -190,6 +201,7 @@ pub(crate) fn configure<'a>(
         set(&mut limits, parameter.parse(text).map_err(|why| refused(name, &why))?);
     }
     keys.set_limits(limits);
+    of_clients.into_iter().for_each(|(_, setting)| setting.apply(keys));
     Ok(())
 }
 
@@ -215,18 +227,26 @@ fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// A name without wildcards is answered as it was asked for.
 fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let mut found: Vec<(Vec<u8>, i64)> = Vec::new();
+    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let shown = |value: i64| IntText::new(value).as_bytes().to_vec();
     for pattern in args.rest() {
         if let Some(parameter) = find(pattern) {
-            found.push((pattern.to_vec(), (parameter.get)(cx.keys)));
+            found.push((pattern.to_vec(), shown((parameter.get)(cx.keys))));
             continue;
+        }
+        let lower = pattern.to_ascii_lowercase();
+        for name in clients::NAMES {
+            if glob::matches(&lower, name.as_bytes()) {
+                let value = clients::setting(name, cx.keys).unwrap_or_default();
+                found.push((name.as_bytes().to_vec(), value));
+            }
         }
         for parameter in PARAMETERS {
             let matching = parameter
                 .names()
                 .filter(|name| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
-            let value = (parameter.get)(cx.keys);
-            found.extend(matching.map(|name| (name.as_bytes().to_vec(), value)));
+            let value = shown((parameter.get)(cx.keys));
+            found.extend(matching.map(|name| (name.as_bytes().to_vec(), value.clone())));
         }
     }
     let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -238,7 +258,7 @@ fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     cx.reply.map(found.len());
     for (name, value) in found {
         cx.reply.bulk(&name);
-        cx.reply.bulk(IntText::new(value).as_bytes());
+        cx.reply.bulk(&value);
     }
     Ok(())
 }

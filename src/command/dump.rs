@@ -8,6 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::string::content;
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Held, NEVER, Text};
 use crate::number::parse_i64;
@@ -107,13 +108,22 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Damage::Value => CommandError::PayloadFormat,
     })?;
     let now = cx.keys.now();
+    let replaces = slot.exists();
     match (loaded, chosen.deadline(ttl, now)) {
         (_, deadline) if deadline <= now => {
-            cx.keys.remove_slot(slot);
+            if cx.keys.remove_slot(slot) {
+                cx.event(Events::GENERIC, "del", key);
+            }
+            cx.reply.ok();
+            return Ok(());
         }
         (Loaded::Text(text), deadline) => cx.keys.put(slot, key, content(&text), deadline),
         (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
     }
+    if replaces {
+        cx.event(Events::NEW, "new", key);
+    }
+    cx.event(Events::GENERIC, "restore", key);
     cx.reply.ok();
     Ok(())
 }
@@ -140,6 +150,12 @@ fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let copies = source.exists() && (is_free || replaces);
     if copies {
         cx.keys.copy(source, to, target);
+        cx.keys.in_database(target, |keys| {
+            if !is_free {
+                keys.notify(Events::NEW, "new", to);
+            }
+            keys.notify(Events::GENERIC, "copy_to", to);
+        });
     }
     cx.reply.integer(copies.into());
     Ok(())

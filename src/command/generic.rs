@@ -8,6 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -86,7 +87,13 @@ const OBJECT: &[Command] = &[
 ];
 
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
+    let mut removed = 0;
+    for key in args.rest() {
+        if cx.keys.remove(key) {
+            cx.event(Events::GENERIC, "del", key);
+            removed += 1;
+        }
+    }
     cx.reply.count(removed);
     Ok(())
 }
@@ -103,6 +110,8 @@ fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     cx.keys.move_key(slot, key, database);
+    cx.event(Events::GENERIC, "move_from", key);
+    cx.keys.in_database(database, |keys| keys.notify(Events::GENERIC, "move_to", key));
     cx.reply.integer(1);
     Ok(())
 }
@@ -130,9 +139,17 @@ fn rename(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !cx.keys.slot(from).exists() {
         return Err(CommandError::NoSuchKey);
     }
-    cx.keys.rename(from, to);
+    rename_and_tell(cx, from, to);
     cx.reply.ok();
     Ok(())
+}
+
+fn rename_and_tell(cx: &mut Context<'_>, from: &[u8], to: &[u8]) {
+    cx.keys.rename(from, to);
+    if from != to {
+        cx.event(Events::GENERIC, "rename_from", from);
+        cx.event(Events::GENERIC, "rename_to", to);
+    }
 }
 
 fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -142,7 +159,7 @@ fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let is_free = !cx.keys.slot(to).exists();
     if is_free {
-        cx.keys.rename(from, to);
+        rename_and_tell(cx, from, to);
     }
     cx.reply.integer(is_free.into());
     Ok(())

@@ -9,6 +9,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64};
@@ -73,12 +74,14 @@ fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
     let key = args.key()?;
     let pairs = args.pairs()?;
-    cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
-        if args.len() > 2 {
-            hash.make_room_for(args.rest().iter().copied());
-        }
-        pairs.filter(|&(field, value)| hash.set(field, value)).count()
-    })
+    cx.keys
+        .edit(key, |hash: &mut Editor<'_, Hash>| {
+            if args.len() > 2 {
+                hash.make_room_for(args.rest().iter().copied());
+            }
+            pairs.filter(|&(field, value)| hash.set(field, value)).count()
+        })
+        .inspect(|_| cx.keys.notify(Events::HASH, "hset", key))
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -86,6 +89,9 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let added = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
         hash.get(field).is_none() && hash.set(field, value)
     })?;
+    if added {
+        cx.event(Events::HASH, "hset", key);
+    }
     cx.reply.integer(added.into());
     Ok(())
 }
@@ -112,6 +118,9 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |hash: &mut Editor<'_, Hash>| {
         args.rest().iter().filter(|field| hash.remove(field)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Events::HASH, "hdel", key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -172,6 +181,7 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, IntText::new(sum).as_bytes());
         Ok(sum)
     })??;
+    cx.event(Events::HASH, "hincrby", key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -194,6 +204,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
+    cx.event(Events::HASH, "hincrbyfloat", key);
     cx.reply.bulk(&text);
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, NEVER, Slot};
 use crate::reply::ReplyBuf;
@@ -80,6 +81,7 @@ fn pfadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         if let Some(byte) = with(cx.keys, slot, |bytes| Ok(sketch::stale_byte(bytes)))?.flatten() {
             cx.keys.write_at(slot, key, sketch::STALE_AT, &[byte]);
         }
+        cx.event(Events::STRING, "pfadd", key);
     }
     cx.reply.integer(changed.into());
     added
@@ -150,6 +152,7 @@ fn pfmerge(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => merged(&sketch::empty()).map_err(error)?,
     };
     cx.keys.put_raw(slot, target, merged, cx.keys.deadline_at(slot));
+    cx.event(Events::STRING, "pfadd", target);
     cx.reply.ok();
     Ok(())
 }

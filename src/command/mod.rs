@@ -54,7 +54,7 @@ mod zset;
 mod zset_algebra;
 
 pub(crate) use args::Args;
-pub(crate) use config::configure;
+pub(crate) use config::{configure, parse_memory};
 pub(crate) use connection::leave_all;
 pub(crate) use context::{Caller, Context, Host};
 pub(crate) use hosted::{Function, Registry, returning};

@@ -6,7 +6,7 @@ use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
 use super::{Caller, call};
-use crate::clients::{line, redacted};
+use crate::clients::{Events, Misses, line, redacted};
 use crate::error::CommandResult;
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
@@ -46,12 +46,38 @@ pub(super) fn run_overheard(
     if is_seen && is_first {
         see(cx, command, argv);
     }
+    let misses = match cx.keys.news().events().has_any(Events::MISS) {
+        true => misses(command, argv),
+        false => Misses::None,
+    };
+    let before = cx.keys.news_mut().set_misses(misses);
     let outcome = call(cx, command, argv, words);
+    cx.keys.news_mut().set_misses(before);
     note_shown(cx, command, argv);
     if is_seen && !is_first {
         see(cx, command, argv);
     }
     outcome
+}
+
+/// Which keys a command asks for to read them, of those that do not exist.
+fn misses(command: &Command, argv: &[&[u8]]) -> Misses {
+    let but = |at: usize| Misses::But(argv.get(at).copied().unwrap_or_default().into());
+    match command.name {
+        "getdel" | "getex" | "getset" | "pfmerge" => Misses::All,
+        "sdiffstore" | "sinterstore" | "sunionstore" => but(1),
+        "zdiffstore" | "zinterstore" | "zunionstore" | "zrangestore" => but(1),
+        "geosearchstore" => but(1),
+        "bitop" => but(2),
+        "sort" => {
+            let at = argv.iter().position(|word| word.eq_ignore_ascii_case(b"store"));
+            at.map_or(Misses::All, |at| but(at + 1))
+        }
+        // These look without asking.
+        name if name.starts_with("object|") || name == "memory|usage" => Misses::None,
+        _ if command.flags.has(Flags::READONLY) => Misses::All,
+        _ => Misses::None,
+    }
 }
 
 fn see(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {

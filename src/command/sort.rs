@@ -9,6 +9,7 @@ use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
@@ -422,10 +423,17 @@ fn store(
         }
     }
     let result = if options.get.is_empty() { sorting } else { &found };
-    cx.keys.remove(target);
+    let replaces = cx.keys.remove(target);
+    cx.keys.news_mut().set_replacing(replaces);
     cx.keys.edit(target, |list: &mut Editor<'_, List>| {
         result.items.iter().for_each(|item| list.push(End::Right, result.get(item.element)));
     })?;
+    cx.keys.news_mut().set_replacing(false);
+    match result.items.is_empty() {
+        false => cx.event(Events::LIST, "sortstore", target),
+        true if replaces => cx.event(Events::GENERIC, "del", target),
+        true => (),
+    }
     cx.reply.count(result.items.len());
     Ok(())
 }

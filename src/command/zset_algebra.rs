@@ -10,6 +10,7 @@ use super::keyspec::specs;
 use super::range::count;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed as row};
+use crate::clients::Events;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, NEVER};
 use crate::number::{IntText, parse_f64};
@@ -120,7 +121,7 @@ fn reply_members(reply: &mut ReplyBuf, members: &[Scored<'_>], with_scores: bool
 
 /// Stores the result, in place of whatever the target held, and answers with its size.
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> CommandResult {
-    let target = args.key()?;
+    let (name, target) = (args.command(), args.key()?);
     let limits = cx.keys.limits().zset;
     let zset = {
         let mut sources = sources(cx.keys, &mut args)?;
@@ -129,17 +130,23 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
         ZSet::from_sorted(members.iter().map(|(member, score)| (&**member, *score)), limits)
     };
     cx.reply.count(zset.len());
-    put(cx.keys, target, zset);
+    put(cx.keys, target, zset, name);
     Ok(())
 }
 
-/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
-pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
+/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key. `event` is
+/// what is told of it.
+pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet, event: &str) {
     match zset.len() {
         0 => {
-            keys.remove(target);
+            if keys.remove(target) {
+                keys.notify(Events::GENERIC, "del", target);
+            }
         }
-        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
+        _ => {
+            keys.put_value(target, Value::ZSet(zset), NEVER);
+            keys.notify(Events::ZSET, event, target);
+        }
     }
 }
 

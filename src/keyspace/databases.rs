@@ -107,6 +107,7 @@ impl Keyspace {
         self.in_database(database, |keys| {
             keys.journal.record(key, |_| Change::Entry(None));
             keys.table.insert_hashed(slot.hash, entry);
+            keys.notify(Events::NEW, "new", key);
         });
     }
 

@@ -26,6 +26,7 @@ pub(crate) use journal::End;
 pub(crate) use undo::Section;
 pub(crate) use whole::Held;
 
+use crate::clients::Events;
 use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
@@ -185,7 +186,8 @@ impl Keyspace {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.is_gone(at) => self.expired_slot(hash, at),
+            Some(at) if self.is_gone(at) => self.expired_slot(key, hash, at),
+            None if self.journal.news.tells_misses() => self.missing_slot(key, hash),
             at => Slot { hash, at },
         }
     }
@@ -197,9 +199,23 @@ impl Keyspace {
     }
 
     #[cold]
-    fn expired_slot(&mut self, hash: u64, at: Location) -> Slot {
+    fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
         self.remove_at(at);
+        self.notify(Events::EXPIRED, "expired", key);
+        self.missing_slot(key, hash)
+    }
+
+    /// A key was asked for that does not exist, which is told where it was asked for to be read.
+    #[cold]
+    fn missing_slot(&mut self, key: &[u8], hash: u64) -> Slot {
+        let database = self.database();
+        self.journal.news.missed(key, database);
         Slot { hash, at: None }
+    }
+
+    /// Whether a key is there, expired or not.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.table.find(key).is_some()
     }
 
     #[inline]
@@ -262,6 +278,9 @@ impl Keyspace {
         &mut self,
         keys: &[&[u8]],
     ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+        if self.journal.news.tells_misses() {
+            keys.iter().for_each(|key| drop(self.slot(key)));
+        }
         let settled = self.settle(keys);
         keys.iter().map(|key| settled.peek(key)).collect()
     }
@@ -328,6 +347,7 @@ impl Keyspace {
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
             self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
+            self.notify(Events::NEW, "new", key);
         }
         Ok(result)
     }
