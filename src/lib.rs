@@ -54,7 +54,7 @@ mod value;
 
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick};
+pub use engine::{Call, Engine, Message, Script, Session, Subscription, Tick};
 pub use error::Error;
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};

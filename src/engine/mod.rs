@@ -11,6 +11,7 @@ mod hosted;
 mod interrupt;
 mod session;
 mod state;
+mod subscription;
 mod waiting;
 
 #[cfg(feature = "c-abi")]
@@ -18,6 +19,7 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 #[cfg(feature = "listen")]
 pub(crate) use door::{Door, Pending, Submitted};
 pub use session::Session;
+pub use subscription::{Message, Subscription};
 
 use crate::clients::Bells;
 use crate::clock::Now;
@@ -595,7 +597,7 @@ impl Shared {
     }
 
     fn close(&self) -> Result<(), Error> {
-        self.locked(|place| drop(place.take()))?;
+        self.locked(|place| drop(place.take().map(|mut state| state.close_mailboxes())))?;
         self.end_all_waits();
         self.turn.notify_all();
         Ok(())

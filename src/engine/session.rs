@@ -203,6 +203,11 @@ impl Session {
         messages.map(|message| out(&message)).count()
     }
 
+    /// Where what is told to it lies.
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// Whether the session is to be closed, once the replies there are have been written.
     pub fn is_closing(&self) -> bool {
         self.mailbox.is_closing()

@@ -19,4 +19,5 @@ mod panic;
 mod reply;
 mod script;
 mod session;
+mod subscription;
 mod version;
