@@ -61,7 +61,7 @@ fn channels() {
          b: SUBSCRIBE a
          b: PING ; PING x ; PING x y ; GET ; NOSUCH ; GET a ; EXEC ; HELLO 3 ; CLIENT ID
          c: PUBLISH a one ; PUBLISH b two ; PUBLISH bb three ; PUBLISH zzz four
-         c: PUBSUB CHANNELS ; PUBSUB CHANNELS b* ; PUBSUB NUMSUB a b c ; PUBSUB NUMPAT
+         c: PUBSUB CHANNELS b* ; PUBSUB NUMSUB a b c ; PUBSUB NUMPAT
          c: PUBSUB CHANNELS a b ; PUBSUB NUMSUB ; PUBSUB FOO ; PUBSUB HELP
          a: UNSUBSCRIBE a zz ; UNSUBSCRIBE ; PUNSUBSCRIBE b? ; PUNSUBSCRIBE ; UNSUBSCRIBE
          c: PUBLISH a one
@@ -78,8 +78,8 @@ fn channels_of_shards() {
         "a: HELLO 3
          a: SSUBSCRIBE s t ; SPUBLISH s m ; PUBLISH s m
          b: SSUBSCRIBE s ; SUBSCRIBE s
-         c: SPUBLISH s one ; PUBLISH s two ; PUBSUB SHARDCHANNELS ; PUBSUB SHARDNUMSUB s t u
-         c: PUBSUB SHARDCHANNELS s* ; PUBSUB SHARDNUMSUB ; PUBSUB NUMSUB s
+         c: SPUBLISH s one ; PUBLISH s two ; PUBSUB SHARDCHANNELS t* ; PUBSUB SHARDNUMSUB s t u
+         c: PUBSUB SHARDCHANNELS s ; PUBSUB SHARDNUMSUB ; PUBSUB NUMSUB s
          a: SUNSUBSCRIBE s ; SUNSUBSCRIBE nope ; SUNSUBSCRIBE ; SUNSUBSCRIBE
          c: SPUBLISH s one",
     );
@@ -113,6 +113,19 @@ fn what_clients_say_of_themselves() {
          a: CLIENT PAUSE 10 all x ; CLIENT UNPAUSE ; CLIENT PAUSE 99999999999999999999
          a: CLIENT UNBLOCK x ; CLIENT UNBLOCK 999 ; CLIENT UNBLOCK 1 x ; CLIENT UNBLOCK 1 error x
          a: CLIENT UNBLOCK x foo ; EVAL return_redis.call('client','id') 0",
+    );
+}
+
+#[test]
+fn lines_of_clients() {
+    check(
+        "a: CLIENT SETNAME me ; SELECT 3 ; SUBSCRIBE x y ; PSUBSCRIBE z ; SSUBSCRIBE s
+         b: HELLO 3 SETNAME you ; CLIENT TRACKING on BCAST ; CLIENT NO-EVICT on ; MULTI ; GET k
+         c: MONITOR
+         d: CLIENT TRACKING on REDIRECT {b} ; WATCH k ; CLIENT INFO
+         d: CLIENT LIST ID {a} {b} {c} {d} ; CLIENT LIST TYPE pubsub
+         e: HELLO 3 ; CLIENT INFO ; CLIENT LIST ID {e} ; SET k v ; CLIENT LIST ID {d}
+         b: EXEC ; CLIENT LIST ID {b} ; RESET ; CLIENT INFO",
     );
 }
 
@@ -239,8 +252,8 @@ fn every_call_is_shown() {
     check(
         r#"m: MONITOR
          a: SET a b"\x ; EVAL redis.call('set','x','y')return_redis.pcall('get','x') 0
-         a: MULTI ; SET q 1 ; CONFIG GET port ; EXEC ; GET ; NOSUCH ; SELECT 3 ; GET nox
-         a: AUTH x ; AUTH default x ; HELLO 2 AUTH default pw ; CLIENT LIST ; CLIENT ID
+         a: MULTI ; SET q 1 ; CONFIG GET databases ; EXEC ; GET ; NOSUCH ; SELECT 3 ; GET nox
+         a: AUTH x ; AUTH default x ; HELLO 2 AUTH default pw ; CLIENT ID
          a: SUBSCRIBE z ; UNSUBSCRIBE z ; PUBLISH z m ; BLPOP l 0.01 ; LPUSH x y
          m: GET x ; SET x y ; PING ; CLIENT GETNAME ; SUBSCRIBE a ; RESET ; PING"#,
     );

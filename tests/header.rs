@@ -69,7 +69,10 @@ fn version_macros() -> String {
 
 /// Handles lock inside: what Rust shares, C may change, and const would promise the contrary.
 fn unconst(header: &str) -> String {
-    ["kv_engine", "kv_script", "kv_session", "kv_subscription"].iter().fold(header.to_owned(), |text, handle| {
-        text.replace(&format!("const struct {handle} *"), &format!("struct {handle} *"))
-    })
+    ["kv_engine", "kv_script", "kv_session", "kv_subscription"].iter().fold(
+        header.to_owned(),
+        |text, handle| {
+            text.replace(&format!("const struct {handle} *"), &format!("struct {handle} *"))
+        },
+    )
 }

@@ -111,9 +111,11 @@ impl News {
         audience
     }
 
-    /// All keys of a database are gone.
+    /// All keys of a database are gone, which is told once of several databases.
     pub(crate) fn flushed(&mut self) {
-        self.told.push(Told::Flushed);
+        if !matches!(self.told.last(), Some(Told::Flushed)) {
+            self.told.push(Told::Flushed);
+        }
     }
 }
 

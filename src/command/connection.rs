@@ -257,7 +257,6 @@ fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     client.user = b"default".as_slice().into();
     client.replies = Replies::All;
     client.authenticated = !(client.attached && needs_password);
-    client.no_evict = false;
     client.restrict();
     keys.select(0);
     cx.reply.status(b"RESET");

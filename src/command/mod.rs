@@ -209,7 +209,11 @@ fn refuse_restricted(
     let Some(host) = &mut cx.host else { return Ok(()) };
     let command = match command {
         Some(command) if !command.subcommands.is_empty() => {
-            resolve(command, argv, cx.caller).map_or(Some(command), |(found, _)| Some(found))
+            match resolve(command, argv, cx.caller) {
+                Ok((found, _)) => Some(found),
+                // The gate says so to everybody.
+                Err(_) => return Ok(()),
+            }
         }
         command => command,
     };

@@ -120,7 +120,8 @@ impl Subscription {
 
     /// The oldest message that was not taken yet, if there is one.
     pub fn try_message(&self) -> Option<Message> {
-        std::iter::from_fn(|| self.session.mailbox().take()).find_map(|message| message_of(&message))
+        std::iter::from_fn(|| self.session.mailbox().take())
+            .find_map(|message| message_of(&message))
     }
 
     /// The same; waits for one for so long, or without a time for as long as it takes. None also

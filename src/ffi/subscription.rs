@@ -20,12 +20,7 @@ pub struct kv_subscription(Subscription);
 /// again: it may call the engine. Messages come one after the other and in order. It may not close
 /// its own subscription, nor leave by longjmp or by a C++ exception.
 pub type kv_message_fn = Option<
-    extern "C" fn(
-        user_data: *mut c_void,
-        channel: kv_bytes,
-        pattern: kv_bytes,
-        message: kv_bytes,
-    ),
+    extern "C" fn(user_data: *mut c_void, channel: kv_bytes, pattern: kv_bytes, message: kv_bytes),
 >;
 
 /// What the host wants back with each message.

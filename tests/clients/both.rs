@@ -16,8 +16,12 @@ use std::time::Duration;
 /// The longest the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What PING is asked to say, so that its answer tells that all before it has been answered.
-const BARRIER: &str = "barrier";
+/// No command, so that its answer, which any client is given, tells that all before it has been
+/// answered.
+const BARRIER: &str = "BARRIER here";
+
+/// That answer.
+const REACHED: &[u8] = b"-ERR unknown command 'BARRIER', with args beginning with: 'here' \r\n";
 
 /// The words of a command: `{a}` is the number of client a, `""` is nothing.
 fn words(command: &str, ids: &BTreeMap<char, u64>) -> Vec<Vec<u8>> {
@@ -82,7 +86,7 @@ impl Side for Ours {
         if session.is_closing() {
             return;
         }
-        for command in commands.iter().chain([&format!("PING {BARRIER}").as_str()]) {
+        for command in commands.iter().chain([&BARRIER]) {
             take(session, written);
             let argv = words(command, &self.ids);
             let mut reply = ReplyBuf::new();
@@ -133,17 +137,11 @@ impl Theirs {
         self.next_id
     }
 
-    /// Reads until the last thing a client was written is the answer to the barrier.
+    /// Reads what a client is written, up to the answer to the barrier.
     fn read_to_barrier(stream: &mut UnixStream, written: &mut Vec<u8>) {
-        let end = format!("${}\r\n{BARRIER}\r\n", BARRIER.len());
-        let mut from = written.len();
+        let start = written.len();
         let mut buffer = [0; 1 << 14];
-        loop {
-            let tail = &written[from.saturating_sub(end.len())..];
-            if tail.windows(end.len()).any(|window| window == end.as_bytes()) {
-                return;
-            }
-            from = written.len();
+        while !written[start..].windows(REACHED.len()).any(|window| window == REACHED) {
             match stream.read(&mut buffer) {
                 Ok(len @ 1..) => written.extend_from_slice(&buffer[..len]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no answer"),
@@ -170,14 +168,14 @@ impl Side for Theirs {
         self.clients.insert(name, (stream, Vec::new()));
         // A number is given when the server takes the connection, not before.
         let (stream, written) = self.clients.get_mut(&name).expect("it was opened");
-        stream.write_all(&encode(&[b"PING", BARRIER.as_bytes()])).expect("the server reads");
+        stream.write_all(&encode(&[b"BARRIER", b"here"])).expect("the server reads");
         Theirs::read_to_barrier(stream, written);
         written.clear();
     }
 
     fn call(&mut self, name: char, commands: &[&str]) {
         let mut request = Vec::new();
-        for command in commands.iter().chain([&format!("PING {BARRIER}").as_str()]) {
+        for command in commands.iter().chain([&BARRIER]) {
             request.extend(encode(&slices(&words(command, &self.ids))));
         }
         let (stream, written) = self.clients.get_mut(&name).expect("the client is open");
@@ -192,16 +190,48 @@ impl Side for Theirs {
     }
 }
 
-/// What differs from run to run: the time and place in the lines of MONITOR and CLIENT.
+/// What only a socket has, or that differs from run to run.
+const VARYING: [&str; 14] = [
+    "addr",
+    "laddr",
+    "fd",
+    "age",
+    "idle",
+    "qbuf",
+    "qbuf-free",
+    "argv-mem",
+    "multi-mem",
+    "rbs",
+    "rbp",
+    "obl",
+    "oll",
+    "omem",
+];
+
+/// Without the time and place in the lines of MONITOR, and without what varies in those of CLIENT.
 pub fn masked(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let line = |line: &str| {
-        if let Some((_, rest)) = line.split_once(" [").filter(|_| line.starts_with("+1")) {
-            let (place, call) = rest.split_once(']').unwrap_or((rest, ""));
-            let place = place.split_once(" unix:").map_or(place, |(database, _)| database);
-            return format!("+time [{place}]{call}");
-        }
-        line.to_owned()
+    let text = String::from_utf8_lossy(bytes);
+    text.split("\r\n").map(masked_line).collect::<Vec<_>>().join("\n")
+}
+
+fn masked_line(line: &str) -> String {
+    if let Some((_, rest)) = line.split_once(" [").filter(|_| line.starts_with("+1")) {
+        let (place, call) = rest.split_once(']').unwrap_or((rest, ""));
+        let place = place.split_once(" unix:").map_or(place, |(database, _)| database);
+        return format!("+time [{place}]{call}");
+    }
+    // The length of a text of such lines.
+    let digits = line.trim_start_matches(['$', '=']);
+    if digits.len() > 2 && digits.len() < line.len() && digits.parse::<u32>().is_ok() {
+        return "length".to_owned();
+    }
+    if !line.contains(" laddr=") {
+        return line.to_owned();
+    }
+    let field = |field: &str| {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        let varies = VARYING.contains(&name) || name == "tot-mem";
+        if varies { name.to_owned() } else { format!("{name}={value}") }
     };
-    text.split("\r\n").map(line).collect::<Vec<_>>().join("\n")
+    line.split(' ').map(field).collect::<Vec<_>>().join(" ")
 }
