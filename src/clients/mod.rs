@@ -14,12 +14,12 @@ mod settings;
 mod subscriptions;
 mod tracking;
 
-pub(crate) use events::Events;
+pub(crate) use events::{Event, Events};
 pub(crate) use limits::OutputLimits;
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
-pub(crate) use monitor::{line, redacted};
+pub(crate) use monitor::line;
 pub(crate) use news::{Misses, News, Pause, Told};
 pub(crate) use settings::{NAMES, Setting, setting};
 pub(crate) use subscriptions::{Kind, Listening};

@@ -4,7 +4,7 @@
 //! back. The engine delivers the rest when nothing can undo it any more. Only what MONITOR shows is
 //! told whatever becomes of it: it is not what was done but what was asked.
 
-use super::events::Events;
+use super::events::{Event, Events};
 use super::limits::OutputLimits;
 use super::subscriptions::{Kind, Subscriptions};
 use super::tracking::Follower;
@@ -53,8 +53,8 @@ pub(crate) enum Misses {
     None,
     /// Each that is asked for.
     All,
-    /// All but this one, which is to be written.
-    But(Box<[u8]>),
+    /// These, which are only read; others are to be written.
+    Of(Vec<Box<[u8]>>),
 }
 
 /// Calls are put off for a while.
@@ -134,7 +134,8 @@ impl News {
 
     /// Something happened to a key of a database: those are told who listen to the key, and then
     /// those who listen to the event.
-    pub(crate) fn event(&mut self, class: Events, event: &str, key: &[u8], database: usize) {
+    pub(crate) fn event(&mut self, event: Event, key: &[u8], database: usize) {
+        let Event { class, name } = event;
         let is_hidden = class == Events::NEW && self.replacing;
         if !self.events.has_any(class) || is_hidden || self.subscriptions.nobody_listens() {
             return;
@@ -144,10 +145,10 @@ impl News {
             [b"__", kind, b"@", database.as_bytes(), b"__:", name].concat()
         };
         if self.events.has_any(Events::KEYSPACE) {
-            self.publish(Kind::Channel, &channel(b"keyspace", key), event.as_bytes());
+            self.publish(Kind::Channel, &channel(b"keyspace", key), name.as_bytes());
         }
         if self.events.has_any(Events::KEYEVENT) {
-            self.publish(Kind::Channel, &channel(b"keyevent", event.as_bytes()), key);
+            self.publish(Kind::Channel, &channel(b"keyevent", name.as_bytes()), key);
         }
     }
 }
@@ -175,10 +176,10 @@ impl News {
         let is_told = match &self.misses {
             Misses::None => false,
             Misses::All => true,
-            Misses::But(target) => **target != *key,
+            Misses::Of(keys) => keys.iter().any(|own| **own == *key),
         };
         if is_told {
-            self.event(Events::MISS, "keymiss", key, database);
+            self.event(Event::KEYMISS, key, database);
         }
     }
 }

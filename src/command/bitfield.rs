@@ -6,7 +6,7 @@ use super::keyspec::{self, uses};
 use super::spec::Arity::AtLeast;
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, Slot};
 use crate::number::parse_i64;
@@ -213,7 +213,7 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, only_reads: bool) -> CommandRes
         }
     }
     if end.is_some() {
-        cx.event(Events::STRING, "setbit", key);
+        cx.event(Event::SETBIT, key);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{NEVER, Text};
 use crate::number::parse_i64;
@@ -66,7 +66,7 @@ fn setbit(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         let others = old.unwrap_or(0) & !mask(offset);
         let byte = if on { others | mask(offset) } else { others };
         cx.keys.write_at(slot, key, offset / 8, &[byte]);
-        cx.event(Events::STRING, "setbit", key);
+        cx.event(Event::SETBIT, key);
     }
     cx.reply.integer(was.into());
     Ok(())
@@ -267,11 +267,11 @@ fn bitop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(target);
     if result.is_empty() {
         if cx.keys.remove_slot(slot) {
-            cx.event(Events::GENERIC, "del", target);
+            cx.event(Event::DEL, target);
         }
     } else {
         cx.keys.put_raw(slot, target, result, NEVER);
-        cx.event(Events::STRING, "set", target);
+        cx.event(Event::SET, target);
     }
     cx.reply.count(longest);
     Ok(())

@@ -12,7 +12,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::zset::{self, take};
-use crate::clients::Events;
+
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::LongDouble;
@@ -121,7 +121,7 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
             list.pop(end, |element| reply.bulk(element))
         })?;
         if popped.is_some() {
-            cx.event_of_taking(Events::LIST, list::pop_event(end), key);
+            cx.event_of_taking(list::pop_event(end), key);
         }
         Ok(popped.is_some())
     })?;
@@ -204,7 +204,7 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
             });
         })?;
         if popped.is_some() {
-            cx.event_of_taking(Events::ZSET, zset::pop_event(order), key);
+            cx.event_of_taking(zset::pop_event(order), key);
         }
         Ok(popped.is_some())
     })?;

@@ -14,6 +14,10 @@ use crate::number::parse_i64;
 use crate::reply::Protocol;
 use crate::session::Order;
 
+/// The commands whose arguments are not shown.
+pub(super) const AUTH: &str = "auth";
+pub(super) const HELLO: &str = "hello";
+
 /// Allowed before a client has said who it is.
 const UNKNOWN: Flags = Flags::NOSCRIPT
     .and(Flags::LOADING)
@@ -26,7 +30,7 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
     commands: &[
         keyless(
-            "auth",
+            AUTH,
             AtLeast(2),
             UNKNOWN,
             "1.0.0",
@@ -47,7 +51,7 @@ pub(super) const FAMILY: Family = Family {
             run: echo,
         },
         keyless(
-            "hello",
+            HELLO,
             AtLeast(1),
             UNKNOWN,
             "6.0.0",
@@ -58,7 +62,7 @@ pub(super) const FAMILY: Family = Family {
         Command {
             name: "ping",
             arity: AtLeast(1),
-            flags: Flags::FAST,
+            flags: Flags::FAST.and(Flags::LISTENING),
             keys: Keys::NONE,
             since: "1.0.0",
             complexity: "O(1)",
@@ -70,7 +74,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "quit",
             AtLeast(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "1.0.0",
             "O(1)",
             "Ends the connection.",
@@ -79,7 +83,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "reset",
             Exactly(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "6.2.0",
             "O(1)",
             "Makes the connection what it was at first.",

@@ -1,7 +1,7 @@
 //! What a handler works with.
 
 use super::hosted::Registry;
-use crate::clients::Events;
+use crate::clients::{Event, Events};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
@@ -119,17 +119,17 @@ impl<'a> Context<'a> {
 
     /// Something happened to a key, which those are told who want to know.
     #[inline]
-    pub(crate) fn event(&mut self, class: Events, event: &str, key: &[u8]) {
-        self.keys.notify(class, event, key);
+    pub(crate) fn event(&mut self, event: Event, key: &[u8]) {
+        self.keys.notify(event, key);
     }
 
     /// The same where something was taken from a key, which may be gone with it.
     #[inline]
-    pub(crate) fn event_of_taking(&mut self, class: Events, event: &str, key: &[u8]) {
-        if self.keys.news().events().has_any(class.and(Events::GENERIC)) {
-            self.keys.notify(class, event, key);
+    pub(crate) fn event_of_taking(&mut self, event: Event, key: &[u8]) {
+        if self.keys.news().events().has_any(event.class.and(Events::GENERIC)) {
+            self.keys.notify(event, key);
             if !self.keys.holds(key) {
-                self.keys.notify(Events::GENERIC, "del", key);
+                self.keys.notify(Event::DEL, key);
             }
         }
     }

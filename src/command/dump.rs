@@ -8,7 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::string::content;
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Held, NEVER, Text};
 use crate::number::parse_i64;
@@ -112,7 +112,7 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     match (loaded, chosen.deadline(ttl, now)) {
         (_, deadline) if deadline <= now => {
             if cx.keys.remove_slot(slot) {
-                cx.event(Events::GENERIC, "del", key);
+                cx.event(Event::DEL, key);
             }
             cx.reply.ok();
             return Ok(());
@@ -121,9 +121,9 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
     }
     if replaces {
-        cx.event(Events::NEW, "new", key);
+        cx.event(Event::NEW, key);
     }
-    cx.event(Events::GENERIC, "restore", key);
+    cx.event(Event::RESTORE, key);
     cx.reply.ok();
     Ok(())
 }
@@ -152,9 +152,9 @@ fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         cx.keys.copy(source, to, target);
         cx.keys.in_database(target, |keys| {
             if !is_free {
-                keys.notify(Events::NEW, "new", to);
+                keys.notify(Event::NEW, to);
             }
-            keys.notify(Events::GENERIC, "copy_to", to);
+            keys.notify(Event::COPY_TO, to);
         });
     }
     cx.reply.integer(copies.into());

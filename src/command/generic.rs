@@ -8,7 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -90,7 +90,7 @@ fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut removed = 0;
     for key in args.rest() {
         if cx.keys.remove(key) {
-            cx.event(Events::GENERIC, "del", key);
+            cx.event(Event::DEL, key);
             removed += 1;
         }
     }
@@ -110,8 +110,8 @@ fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     cx.keys.move_key(slot, key, database);
-    cx.event(Events::GENERIC, "move_from", key);
-    cx.keys.in_database(database, |keys| keys.notify(Events::GENERIC, "move_to", key));
+    cx.event(Event::MOVE_FROM, key);
+    cx.keys.in_database(database, |keys| keys.notify(Event::MOVE_TO, key));
     cx.reply.integer(1);
     Ok(())
 }
@@ -147,8 +147,8 @@ fn rename(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn rename_and_tell(cx: &mut Context<'_>, from: &[u8], to: &[u8]) {
     cx.keys.rename(from, to);
     if from != to {
-        cx.event(Events::GENERIC, "rename_from", from);
-        cx.event(Events::GENERIC, "rename_to", to);
+        cx.event(Event::RENAME_FROM, from);
+        cx.event(Event::RENAME_TO, to);
     }
 }
 
@@ -196,6 +196,7 @@ fn object(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let encoding = encoding(cx.keys, args.key()?);
     cx.reply.bulk_or_null(encoding.map(str::as_bytes));
     Ok(())
@@ -243,6 +244,7 @@ const SHARED_INTEGERS: i64 = 10_000;
 const SHARED_COUNT: i64 = i32::MAX as i64;
 
 fn object_refcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let slot = cx.keys.slot(args.key()?);
     match cx.keys.string_at(slot) {
         Ok(None) => cx.reply.null(),
@@ -270,6 +272,7 @@ fn object_idletime(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// Answers null for a missing key and this error for any other.
 fn untracked(cx: &mut Context<'_>, mut args: Args<'_>, error: &'static str) -> CommandResult {
+    cx.keys.look_unnoticed();
     if cx.keys.slot(args.key()?).exists() {
         return Err(CommandError::text(error));
     }

@@ -6,7 +6,7 @@ use super::geosearch::{self, From, Stores, place, point, reply_distance, reply_p
 use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -86,7 +86,7 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         (changed, any)
     })?;
     if any {
-        cx.event(Events::ZSET, "zadd", key);
+        cx.event(Event::ZADD, key);
     }
     cx.reply.count(changed);
     Ok(())

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::partial_sort::sort_first;
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
 use crate::number::{F64Text, parse_f64};
@@ -317,8 +317,8 @@ pub(super) fn run(
             let copies = Copies::of(found, &query);
             cx.reply.count(copies.members.len());
             let event = match always {
-                Some(_) => "geosearchstore",
-                None => "georadiusstore",
+                Some(_) => Event::GEOSEARCHSTORE,
+                None => Event::GEORADIUSSTORE,
             };
             copies.store(cx.keys, target, event)
         }
@@ -417,7 +417,7 @@ impl Copies {
     }
 
     /// Makes a sorted set of them in place of what a key held.
-    fn store(&self, keys: &mut Keyspace, target: &[u8], event: &str) -> CommandResult {
+    fn store(&self, keys: &mut Keyspace, target: &[u8], event: Event) -> CommandResult {
         let replaces = keys.remove(target);
         keys.news_mut().set_replacing(replaces);
         keys.edit(target, |zset: &mut Editor<'_, ZSet>| {
@@ -429,8 +429,8 @@ impl Copies {
         })?;
         keys.news_mut().set_replacing(false);
         match self.members.is_empty() {
-            false => keys.notify(Events::ZSET, event, target),
-            true if replaces => keys.notify(Events::GENERIC, "del", target),
+            false => keys.notify(event, target),
+            true if replaces => keys.notify(Event::DEL, target),
             true => (),
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64};
@@ -81,7 +81,7 @@ fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandE
             }
             pairs.filter(|&(field, value)| hash.set(field, value)).count()
         })
-        .inspect(|_| cx.keys.notify(Events::HASH, "hset", key))
+        .inspect(|_| cx.keys.notify(Event::HSET, key))
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -90,7 +90,7 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.get(field).is_none() && hash.set(field, value)
     })?;
     if added {
-        cx.event(Events::HASH, "hset", key);
+        cx.event(Event::HSET, key);
     }
     cx.reply.integer(added.into());
     Ok(())
@@ -119,7 +119,7 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         args.rest().iter().filter(|field| hash.remove(field)).count()
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event_of_taking(Events::HASH, "hdel", key);
+        cx.event_of_taking(Event::HDEL, key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -181,7 +181,7 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, IntText::new(sum).as_bytes());
         Ok(sum)
     })??;
-    cx.event(Events::HASH, "hincrby", key);
+    cx.event(Event::HINCRBY, key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -204,7 +204,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
-    cx.event(Events::HASH, "hincrbyfloat", key);
+    cx.event(Event::HINCRBYFLOAT, key);
     cx.reply.bulk(&text);
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
 use super::spec::{keyless, one_key as row};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
@@ -80,7 +80,7 @@ fn rpush(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn push(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
     let key = args.key()?;
     let len = cx.keys.edit(key, |list| push_all(list, end, args.rest()))?;
-    cx.event(Events::LIST, push_event(end), key);
+    cx.event(push_event(end), key);
     cx.reply.count(len);
     Ok(())
 }
@@ -97,25 +97,25 @@ fn push_existing(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandR
     let key = args.key()?;
     let len = cx.keys.edit_existing(key, |list| push_all(list, end, args.rest()))?;
     if len.is_some() {
-        cx.event(Events::LIST, push_event(end), key);
+        cx.event(push_event(end), key);
     }
     cx.reply.count(len.unwrap_or(0));
     Ok(())
 }
 
 /// What is told of a push.
-fn push_event(end: End) -> &'static str {
+fn push_event(end: End) -> Event {
     match end {
-        End::Left => "lpush",
-        End::Right => "rpush",
+        End::Left => Event::LPUSH,
+        End::Right => Event::RPUSH,
     }
 }
 
 /// What is told of a pop.
-pub(super) fn pop_event(end: End) -> &'static str {
+pub(super) fn pop_event(end: End) -> Event {
     match end {
-        End::Left => "lpop",
-        End::Right => "rpop",
+        End::Left => Event::LPOP,
+        End::Right => Event::RPOP,
     }
 }
 
@@ -146,7 +146,7 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
             list.pop(end, |element| cx.reply.bulk(element))
         })?;
         match popped {
-            Some(_) => cx.event_of_taking(Events::LIST, pop_event(end), key),
+            Some(_) => cx.event_of_taking(pop_event(end), key),
             None => cx.reply.null(),
         }
         return Ok(());
@@ -169,7 +169,7 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
     })?;
     match popped {
         None => cx.reply.null_array(),
-        Some(()) if most > 0 => cx.event_of_taking(Events::LIST, pop_event(end), key),
+        Some(()) if most > 0 => cx.event_of_taking(pop_event(end), key),
         Some(()) => (),
     }
     Ok(())
@@ -252,7 +252,7 @@ fn lset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     })?;
     match set.ok_or(CommandError::NoSuchKey)?? {
         true => {
-            cx.event(Events::LIST, "lset", key);
+            cx.event(Event::LSET, key);
             cx.reply.ok();
         }
         false => return Err(CommandError::IndexOutOfRange),
@@ -280,7 +280,7 @@ fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         list.remove_range(0, at);
     })?;
     if trimmed.is_some() {
-        cx.event_of_taking(Events::LIST, "ltrim", key);
+        cx.event_of_taking(Event::LTRIM, key);
     }
     cx.reply.ok();
     Ok(())
@@ -299,7 +299,7 @@ fn linsert(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         list.len() as i64
     })?;
     if len.is_some_and(|len| len > 0) {
-        cx.event(Events::LIST, "linsert", key);
+        cx.event(Event::LINSERT, key);
     }
     cx.reply.integer(len.unwrap_or(0));
     Ok(())
@@ -334,7 +334,7 @@ fn lrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         found.len()
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event_of_taking(Events::LIST, "lrem", key);
+        cx.event_of_taking(Event::LREM, key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -474,8 +474,8 @@ pub(super) fn move_element(
     if from != to {
         cx.keys.edit(to, |list: &mut Editor<'_, List>| list.push(to_end, &moved))?;
     }
-    cx.event(Events::LIST, push_event(to_end), to);
-    cx.event_of_taking(Events::LIST, pop_event(from_end), from);
+    cx.event(push_event(to_end), to);
+    cx.event_of_taking(pop_event(from_end), from);
     cx.reply.bulk(&moved);
     Ok(true)
 }

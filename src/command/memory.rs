@@ -43,6 +43,7 @@ fn memory(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn memory_usage(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let key = args.key()?;
     let mut samples = SAMPLES;
     while !args.is_empty() {

@@ -60,6 +60,7 @@ pub(crate) use context::{Caller, Context, Host};
 pub(crate) use hosted::{Function, Registry, returning};
 pub use hosted::{HostCall, HostCommand};
 pub use introspect::{CommandInfo, commands};
+pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 

@@ -8,7 +8,7 @@ use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -61,7 +61,7 @@ fn sadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         args.rest().iter().filter(|member| set.add(member)).count()
     })?;
     if added > 0 {
-        cx.event(Events::SET, "sadd", key);
+        cx.event(Event::SADD, key);
     }
     cx.reply.count(added);
     Ok(())
@@ -73,7 +73,7 @@ fn srem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         args.rest().iter().filter(|member| set.remove(member)).count()
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event_of_taking(Events::SET, "srem", key);
+        cx.event_of_taking(Event::SREM, key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -122,9 +122,9 @@ fn smove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     cx.keys.read::<Set>(to)?;
     if found && from != to {
         cx.keys.edit_existing(from, |set: &mut Editor<'_, Set>| set.remove(member))?;
-        cx.event_of_taking(Events::SET, "srem", from);
+        cx.event_of_taking(Event::SREM, from);
         if cx.keys.edit(to, |set: &mut Editor<'_, Set>| set.add(member))? {
-            cx.event(Events::SET, "sadd", to);
+            cx.event(Event::SADD, to);
         }
     }
     cx.reply.integer(found.into());
@@ -138,7 +138,7 @@ fn spop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let popped = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| pop(set, cx.reply))?;
     match popped {
-        Some(()) => cx.event_of_taking(Events::SET, "spop", key),
+        Some(()) => cx.event_of_taking(Event::SPOP, key),
         None => cx.reply.null(),
     }
     Ok(())
@@ -167,7 +167,7 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         let set = cx.keys.read::<Set>(key)?;
         set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
         if cx.keys.remove(key) {
-            cx.event_of_taking(Events::SET, "spop", key);
+            cx.event_of_taking(Event::SPOP, key);
         }
         return Ok(());
     }
@@ -183,7 +183,7 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         set.replace(kept);
     })?;
     if count > 0 {
-        cx.event(Events::SET, "spop", key);
+        cx.event(Event::SPOP, key);
     }
     Ok(())
 }

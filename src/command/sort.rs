@@ -9,7 +9,7 @@ use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
@@ -430,8 +430,8 @@ fn store(
     })?;
     cx.keys.news_mut().set_replacing(false);
     match result.items.is_empty() {
-        false => cx.event(Events::LIST, "sortstore", target),
-        true if replaces => cx.event(Events::GENERIC, "del", target),
+        false => cx.event(Event::SORTSTORE, target),
+        true if replaces => cx.event(Event::DEL, target),
         true => (),
     }
     cx.reply.count(result.items.len());

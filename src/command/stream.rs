@@ -8,7 +8,7 @@ use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream_id::{NewId, end_from, id_from, ids_from, new_id_from, start_from};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -176,9 +176,9 @@ fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     };
     match added {
         Some((id, trimmed)) => {
-            cx.event(Events::STREAM, "xadd", key);
+            cx.event(Event::XADD, key);
             if trimmed > 0 {
-                cx.event(Events::STREAM, "xtrim", key);
+                cx.event(Event::XTRIM, key);
             }
             reply_id(cx.reply, id);
         }
@@ -235,7 +235,7 @@ fn xtrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         trim.map_or(0, |trim| stream.trim(trim))
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event(Events::STREAM, "xtrim", key);
+        cx.event(Event::XTRIM, key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -257,7 +257,7 @@ fn xdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     })?;
     let deleted = deleted.transpose()?.unwrap_or(0);
     if deleted > 0 {
-        cx.event(Events::STREAM, "xdel", key);
+        cx.event(Event::XDEL, key);
     }
     cx.reply.count(deleted);
     Ok(())
@@ -333,7 +333,7 @@ fn xsetid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let set = |stream: &mut Editor<'_, Stream>| set_marks(stream, last_id, added, max_deleted);
     cx.keys.edit_existing(key, set)?.ok_or(CommandError::NoSuchKey)??;
-    cx.event(Events::STREAM, "xsetid", key);
+    cx.event(Event::XSETID, key);
     cx.reply.ok();
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyed};
 use super::stream_id::{bound_from, id_from};
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::value::stream::{Cursor, Id, Stream};
@@ -104,7 +104,7 @@ fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.add_group(name, Cursor { last_id, entries_read });
         Ok(())
     })??;
-    cx.event(Events::STREAM, "xgroup-create", key);
+    cx.event(Event::XGROUP_CREATE, key);
     cx.reply.ok();
     Ok(())
 }
@@ -131,7 +131,7 @@ fn setid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.set_cursor(group, Cursor { last_id, entries_read });
         Ok(())
     })?;
-    cx.event(Events::STREAM, "xgroup-setid", key);
+    cx.event(Event::XGROUP_SETID, key);
     cx.reply.ok();
     Ok(())
 }
@@ -143,7 +143,7 @@ fn destroy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     })?;
     let destroyed = destroyed.ok_or_else(missing_stream)?;
     if destroyed {
-        cx.event(Events::STREAM, "xgroup-destroy", key);
+        cx.event(Event::XGROUP_DESTROY, key);
     }
     cx.reply.integer(destroyed.into());
     Ok(())
@@ -160,7 +160,7 @@ fn createconsumer(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok(is_new)
     })?;
     if created {
-        cx.event(Events::STREAM, "xgroup-createconsumer", key);
+        cx.event(Event::XGROUP_CREATECONSUMER, key);
     }
     cx.reply.integer(created.into());
     Ok(())
@@ -173,7 +173,7 @@ fn delconsumer(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok(found.map(|consumer| stream.remove_consumer(group, consumer)))
     })?;
     if pending.is_some() {
-        cx.event(Events::STREAM, "xgroup-delconsumer", key);
+        cx.event(Event::XGROUP_DELCONSUMER, key);
     }
     cx.reply.count(pending.unwrap_or(0));
     Ok(())

@@ -8,7 +8,7 @@ use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::id_from;
-use crate::clients::Events;
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
 use crate::reply::{Mark, ReplyBuf};
@@ -301,7 +301,7 @@ impl<'a> Newcomer<'a> {
     /// Tells of it, if it is there now.
     pub(super) fn announce(self, keys: &mut Keyspace) {
         if self.is_awaited && self.is_there(keys) {
-            keys.notify(Events::STREAM, "xgroup-createconsumer", self.key);
+            keys.notify(Event::XGROUP_CREATECONSUMER, self.key);
         }
     }
 }

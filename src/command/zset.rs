@@ -10,7 +10,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
-use crate::clients::Events;
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
@@ -232,7 +232,7 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok((added, changed))
     })??;
     if added + changed > 0 {
-        cx.event(Events::ZSET, "zadd", key);
+        cx.event(Event::ZADD, key);
     }
     cx.reply.count(if options.count_changed { added + changed } else { added });
     Ok(())
@@ -254,7 +254,7 @@ fn increment(
 ) -> CommandResult {
     let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
     if matches!(placed, Placed::Added(_) | Placed::Changed(_)) {
-        cx.event(Events::ZSET, "zincr", key);
+        cx.event(Event::ZINCR, key);
     }
     match placed {
         Placed::Skipped | Placed::Nan => cx.reply.null(),
@@ -271,7 +271,7 @@ fn zrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         args.rest().iter().filter(|member| zset.remove(member).is_some()).count()
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event_of_taking(Events::ZSET, "zrem", key);
+        cx.event_of_taking(Event::ZREM, key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -368,7 +368,7 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
         span.count
     })?;
     if removed.is_some_and(|removed| removed > 0) {
-        cx.event_of_taking(Events::ZSET, args.command(), key);
+        cx.event_of_taking(Event::of_command(Events::ZSET, args.command()), key);
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
@@ -411,17 +411,17 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult 
     })?;
     match popped {
         None => cx.reply.array(0),
-        Some(()) if most != Some(0) => cx.event_of_taking(Events::ZSET, pop_event(order), key),
+        Some(()) if most != Some(0) => cx.event_of_taking(pop_event(order), key),
         Some(()) => (),
     }
     Ok(())
 }
 
 /// What is told of a pop.
-pub(super) fn pop_event(order: Order) -> &'static str {
+pub(super) fn pop_event(order: Order) -> Event {
     match order {
-        Order::Ascending => "zpopmin",
-        Order::Descending => "zpopmax",
+        Order::Ascending => Event::ZPOPMIN,
+        Order::Descending => Event::ZPOPMAX,
     }
 }
 
@@ -483,7 +483,7 @@ impl<'a> FirstPop<'a> {
                 });
             })?;
             if popped.is_some() {
-                cx.event_of_taking(Events::ZSET, pop_event(self.order), key);
+                cx.event_of_taking(pop_event(self.order), key);
             }
             Ok(popped.is_some())
         })
@@ -693,7 +693,7 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         ZSet::from_sorted(signed, limits)
     });
     cx.reply.count(stored.len());
-    put(cx.keys, target, stored, "zrangestore");
+    put(cx.keys, target, stored, Event::ZRANGESTORE);
     Ok(())
 }
 

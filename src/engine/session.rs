@@ -363,7 +363,7 @@ fn check(savepoint: usize, open: usize) -> Result<usize, Error> {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.client).finish_non_exhaustive()
     }
 }
 

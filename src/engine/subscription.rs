@@ -1,6 +1,7 @@
 //! Messages of channels for the host: to wait for, to ask for, or to be called with.
 
 use super::{Call, Engine, Session, slices};
+use crate::command::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 use crate::error::Error;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use std::sync::Arc;
@@ -63,13 +64,11 @@ impl Engine {
         channel: impl AsRef<[u8]>,
         payload: impl AsRef<[u8]>,
     ) -> Result<usize, Error> {
-        let argv = [PUBLISH, channel.as_ref(), payload.as_ref()];
+        let argv = [PUBLISH.as_bytes(), channel.as_ref(), payload.as_ref()];
         let heard = self.command(&argv)?.as_integer().unwrap_or(0);
         Ok(usize::try_from(heard).unwrap_or(0))
     }
 }
-
-const PUBLISH: &[u8] = b"publish";
 
 impl Subscription {
     /// Listens to channels.
@@ -77,7 +76,7 @@ impl Subscription {
     /// # Errors
     /// [`Error::Reply`] if it was closed; or as [`Engine::call`].
     pub fn subscribe<C: AsRef<[u8]>>(&self, channels: &[C]) -> Result<(), Error> {
-        self.run(b"subscribe", channels)
+        self.run(SUBSCRIBE, channels)
     }
 
     /// Listens to all channels whose names match patterns.
@@ -85,7 +84,7 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::subscribe`].
     pub fn psubscribe<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Result<(), Error> {
-        self.run(b"psubscribe", patterns)
+        self.run(PSUBSCRIBE, patterns)
     }
 
     /// Listens to channels no more; to none at all if none is given.
@@ -93,7 +92,7 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::subscribe`].
     pub fn unsubscribe<C: AsRef<[u8]>>(&self, channels: &[C]) -> Result<(), Error> {
-        self.run(b"unsubscribe", channels)
+        self.run(UNSUBSCRIBE, channels)
     }
 
     /// Listens by patterns no more; by none at all if none is given.
@@ -101,15 +100,15 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::subscribe`].
     pub fn punsubscribe<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Result<(), Error> {
-        self.run(b"punsubscribe", patterns)
+        self.run(PUNSUBSCRIBE, patterns)
     }
 
-    fn run<A: AsRef<[u8]>>(&self, command: &[u8], names: &[A]) -> Result<(), Error> {
+    fn run<A: AsRef<[u8]>>(&self, command: &str, names: &[A]) -> Result<(), Error> {
         let names = slices(names);
-        if names.is_empty() && !command.ends_with(b"unsubscribe") {
+        if names.is_empty() && [SUBSCRIBE, PSUBSCRIBE].contains(&command) {
             return Ok(());
         }
-        let argv = [&[command][..], &names].concat();
+        let argv = [&[command.as_bytes()][..], &names].concat();
         let mut reply = ReplyBuf::new();
         self.session.call(Call::Command(&argv), &mut reply)?;
         match reply.to_reply(Protocol::Resp2) {
@@ -133,6 +132,11 @@ impl Subscription {
     /// All messages from now on, as they come; the end is that of the engine.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
         std::iter::from_fn(|| self.message(None))
+    }
+
+    /// Whether nothing will come any more: it was given up, or the engine closed.
+    pub fn is_closed(&self) -> bool {
+        self.session.is_closing()
     }
 
     /// Has a callback called with each message rather than that it waits to be taken: on the

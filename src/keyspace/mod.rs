@@ -26,7 +26,7 @@ pub(crate) use journal::End;
 pub(crate) use undo::Section;
 pub(crate) use whole::Held;
 
-use crate::clients::Events;
+use crate::clients::Event;
 use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
@@ -201,7 +201,7 @@ impl Keyspace {
     #[cold]
     fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
         self.remove_at(at);
-        self.notify(Events::EXPIRED, "expired", key);
+        self.notify(Event::EXPIRED, key);
         self.missing_slot(key, hash)
     }
 
@@ -347,7 +347,7 @@ impl Keyspace {
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
             self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
-            self.notify(Events::NEW, "new", key);
+            self.notify(Event::NEW, key);
         }
         Ok(result)
     }

@@ -3,7 +3,7 @@
 use super::entry::{Content, Entry};
 use super::journal::{Change, Journal};
 use super::{Keyspace, NEVER, Slot, Text};
-use crate::clients::Events;
+use crate::clients::{Event, Events};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
@@ -36,7 +36,7 @@ impl Keyspace {
             let key = news.then(|| Box::<[u8]>::from(entry.key()));
             self.table.insert_hashed(slot.hash, entry);
             if let Some(key) = key {
-                self.notify(Events::NEW, "new", &key);
+                self.notify(Event::NEW, &key);
             }
             return;
         };

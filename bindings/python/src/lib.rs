@@ -10,6 +10,7 @@ mod errors;
 mod host;
 mod limits;
 mod log;
+mod pubsub;
 mod script;
 mod session;
 mod transaction;
@@ -23,6 +24,7 @@ use pyo3::prelude::*;
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<engine::Engine>()?;
+    module.add_class::<pubsub::PubSub>()?;
     module.add_class::<script::Script>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<transaction::Savepoint>()?;

@@ -24,7 +24,7 @@ from ._errors import (
     TransactionError,
     WrongTypeError,
 )
-from ._moonkv import Engine, Savepoint, Script, Session, Tick, Transaction, __version__
+from ._moonkv import Engine, PubSub, Savepoint, Script, Session, Tick, Transaction, __version__
 
 __all__ = [
     "BusyError",
@@ -34,6 +34,7 @@ __all__ = [
     "NoScriptError",
     "OptionError",
     "PoisonedError",
+    "PubSub",
     "ReentrantError",
     "ResponseError",
     "Savepoint",
