@@ -114,7 +114,6 @@ impl Followed {
         self.most.unwrap_or(KEYS_MOST)
     }
 
-
     /// A client is told of keys in another mode than before; none where it is not told at all.
     pub(crate) fn change_mode(&mut self, before: Option<Mode>, after: Option<Mode>) {
         let broadcast = |mode: Option<Mode>| usize::from(mode == Some(Mode::Broadcast));

@@ -174,7 +174,7 @@ fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (mut login, mut name) = (None, None);
     while let Some(word) = args.maybe_next() {
         match () {
-            () if word.eq_ignore_ascii_case(b"auth") && args.len() >= 2 => {
+            () if word.eq_ignore_ascii_case(AUTH.as_bytes()) && args.len() >= 2 => {
                 login = Some((args.next()?, args.next()?));
             }
             () if word.eq_ignore_ascii_case(b"setname") && !args.is_empty() => {
@@ -247,7 +247,7 @@ fn quit(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+fn reset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Context { keys, host, .. } = cx;
     let Host { session, place, .. } = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     session.queue = None;
@@ -263,7 +263,7 @@ fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     client.authenticated = !(client.attached && needs_password);
     client.restrict();
     keys.select(0);
-    cx.reply.status(b"RESET");
+    cx.reply.status(args.command().to_ascii_uppercase().as_bytes());
     Ok(())
 }
 

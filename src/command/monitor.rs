@@ -103,7 +103,8 @@ fn redacted<'a>(name: &str, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let hidden = match name {
         AUTH => 1..argv.len(),
         HELLO => {
-            let at = argv.iter().skip(2).position(|word| word.eq_ignore_ascii_case(b"auth"));
+            let at =
+                argv.iter().skip(2).position(|word| word.eq_ignore_ascii_case(AUTH.as_bytes()));
             at.map_or(0..0, |at| at + 3..at + 5)
         }
         _ => 0..0,
