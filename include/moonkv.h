@@ -243,6 +243,13 @@ typedef struct kv_script kv_script;
 typedef struct kv_session kv_session;
 
 /**
+ * One who listens to channels. It holds its engine's memory, but does not keep the engine open.
+ *
+ * May be used from any thread.
+ */
+typedef struct kv_subscription kv_subscription;
+
+/**
  * What a call answers. The type, whose numbers are hiredis's, tells which fields are set; the
  * others are 0 or NULL. Everything below a reply lies in one block that the outermost reply owns.
  *
@@ -380,6 +387,18 @@ typedef struct kv_options {
      */
     const struct kv_bytes *config;
 } kv_options;
+
+/**
+ * Takes one message of a channel: the channel, the pattern by which it was listened for (NULL data
+ * if it was by the channel's name), and what was published. All are borrowed until the callback
+ * returns. It runs on the thread that has published the message, once the engine can be called
+ * again: it may call the engine. Messages come one after the other and in order. It may not close
+ * its own subscription, nor leave by longjmp or by a C++ exception.
+ */
+typedef void (*kv_message_fn)(void *user_data,
+                              struct kv_bytes channel,
+                              struct kv_bytes pattern,
+                              struct kv_bytes message);
 
 /**
  * Takes one message of redis.log, on the thread that runs the script and while it runs. The
@@ -885,6 +904,53 @@ struct kv_reply kv_session_rollback_to(struct kv_session *session, int64_t savep
  * Thread-safe: calls on one engine are serialised.
  */
 struct kv_reply kv_session_release(struct kv_session *session, int64_t savepoint);
+
+/**
+ * Listens to channels by name and by pattern.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param nchannels  The number of channels.
+ * @param channels   Borrowed. Their names.
+ * @param npatterns  The number of patterns.
+ * @param patterns   Borrowed. Patterns as PSUBSCRIBE has them.
+ * @param callback   Called for each message. NULL if they are to wait for kv_subscription_next.
+ * @param user_data  Passed to the callback. Must live until the subscription is closed, and be fit
+ *                   for every thread that publishes.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_subscription_close. NULL on an error.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_subscription *kv_subscribe(struct kv_engine *engine,
+                                     size_t nchannels,
+                                     const struct kv_bytes *channels,
+                                     size_t npatterns,
+                                     const struct kv_bytes *patterns,
+                                     kv_message_fn callback,
+                                     void *user_data,
+                                     struct kv_reply *out_error);
+
+/**
+ * The oldest message that was not taken yet.
+ *
+ * @param subscription  Borrowed. NULL gives an error reply.
+ * @param timeout_ms    How long to wait for one, in milliseconds; 0 not at all, negative for as
+ *                      long as it takes.
+ * @return Owned; release with kv_reply_free. An array of the channel, the pattern or nil, and what
+ *         was published; nil if there is none in time, or the engine was closed.
+ *
+ * Thread-safe. It keeps nobody else from the engine while it waits.
+ */
+struct kv_reply kv_subscription_next(struct kv_subscription *subscription,
+                                     int64_t timeout_ms);
+
+/**
+ * Listens no more. The callback is not called any more once this returns, unless another thread is
+ * in it.
+ *
+ * @param subscription  Consumed; no other thread may be using it. NULL does nothing.
+ */
+void kv_subscription_close(struct kv_subscription *subscription);
 
 /**
  * Directs what scripts log with redis.log to a callback. Without one it is dropped.

@@ -59,7 +59,7 @@ mod value;
 
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
+pub use engine::{Call, Engine, Message, Script, Session, Subscription, Tick, WhenBusy};
 pub use error::{Error, Traceback};
 #[cfg(feature = "listen")]
 pub use listen::{ListenOptions, Listener};

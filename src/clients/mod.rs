@@ -13,13 +13,13 @@ mod news;
 mod subscriptions;
 mod tracking;
 
-pub(crate) use events::Events;
+pub(crate) use events::{Event, Events};
 pub(crate) use limits::{OutputLimit, OutputLimits};
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
-pub(crate) use monitor::{line, redacted};
-pub(crate) use news::{News, Pause, Told};
+pub(crate) use monitor::line;
+pub(crate) use news::{Misses, News, Pause, Told};
 pub(crate) use subscriptions::{Kind, Listening};
 pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
 

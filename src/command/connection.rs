@@ -16,6 +16,10 @@ use crate::number::parse_i64;
 use crate::reply::Protocol;
 use crate::session::Order;
 
+/// The commands whose arguments are not shown.
+pub(super) const AUTH: &str = "auth";
+pub(super) const HELLO: &str = "hello";
+
 /// Allowed before a client has said who it is.
 const UNKNOWN: Flags = Flags::NOSCRIPT
     .and(Flags::LOADING)
@@ -28,7 +32,7 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
     commands: &[
         keyless(
-            "auth",
+            AUTH,
             AtLeast(2),
             UNKNOWN,
             "1.0.0",
@@ -49,7 +53,7 @@ pub(super) const FAMILY: Family = Family {
             run: echo,
         },
         keyless(
-            "hello",
+            HELLO,
             AtLeast(1),
             UNKNOWN,
             "6.0.0",
@@ -60,7 +64,7 @@ pub(super) const FAMILY: Family = Family {
         Command {
             name: "ping",
             arity: AtLeast(1),
-            flags: Flags::FAST,
+            flags: Flags::FAST.and(Flags::LISTENING),
             keys: Keys::NONE,
             since: "1.0.0",
             complexity: "O(1)",
@@ -72,7 +76,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "quit",
             AtLeast(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "1.0.0",
             "O(1)",
             "Ends the connection.",
@@ -81,7 +85,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "reset",
             Exactly(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "6.2.0",
             "O(1)",
             "Makes the connection what it was at first.",
@@ -175,7 +179,7 @@ fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (mut login, mut name) = (None, None);
     while let Some(word) = args.maybe_next() {
         match () {
-            () if word.eq_ignore_ascii_case(b"auth") && args.len() >= 2 => {
+            () if word.eq_ignore_ascii_case(AUTH.as_bytes()) && args.len() >= 2 => {
                 let at = argc - args.len();
                 [at, at + 1].into_iter().for_each(|at| cx.server.hide(at));
                 login = Some((args.next()?, args.next()?));
@@ -250,7 +254,7 @@ fn quit(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+fn reset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Context { keys, host, server, .. } = cx;
     let Host { session, place, .. } = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     session.queue = None;
@@ -264,10 +268,9 @@ fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     client.user = b"default".as_slice().into();
     client.replies = Replies::All;
     client.authenticated = !(client.attached && needs_password);
-    client.no_evict = false;
     client.restrict();
     keys.select(0);
-    cx.reply.status(b"RESET");
+    cx.reply.status(args.command().to_ascii_uppercase().as_bytes());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What a handler works with.
 
 use super::hosted::Registry;
+use crate::clients::{Event, Events};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
@@ -139,6 +140,23 @@ impl<'a> Context<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Something happened to a key, which those are told who want to know.
+    #[inline]
+    pub(crate) fn event(&mut self, event: Event, key: &[u8]) {
+        self.keys.notify(event, key);
+    }
+
+    /// The same where something was taken from a key, which may be gone with it.
+    #[inline]
+    pub(crate) fn event_of_taking(&mut self, event: Event, key: &[u8]) {
+        if self.keys.news().events().has_any(event.class.and(Events::GENERIC)) {
+            self.keys.notify(event, key);
+            if !self.keys.holds(key) {
+                self.keys.notify(Event::DEL, key);
+            }
+        }
     }
 
     /// There is nothing to answer with: waits where that may be, and answers with a null where not.

@@ -8,6 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::string::content;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Held, Keyspace, NEVER, Slot, Text};
 use crate::number::parse_i64;
@@ -122,10 +123,21 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Damage::Value => CommandError::PayloadFormat,
     })?;
     let now = cx.keys.now();
+    let replaces = slot.exists();
     match chosen.deadline(ttl, now) {
-        deadline if deadline <= now => drop(cx.keys.remove_slot(slot)),
+        deadline if deadline <= now => {
+            if cx.keys.remove_slot(slot) {
+                cx.event(Event::DEL, key);
+            }
+            cx.reply.ok();
+            return Ok(());
+        }
         deadline => put_loaded(cx.keys, key, loaded, deadline),
     }
+    if replaces {
+        cx.event(Event::NEW, key);
+    }
+    cx.event(Event::RESTORE, key);
     cx.reply.ok();
     Ok(())
 }
@@ -152,6 +164,12 @@ fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let copies = source.exists() && (is_free || replaces);
     if copies {
         cx.keys.copy(source, to, target);
+        cx.keys.in_database(target, |keys| {
+            if !is_free {
+                keys.notify(Event::NEW, to);
+            }
+            keys.notify(Event::COPY_TO, to);
+        });
     }
     cx.reply.integer(copies.into());
     Ok(())

@@ -8,6 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
 use super::spec::{Command, Family, Flags, Group, Keys, container};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::keyspace::{Keyspace, Slot, Text};
@@ -75,7 +76,13 @@ const OBJECT: &[Command] = &[
 ];
 
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
+    let mut removed = 0;
+    for key in args.rest() {
+        if cx.keys.remove(key) {
+            cx.event(Event::DEL, key);
+            removed += 1;
+        }
+    }
     cx.reply.count(removed);
     Ok(())
 }
@@ -92,6 +99,8 @@ fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     cx.keys.move_key(slot, key, database);
+    cx.event(Event::MOVE_FROM, key);
+    cx.keys.in_database(database, |keys| keys.notify(Event::MOVE_TO, key));
     cx.reply.integer(1);
     Ok(())
 }
@@ -119,9 +128,17 @@ fn rename(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !cx.keys.slot(from).exists() {
         return Err(CommandError::NoSuchKey);
     }
-    cx.keys.rename(from, to);
+    rename_and_tell(cx, from, to);
     cx.reply.ok();
     Ok(())
+}
+
+fn rename_and_tell(cx: &mut Context<'_>, from: &[u8], to: &[u8]) {
+    cx.keys.rename(from, to);
+    if from != to {
+        cx.event(Event::RENAME_FROM, from);
+        cx.event(Event::RENAME_TO, to);
+    }
 }
 
 fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -131,7 +148,7 @@ fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let is_free = !cx.keys.slot(to).exists();
     if is_free {
-        cx.keys.rename(from, to);
+        rename_and_tell(cx, from, to);
     }
     cx.reply.integer(is_free.into());
     Ok(())
@@ -163,6 +180,7 @@ fn keys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let encoding = encoding(cx.keys, args.key()?);
     cx.reply.bulk_or_null(encoding.map(str::as_bytes));
     Ok(())
@@ -210,6 +228,7 @@ const SHARED_INTEGERS: i64 = 10_000;
 const SHARED_COUNT: i64 = i32::MAX as i64;
 
 fn object_refcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let slot = cx.keys.slot(args.key()?);
     match cx.keys.string_at(slot) {
         Ok(None) => cx.reply.null(),
@@ -237,6 +256,7 @@ fn object_idletime(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// Answers null for a missing key and this error for any other.
 fn untracked(cx: &mut Context<'_>, mut args: Args<'_>, error: &'static str) -> CommandResult {
+    cx.keys.look_unnoticed();
     if cx.keys.slot(args.key()?).exists() {
         return Err(CommandError::text(error));
     }

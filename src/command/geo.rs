@@ -6,6 +6,7 @@ use super::geosearch::{self, From, Stores, place, point, reply_distance, reply_p
 use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -69,8 +70,8 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     while !args.is_empty() {
         places.push((point(&mut args)?.to_score(), args.next()?));
     }
-    let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let mut changed = 0;
+    let (changed, any) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let (mut changed, mut any) = (0, false);
         for (score, member) in places {
             zset.update(member, |old| {
                 let is_refused = if old.is_some() { if_absent } else { if_present };
@@ -78,11 +79,15 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
                     return None;
                 }
                 changed += usize::from(old.is_none() || count_changed);
+                any = true;
                 Some(score)
             });
         }
-        changed
+        (changed, any)
     })?;
+    if any {
+        cx.event(Event::ZADD, key);
+    }
     cx.reply.count(changed);
     Ok(())
 }

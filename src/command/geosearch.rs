@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::partial_sort::sort_first;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
 use crate::number::{F64Text, parse_f64};
@@ -322,7 +323,11 @@ pub(super) fn run(
         Some(target) => {
             let copies = Copies::of(found, &query);
             cx.reply.count(copies.members.len());
-            copies.store(cx.keys, target)
+            let event = match always {
+                Some(_) => Event::GEOSEARCHSTORE,
+                None => Event::GEORADIUSSTORE,
+            };
+            copies.store(cx.keys, target, event)
         }
         None => {
             reply_found(cx.reply, &found, &query);
@@ -424,14 +429,22 @@ impl Copies {
     }
 
     /// Makes a sorted set of them in place of what a key held.
-    fn store(&self, keys: &mut Keyspace, target: &[u8]) -> CommandResult {
-        keys.remove(target);
+    fn store(&self, keys: &mut Keyspace, target: &[u8], event: Event) -> CommandResult {
+        let replaces = keys.remove(target);
+        keys.news_mut().set_replacing(replaces);
         keys.edit(target, |zset: &mut Editor<'_, ZSet>| {
             let mut start = 0;
             for &(end, score) in &self.members {
                 zset.set(self.bytes.get(start..end).unwrap_or_default(), score);
                 start = end;
             }
-        })
+        })?;
+        keys.news_mut().set_replacing(false);
+        match self.members.is_empty() {
+            false => keys.notify(event, target),
+            true if replaces => keys.notify(Event::DEL, target),
+            true => (),
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::string::sum_text;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
@@ -74,12 +75,14 @@ fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
     let key = args.key()?;
     let pairs = args.pairs()?;
-    cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
-        if args.len() > 2 {
-            hash.make_room_for(args.rest().iter().copied());
-        }
-        pairs.filter(|&(field, value)| hash.set(field, value)).count()
-    })
+    cx.keys
+        .edit(key, |hash: &mut Editor<'_, Hash>| {
+            if args.len() > 2 {
+                hash.make_room_for(args.rest().iter().copied());
+            }
+            pairs.filter(|&(field, value)| hash.set(field, value)).count()
+        })
+        .inspect(|_| cx.keys.notify(Event::HSET, key))
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -87,6 +90,9 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let added = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
         hash.get(field).is_none() && hash.set(field, value)
     })?;
+    if added {
+        cx.event(Event::HSET, key);
+    }
     cx.reply.integer(added.into());
     Ok(())
 }
@@ -113,6 +119,9 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |hash: &mut Editor<'_, Hash>| {
         args.rest().iter().filter(|field| hash.remove(field)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::HDEL, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -173,6 +182,7 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, IntText::new(sum).as_bytes());
         Ok(sum)
     })??;
+    cx.event(Event::HINCRBY, key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -202,6 +212,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
+    cx.event(Event::HINCRBYFLOAT, key);
     cx.reply.bulk(&text);
     Ok(())
 }

@@ -50,6 +50,7 @@ const MEMORY: &[Command] = &[
 ];
 
 fn memory_usage(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let key = args.key()?;
     let mut samples = SAMPLES;
     while !args.is_empty() {

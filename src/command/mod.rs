@@ -77,6 +77,7 @@ pub use hosted::{HostCall, HostCommand};
 pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
+pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 pub(crate) use transaction::DISCARD_NAME;
@@ -281,8 +282,11 @@ fn refuse_restricted(
     let Some(host) = &mut cx.host else { return Ok(()) };
     let command = match found {
         Some(found) if !found.command.subcommands.is_empty() => {
-            let meant = resolve(found, argv, cx.caller).map_or(found, |(found, _)| found);
-            Some(meant.command)
+            match resolve(found, argv, cx.caller) {
+                Ok((found, _)) => Some(found.command),
+                // The gate says so to everybody.
+                Err(_) => return Ok(()),
+            }
         }
         found => found.map(|found| found.command),
     };

@@ -7,6 +7,7 @@ use super::set::reply_member;
 use super::spec::Arity::AtLeast;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed as row, keyless};
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
@@ -178,9 +179,14 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandR
     cx.reply.count(result.len());
     match result.len() {
         0 => {
-            cx.keys.remove(target);
+            if cx.keys.remove(target) {
+                cx.event(Event::DEL, target);
+            }
         }
-        _ => cx.keys.put_value(target, Value::Set(result), NEVER),
+        _ => {
+            cx.keys.put_value(target, Value::Set(result), NEVER);
+            cx.event(Event::of_command(Events::SET, args.command()), target);
+        }
     }
     Ok(())
 }

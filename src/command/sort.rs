@@ -10,6 +10,7 @@ use super::permission::may_read_all;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
@@ -437,10 +438,17 @@ fn store(
         }
     }
     let result = if options.get.is_empty() { sorting } else { &found };
-    cx.keys.remove(target);
+    let replaces = cx.keys.remove(target);
+    cx.keys.news_mut().set_replacing(replaces);
     cx.keys.edit(target, |list: &mut Editor<'_, List>| {
         result.items.iter().for_each(|item| list.push(End::Right, result.get(item.element)));
     })?;
+    cx.keys.news_mut().set_replacing(false);
+    match result.items.is_empty() {
+        false => cx.event(Event::SORTSTORE, target),
+        true if replaces => cx.event(Event::DEL, target),
+        true => (),
+    }
     cx.reply.count(result.items.len());
     Ok(())
 }

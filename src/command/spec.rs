@@ -343,6 +343,8 @@ impl Flags {
     pub(crate) const NO_MULTI: Flags = Flags(1 << 17);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
+    /// Allowed to a client that listens to channels in RESP2. Redis does not show this one.
+    pub(crate) const LISTENING: Flags = Flags(1 << 29);
     /// Only reads as far as its flags tell, but may change what replicas would have to be told.
     /// Scripts that promise not to write may not call it. Redis does not show this one either.
     pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);

@@ -10,6 +10,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
@@ -219,18 +220,21 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
-    let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let mut changed = 0;
+    let (added, changed) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let (mut added, mut changed) = (0, 0);
         for ([_, member], &score) in pairs.iter().zip(&scores) {
-            changed += match place(zset, member, score, &options)? {
-                Placed::Added(_) => 1,
-                Placed::Changed(_) => usize::from(options.count_changed),
-                Placed::Same(_) | Placed::Skipped | Placed::Nan => 0,
-            };
+            match place(zset, member, score, &options)? {
+                Placed::Added(_) => added += 1,
+                Placed::Changed(_) => changed += 1,
+                Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
+            }
         }
-        Ok(changed)
+        Ok((added, changed))
     })??;
-    cx.reply.count(changed);
+    if added + changed > 0 {
+        cx.event(Event::ZADD, key);
+    }
+    cx.reply.count(if options.count_changed { added + changed } else { added });
     Ok(())
 }
 
@@ -249,6 +253,9 @@ fn increment(
     options: &AddOptions,
 ) -> CommandResult {
     let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
+    if matches!(placed, Placed::Added(_) | Placed::Changed(_)) {
+        cx.event(Event::ZINCR, key);
+    }
     match placed {
         Placed::Skipped | Placed::Nan => cx.reply.null(),
         Placed::Added(score) | Placed::Changed(score) | Placed::Same(score) => {
@@ -263,6 +270,9 @@ fn zrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
         args.rest().iter().filter(|member| zset.remove(member).is_some()).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::ZREM, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -357,6 +367,9 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
         }
         span.count
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::of_command(Events::ZSET, args.command()), key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -396,10 +409,20 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult 
             cx.reply.double(score);
         });
     })?;
-    if popped.is_none() {
-        cx.reply.array(0);
+    match popped {
+        None => cx.reply.array(0),
+        Some(()) if most != Some(0) => cx.event_of_taking(pop_event(order), key),
+        Some(()) => (),
     }
     Ok(())
+}
+
+/// What is told of a pop.
+pub(super) fn pop_event(order: Order) -> Event {
+    match order {
+        Order::Ascending => Event::ZPOPMIN,
+        Order::Descending => Event::ZPOPMAX,
+    }
 }
 
 /// Removes so many members from an end, each after it was shown.
@@ -459,6 +482,9 @@ impl<'a> FirstPop<'a> {
                     reply.double(score);
                 });
             })?;
+            if popped.is_some() {
+                cx.event_of_taking(pop_event(self.order), key);
+            }
             Ok(popped.is_some())
         })
     }
@@ -667,7 +693,7 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         ZSet::from_sorted(signed, limits)
     });
     cx.reply.count(stored.len());
-    put(cx.keys, target, stored);
+    put(cx.keys, target, stored, Event::ZRANGESTORE);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::keyspec::specs;
 use super::range::count;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed as row};
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, NEVER};
 use crate::number::{IntText, parse_f64};
@@ -120,6 +121,7 @@ fn reply_members(reply: &mut ReplyBuf, members: &[Scored<'_>], with_scores: bool
 
 /// Stores the result, in place of whatever the target held, and answers with its size.
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> CommandResult {
+    let event = Event::of_command(Events::ZSET, args.command());
     let target = args.key()?;
     let limits = cx.keys.limits().zset;
     let zset = {
@@ -129,17 +131,23 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
         ZSet::from_sorted(members.iter().map(|(member, score)| (&**member, *score)), limits)
     };
     cx.reply.count(zset.len());
-    put(cx.keys, target, zset);
+    put(cx.keys, target, zset, event);
     Ok(())
 }
 
-/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
-pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
+/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key. `event` is
+/// what is told of it.
+pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet, event: Event) {
     match zset.len() {
         0 => {
-            keys.remove(target);
+            if keys.remove(target) {
+                keys.notify(Event::DEL, target);
+            }
         }
-        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
+        _ => {
+            keys.put_value(target, Value::ZSet(zset), NEVER);
+            keys.notify(event, target);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parameters whose values have a form of their own.
 
 use super::kind::{Wrong, parse_memory};
+use crate::clients::Events;
 use crate::number::{parse_f64, parse_i64};
 
 fn words(text: &[u8]) -> Vec<&[u8]> {
@@ -70,27 +71,12 @@ pub(super) fn buffer_limits(text: &[u8], present: &[u8]) -> Result<Vec<u8>, Wron
 }
 
 /// The classes of events, as they are told back; the first ones together are `A`.
-const EVENTS: &[u8] = b"g$lshzxetdKEmn";
-const ALL_EVENTS: usize = 10;
 
 /// `notify-keyspace-events`: letters.
 pub(super) fn events(text: &[u8], _: &[u8]) -> Result<Vec<u8>, Wrong> {
-    let given = |letter: &u8| {
-        let at = EVENTS.iter().position(|event| event == letter);
-        text.contains(letter) || (at.is_some_and(|at| at < ALL_EVENTS) && text.contains(&b'A'))
-    };
-    if !text.iter().all(|letter| *letter == b'A' || EVENTS.contains(letter)) {
-        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
-    }
-    let (data, other) = EVENTS.split_at(ALL_EVENTS);
-    let is_all = data.iter().all(given);
-    let mut told = if is_all { b"A".to_vec() } else { pick(data, given) };
-    told.extend(pick(other, |letter| given(letter) && !(is_all && *letter == b'n')));
-    Ok(told)
-}
-
-fn pick(letters: &[u8], given: impl Fn(&u8) -> bool) -> Vec<u8> {
-    letters.iter().copied().filter(|letter| given(letter)).collect()
+    let events = Events::parse(text);
+    let events = events.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+    Ok(events.letters().into_bytes())
 }
 
 /// `latency-tracking-info-percentiles`: numbers up to 100.

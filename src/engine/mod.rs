@@ -12,6 +12,7 @@ mod hosted;
 mod interrupt;
 mod session;
 mod state;
+mod subscription;
 mod waiting;
 
 #[cfg(feature = "c-abi")]
@@ -21,6 +22,7 @@ pub use busy::WhenBusy;
 #[cfg(feature = "listen")]
 pub(crate) use door::{ClientLimits, Door, Pending, Submitted};
 pub use session::Session;
+pub use subscription::{Message, Subscription};
 
 use crate::clients::Bells;
 use crate::clock::Now;
@@ -764,7 +766,9 @@ impl Shared {
 
     fn close(&self) -> Result<(), Error> {
         let drop_state = |place: &mut Option<State>| {
-            drop(place.take());
+            if let Some(mut state) = place.take() {
+                state.close_mailboxes();
+            }
             Ok(())
         };
         self.locked(|| self.lock(), drop_state)?;

@@ -22,5 +22,6 @@ mod reply;
 mod script;
 mod session;
 mod statistics;
+mod subscription;
 mod traceback;
 mod version;

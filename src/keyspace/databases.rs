@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::interest::KeyName;
 use super::journal::Change;
 use super::{Keyspace, Slot};
-use crate::clients::{Events, Followed, News};
+use crate::clients::{Event, Followed, Misses, News};
 use crate::table::Table;
 use std::mem::swap;
 
@@ -107,6 +107,7 @@ impl Keyspace {
         self.in_database(database, |keys| {
             keys.journal.record(key, |_| Change::Entry(None));
             keys.table.insert_hashed(slot.hash, entry);
+            keys.notify(Event::NEW, key);
         });
     }
 
@@ -160,12 +161,17 @@ impl Keyspace {
         self.journal.followed(change)
     }
 
+    /// The command at work does not tell of keys that it looks for and does not find.
+    pub(crate) fn look_unnoticed(&mut self) {
+        self.journal.news.set_misses(Misses::None);
+    }
+
     /// Something happened to a key of the selected database, which those are told who want to know.
     #[inline]
-    pub(crate) fn notify(&mut self, class: Events, event: &str, key: &[u8]) {
-        if self.journal.news.events().has_any(class) {
+    pub(crate) fn notify(&mut self, event: Event, key: &[u8]) {
+        if self.journal.news.events().has_any(event.class) {
             let database = self.database();
-            self.journal.news.event(class, event, key, database);
+            self.journal.news.event(event, key, database);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::journal::Change;
 use super::{Keyspace, NEVER, Slot};
+use crate::clients::Event;
 use crate::table::{Keyed, Table};
 use crate::value::Value;
 
@@ -65,6 +66,7 @@ impl Keyspace {
         self.table.insert_hashed(old.hash, entry);
         self.journal.touch(from);
         self.journal.record(to, |j| Change::Renamed { from: j.keep(from) });
+        self.notify(Event::NEW, to);
     }
 
     /// Removes every key of the selected database.

@@ -26,6 +26,7 @@ pub(crate) use journal::End;
 pub(crate) use undo::Section;
 pub(crate) use whole::Held;
 
+use crate::clients::Event;
 use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
@@ -197,7 +198,8 @@ impl Keyspace {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.is_gone(at) => self.expired_slot(hash, at),
+            Some(at) if self.is_gone(at) => self.expired_slot(key, hash, at),
+            None if self.journal.news.tells_misses() => self.missing_slot(key, hash),
             at => Slot { hash, at },
         }
     }
@@ -209,10 +211,24 @@ impl Keyspace {
     }
 
     #[cold]
-    fn expired_slot(&mut self, hash: u64, at: Location) -> Slot {
+    fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
         self.expired += 1;
         self.remove_at(at);
+        self.notify(Event::EXPIRED, key);
+        self.missing_slot(key, hash)
+    }
+
+    /// A key was asked for that does not exist, which is told where it was asked for to be read.
+    #[cold]
+    fn missing_slot(&mut self, key: &[u8], hash: u64) -> Slot {
+        let database = self.database();
+        self.journal.news.missed(key, database);
         Slot { hash, at: None }
+    }
+
+    /// Whether a key is there, expired or not.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.table.find(key).is_some()
     }
 
     #[inline]
@@ -275,6 +291,11 @@ impl Keyspace {
         &mut self,
         keys: &[&[u8]],
     ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+        if self.journal.news.tells_misses() {
+            for key in keys {
+                self.slot(key);
+            }
+        }
         let settled = self.settle(keys);
         keys.iter().map(|key| settled.peek(key)).collect()
     }
@@ -341,6 +362,7 @@ impl Keyspace {
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
             self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
+            self.notify(Event::NEW, key);
         }
         Ok(result)
     }

@@ -3,6 +3,7 @@
 use super::entry::{Content, Entry};
 use super::journal::{Change, Journal};
 use super::{Keyspace, NEVER, Slot, Text};
+use crate::clients::{Event, Events};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
@@ -31,7 +32,12 @@ impl Keyspace {
             if !self.journal.covers(entry.key()) {
                 self.journal.record(entry.key(), |_| Change::Entry(None));
             }
+            let news = self.journal.news.events().has_any(Events::NEW);
+            let key = news.then(|| Box::<[u8]>::from(entry.key()));
             self.table.insert_hashed(slot.hash, entry);
+            if let Some(key) = key {
+                self.notify(Event::NEW, &key);
+            }
             return;
         };
         if entry.deadline() != NEVER {

@@ -17,6 +17,26 @@ pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     }
 }
 
+impl ReplyBuf {
+    /// All that the buffer holds as the bytes that a Redis server would send.
+    ///
+    /// ```
+    /// # use moonkv::{Call, Engine, Protocol, ReplyBuf};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let mut reply = ReplyBuf::new();
+    /// engine.call(Call::Command(&[b"SET", b"k", b"v"]), &mut reply)?;
+    /// assert_eq!(reply.to_resp(Protocol::Resp3), b"+OK\r\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_resp(&self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(self, protocol, &mut out);
+        out
+    }
+}
+
 /// Appends one item; those that belong to a container follow it.
 fn encode_item(
     item: Item<'_>,

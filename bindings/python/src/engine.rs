@@ -8,6 +8,7 @@ use crate::limits::{Limit, limits};
 use crate::listen::{Keywords, Listener};
 use crate::log::Log;
 use crate::profile::{self, Profile};
+use crate::pubsub::PubSub;
 use crate::script::Script;
 use crate::session::Session;
 use crate::transaction::Transaction;
@@ -127,6 +128,11 @@ impl Engine {
         work: impl FnOnce(&moonkv::Engine) -> Result<T, moonkv::Error> + Send,
     ) -> PyResult<T> {
         detached(py, || work(&self.inner))
+    }
+
+    /// How replies look.
+    pub(crate) fn style(&self) -> Style {
+        self.style
     }
 
     // Two threads may want a buffer at once, and building a reply may run code that calls the
@@ -478,6 +484,21 @@ impl Engine {
         let host = host.to_owned();
         let how = Keywords { host, port, unix, unix_permissions, password, exposed };
         Listener::open(py, self, how)
+    }
+
+    /// Opens a :class:`PubSub`, which listens to channels.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine(decode_responses=True)
+    /// >>> with engine.pubsub() as news:
+    /// ...     news.subscribe("news")
+    /// ...     engine.command("PUBLISH", "news", "hello")
+    /// ...     news.get_message()["data"]
+    /// 1
+    /// 'hello'
+    #[pyo3(text_signature = "($self)")]
+    fn pubsub(slf: &Bound<'_, Self>) -> PyResult<PubSub> {
+        PubSub::open(slf)
     }
 
     /// A transaction in a session of its own, as a context manager: committed at the end of the

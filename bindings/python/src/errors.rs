@@ -40,6 +40,11 @@ pub(crate) fn option(message: impl Into<String>) -> PyErr {
     OptionError::new_err(message.into())
 }
 
+/// The exception for a call on a subscription that was closed.
+pub(crate) fn pubsub_closed() -> PyErr {
+    ClosedError::new_err("the subscription is closed")
+}
+
 /// The exception for a call on a session that was closed.
 pub(crate) fn session_closed() -> PyErr {
     ClosedError::new_err("the session is closed")

@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod log;
 mod profile;
+mod pubsub;
 mod script;
 mod session;
 mod transaction;
@@ -27,6 +28,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<listen::Listener>()?;
     module.add_class::<profile::Profile>()?;
+    module.add_class::<pubsub::PubSub>()?;
     module.add_class::<script::Script>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<transaction::Savepoint>()?;

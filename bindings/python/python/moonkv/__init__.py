@@ -46,6 +46,7 @@ __all__ = [
     "OptionError",
     "PoisonedError",
     "Profile",
+    "PubSub",
     "ReentrantError",
     "ResponseError",
     "Savepoint",
