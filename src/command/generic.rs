@@ -10,10 +10,8 @@ use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
-use crate::keyspace::{Keyspace, Slot, Text};
-use crate::value::hash::Hash;
-use crate::value::set::Set;
-use crate::value::zset::ZSet;
+use crate::keyspace::{Held, Keyspace, Slot, Text};
+use crate::value::Value;
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = READ.and(Flags::FAST);
@@ -191,18 +189,13 @@ fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
         "string" => string_encoding(keys, slot),
         "list" => "quicklist",
         "stream" => "stream",
-        "hash" if keys.read::<Hash>(key).is_ok_and(|hash| hash.is_some_and(Hash::is_packed)) => {
-            "listpack"
-        }
-        "hash" => "hashtable",
-        "set" if keys.read::<Set>(key).is_ok_and(|set| set.is_some_and(|s| s.ints().is_some())) => {
-            "intset"
-        }
-        "set" => "hashtable",
-        _ if keys.read::<ZSet>(key).is_ok_and(|zset| zset.is_some_and(ZSet::is_packed)) => {
-            "listpack"
-        }
-        _ => "skiplist",
+        _ => match keys.held_at(slot)? {
+            Held::Value(Value::Hash(hash)) if hash.is_packed() => "listpack",
+            Held::Value(Value::Set(set)) if set.ints().is_some() => "intset",
+            Held::Value(Value::ZSet(zset)) if zset.is_packed() => "listpack",
+            Held::Value(Value::ZSet(_)) => "skiplist",
+            _ => "hashtable",
+        },
     };
     Some(name)
 }

@@ -10,6 +10,7 @@ use super::spec::{keyless, one_key as row};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
+use crate::value::Storage;
 use crate::value::list::List;
 use smallvec::SmallVec;
 
@@ -196,7 +197,7 @@ fn next_from<I: DoubleEndedIterator>(elements: &mut I, end: End) -> Option<I::It
 
 fn llen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let list = cx.keys.read::<List>(args.key()?)?;
-    cx.reply.count(list.map_or(0, List::len));
+    cx.reply.count(list.as_ref().map_or(0, List::len));
     Ok(())
 }
 
@@ -274,7 +275,7 @@ fn linsert(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// Which of the elements looked at, from an end, are equal to one: their indices.
 fn positions(
-    list: &List,
+    list: &List<impl Storage>,
     element: &[u8],
     end: End,
     looked_at: usize,
@@ -372,7 +373,7 @@ fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let options = pos_options(args)?;
     let list = cx.keys.read::<List>(key)?;
     let found =
-        list.into_iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
+        list.iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
     let mut found = found.skip((options.rank - 1) as usize);
     let Some(count) = options.count else {
         match found.next() {

@@ -21,7 +21,7 @@ impl Keyspace {
     /// Gives a key a value, which must not be empty, and a deadline, whatever it held before.
     pub(crate) fn put_value(&mut self, key: &[u8], value: Value, deadline: i64) {
         let slot = self.slot(key);
-        self.put_entry(slot, Entry::object(key, deadline, value));
+        self.put_entry(slot, Entry::value(key, deadline, value));
     }
 
     /// The name TYPE answers for what is at a slot.

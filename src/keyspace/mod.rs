@@ -74,13 +74,10 @@ impl Random {
 
 /// The collection an entry holds, if there is an entry.
 #[inline]
-fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<C::View<'_>>, CommandError> {
     match entry {
         None => Ok(None),
-        Some(entry) => {
-            let value = entry.value().ok_or(CommandError::WrongType)?;
-            C::of(value).map(Some).ok_or(CommandError::WrongType)
-        }
+        Some(entry) => entry.collection::<C>().map(Some).ok_or(CommandError::WrongType),
     }
 }
 
@@ -225,9 +222,12 @@ impl Keyspace {
 
     /// The collection a key holds, or none.
     #[inline]
-    pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+    pub(crate) fn read<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<C::View<'_>>, CommandError> {
         let slot = self.slot(key);
-        collection(self.entry(slot))
+        collection::<C>(self.entry(slot))
     }
 
     /// Removes those of some keys that have expired, so that all can be read side by side, by
@@ -243,27 +243,30 @@ impl Keyspace {
     }
 
     /// The collection a key holds, or none. Expired ones are seen too.
-    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
-        collection(self.table.find(key).map(|at| self.table.get(at)))
+    pub(crate) fn peek<C: Collection>(
+        &self,
+        key: &[u8],
+    ) -> Result<Option<C::View<'_>>, CommandError> {
+        collection::<C>(self.table.find(key).map(|at| self.table.get(at)))
     }
 
     /// The collection a key holds, or none, and the generator of random commands.
     pub(crate) fn read_random<C: Collection>(
         &mut self,
         key: &[u8],
-    ) -> Result<Option<(&C, &mut Random)>, CommandError> {
+    ) -> Result<Option<(C::View<'_>, &mut Random)>, CommandError> {
         let slot = self.slot(key);
         let entry = slot.at.map(|at| self.table.get(at));
-        Ok(collection(entry)?.map(|found| (found, &mut self.random)))
+        Ok(collection::<C>(entry)?.map(|found| (found, &mut self.random)))
     }
 
     /// The collections that several keys hold, none where there is no key.
     pub(crate) fn read_all<C: Collection>(
         &mut self,
         keys: &[&[u8]],
-    ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
+    ) -> Result<SmallVec<[Option<C::View<'_>>; 8]>, CommandError> {
         let settled = self.settle(keys);
-        keys.iter().map(|key| settled.peek(key)).collect()
+        keys.iter().map(|key| settled.peek::<C>(key)).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -299,15 +302,16 @@ impl Keyspace {
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
         let Keyspace { table, journal, closed, limits, random, .. } = self;
-        let Some(value) = table.get_mut(at).collection_mut::<C>() else {
-            return Err(CommandError::WrongType);
-        };
-        // What undoes the whole key undoes every change in it, so those need no records.
-        let covered = journal.is_open() && journal.covers(key);
-        let journal = if covered { closed } else { journal };
-        let mut editor = Editor::new(value, key, journal, limits, random);
-        let result = run(&mut editor);
-        if editor.is_empty() {
+        let changed = table.get_mut(at).change(key, |value| {
+            // What undoes the whole key undoes every change in it, so those need no records.
+            let covered = journal.is_open() && journal.covers(key);
+            let journal = if covered { closed } else { journal };
+            let mut editor = Editor::new(value, key, journal, limits, random);
+            let result = run(&mut editor);
+            (result, editor.is_empty())
+        });
+        let (result, is_empty) = changed.ok_or(CommandError::WrongType)?;
+        if is_empty {
             self.remove_at(at);
         }
         Ok(result)
@@ -319,15 +323,14 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let mut value = C::empty();
-        let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
+        let mut collection = Entry::begin::<C>(key);
         // Undoing the creation of the key undoes all there is, so its elements need no records.
         let Keyspace { closed, limits, random, .. } = self;
-        let mut editor = Editor::new(collection, key, closed, limits, random);
+        let mut editor = Editor::new(&mut collection, key, closed, limits, random);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
-            self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
+            self.table.insert_hashed(hash, Entry::begun(key, collection));
         }
         Ok(result)
     }

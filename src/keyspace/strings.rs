@@ -110,7 +110,7 @@ impl Keyspace {
         if text.len() <= PACKED_MOST {
             self.put(slot, key, Content::Raw(&text), deadline);
         } else {
-            self.put_entry(slot, Entry::object(key, deadline, Value::Text(text)));
+            self.put_entry(slot, Entry::value(key, deadline, Value::Text(text)));
         }
     }
 

@@ -5,7 +5,6 @@ use super::journal::{Change, End, Record, Savepoint, Span};
 use super::streams::undo_in_stream;
 use super::strings::{overwrite, splice};
 use super::{Keyspace, Location, Value};
-use crate::cow::own;
 use crate::table::{Keyed, hash};
 use crate::value::list::List;
 
@@ -80,7 +79,7 @@ impl Keyspace {
                     block.overwrite_integer(old);
                 }
             }
-            (change, Some(at)) => self.undo_in_value(at, change),
+            (change, Some(at)) => self.undo_in_value(at, record.key, change),
             // Every record but those above is of a key that exists once all later ones are undone.
             (_, None) => debug_assert!(false, "a record of a key that is gone"),
         }
@@ -102,15 +101,16 @@ impl Keyspace {
         }
     }
 
-    fn undo_in_value(&mut self, at: Location, change: Change) {
+    fn undo_in_value(&mut self, at: Location, key: Span, change: Change) {
         let Keyspace { table, journal, limits, .. } = self;
         let bytes = |span| journal.bytes(span);
-        let object = match table.get_mut(at) {
-            Entry::Object(object) => object,
-            Entry::Packed(block) => return undo_in_block(block, change, &bytes),
-        };
-        let value = &mut own(object).value;
-        match (change, value) {
+        let entry = table.get_mut(at);
+        if let Entry::Packed(block) = entry
+            && block.is_string()
+        {
+            return undo_in_block(block, change, &bytes);
+        }
+        let undo = |value: &mut Value| match (change, value) {
             (Change::Value(old), value) => *value = old,
             (Change::Length(len), Value::Text(text)) => text.truncate(len),
             (Change::Overwritten { at, old, len }, Value::Text(text)) => {
@@ -146,7 +146,8 @@ impl Keyspace {
             }
             (change, Value::List(list)) => undo_in_list(list, change, &bytes, limits.list),
             _ => debug_assert!(false, "a record of another type"),
-        }
+        };
+        entry.change_value(bytes(key), undo);
     }
 }
 
