@@ -10,10 +10,11 @@ use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Eviction, Keyspace, Policy};
 use crate::number::{IntText, parse_i64};
 use crate::value::Limits;
 use crate::value::list::ChunkLimit;
+use std::ops::{Deref, DerefMut};
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 
@@ -49,6 +50,27 @@ const CONFIG: &[Command] = &[
         .categories(&[]).tips(tips::ALL_NODES),
 ];
 
+/// What parameters change.
+#[derive(Clone, Copy)]
+struct Settings {
+    limits: Limits,
+    eviction: Eviction,
+}
+
+impl Deref for Settings {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl DerefMut for Settings {
+    fn deref_mut(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+}
+
 /// A parameter.
 struct Parameter {
     name: &'static str,
@@ -58,9 +80,11 @@ struct Parameter {
     range: (i64, i64),
     /// Whether it is a number of bytes, which may be given with a unit.
     is_memory: bool,
+    /// The words it can be, where it is no number but the place of a word.
+    words: &'static [&'static str],
     get: fn(&Keyspace) -> i64,
     /// None if it stays as it is.
-    set: Option<fn(&mut Limits, i64)>,
+    set: Option<fn(&mut Settings, i64)>,
 }
 
 /// Anything that is not negative.
@@ -70,16 +94,16 @@ const fn count(
     name: &'static str,
     old_name: Option<&'static str>,
     get: fn(&Keyspace) -> i64,
-    set: fn(&mut Limits, i64),
+    set: fn(&mut Settings, i64),
 ) -> Parameter {
-    Parameter { name, old_name, range: COUNT, is_memory: false, get, set: Some(set) }
+    Parameter { name, old_name, range: COUNT, is_memory: false, words: &[], get, set: Some(set) }
 }
 
 const fn memory(
     name: &'static str,
     old_name: Option<&'static str>,
     get: fn(&Keyspace) -> i64,
-    set: fn(&mut Limits, i64),
+    set: fn(&mut Settings, i64),
 ) -> Parameter {
     Parameter { is_memory: true, ..count(name, old_name, get, set) }
 }
@@ -87,7 +111,7 @@ const fn memory(
 #[rustfmt::skip]
 const PARAMETERS: &[Parameter] = &[
     Parameter {
-        name: "databases", old_name: None, range: COUNT, is_memory: false,
+        name: "databases", old_name: None, range: COUNT, is_memory: false, words: &[],
         get: |keys| keys.database_count() as i64, set: None,
     },
     count("hash-max-listpack-entries", Some("hash-max-ziplist-entries"),
@@ -98,9 +122,39 @@ const PARAMETERS: &[Parameter] = &[
     memory("hll-sparse-max-bytes", None,
         |keys| keys.limits().sketch_bytes as i64, |limits, value| limits.sketch_bytes = value as usize),
     Parameter {
+        range: COUNT_32,
+        ..count("lfu-decay-time", None,
+            |keys| keys.eviction().decay_minutes.into(),
+            |settings, value| settings.eviction.decay_minutes = value as u32)
+    },
+    Parameter {
+        range: COUNT_32,
+        ..count("lfu-log-factor", None,
+            |keys| keys.eviction().log_factor.into(),
+            |settings, value| settings.eviction.log_factor = value as u32)
+    },
+    Parameter {
         name: "list-max-listpack-size", old_name: Some("list-max-ziplist-size"),
-        range: (i32::MIN as i64, i32::MAX as i64), is_memory: false,
+        range: (i32::MIN as i64, i32::MAX as i64), is_memory: false, words: &[],
         get: |keys| keys.limits().list_size, set: Some(set_list_size),
+    },
+    memory("maxmemory", None,
+        |keys| keys.eviction().memory_most as i64,
+        |settings, value| settings.eviction.memory_most = value as u64),
+    Parameter {
+        words: &POLICIES,
+        ..count("maxmemory-policy", None,
+            |keys| {
+                let policy = keys.eviction().policy;
+                Policy::ALL.iter().position(|(other, _)| *other == policy).unwrap_or(0) as i64
+            },
+            set_policy)
+    },
+    Parameter {
+        range: (1, i32::MAX as i64),
+        ..count("maxmemory-samples", None,
+            |keys| keys.eviction().samples as i64,
+            |settings, value| settings.eviction.samples = value as usize)
     },
     count("set-max-intset-entries", None,
         |keys| keys.limits().set_intset_entries as i64,
@@ -117,7 +171,24 @@ const PARAMETERS: &[Parameter] = &[
         |limits, value| limits.zset.value_bytes = value as usize),
 ];
 
-fn set_list_size(limits: &mut Limits, size: i64) {
+/// The names of the policies.
+const POLICIES: [&str; Policy::ALL.len()] = {
+    let mut names = [""; Policy::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Policy::ALL[at].1;
+        at += 1;
+    }
+    names
+};
+
+const COUNT_32: (i64, i64) = (0, i32::MAX as i64);
+
+fn set_policy(settings: &mut Settings, place: i64) {
+    settings.eviction.policy = Policy::of_number(place as usize).unwrap_or_default();
+}
+
+fn set_list_size(limits: &mut Settings, size: i64) {
     limits.list_size = size;
     limits.list = ChunkLimit::of_size(size);
 }
@@ -133,8 +204,24 @@ impl Parameter {
         [Some(self.name), self.old_name].into_iter().flatten()
     }
 
+    /// The value, as CONFIG GET tells it.
+    fn text(&self, keys: &Keyspace) -> Vec<u8> {
+        let value = (self.get)(keys);
+        match self.words.get(value as usize) {
+            Some(word) => word.as_bytes().to_vec(),
+            None => IntText::new(value).as_bytes().to_vec(),
+        }
+    }
+
     /// The value a text stands for, or what is wrong with it.
     fn parse(&self, text: &[u8]) -> Result<i64, String> {
+        if !self.words.is_empty() {
+            let is_it = |word: &&str| word.as_bytes().eq_ignore_ascii_case(text);
+            return self.words.iter().position(is_it).map(|at| at as i64).ok_or_else(|| {
+                let words = self.words.join(", ");
+                format!("argument(s) must be one of the following: {words}")
+            });
+        }
         let value = if self.is_memory {
             parse_memory(text).ok_or("argument must be a memory value")?
         } else {
@@ -173,8 +260,8 @@ pub(crate) fn configure<'a>(
     keys: &mut Keyspace,
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
 ) -> CommandResult {
-    let mut limits = *keys.limits();
-    let mut named = Vec::<(fn(&mut Limits, i64), &Parameter, &[u8], &[u8])>::new();
+    let mut settings = Settings { limits: *keys.limits(), eviction: *keys.eviction() };
+    let mut named = Vec::<(fn(&mut Settings, i64), &Parameter, &[u8], &[u8])>::new();
     for (name, text) in pairs {
         let parameter = find(name).ok_or_else(|| {
             let begin = b"ERR Unknown option or number of arguments for CONFIG SET - '";
@@ -187,9 +274,13 @@ pub(crate) fn configure<'a>(
         named.push((set, parameter, name, text));
     }
     for (set, parameter, name, text) in named {
-        set(&mut limits, parameter.parse(text).map_err(|why| refused(name, &why))?);
+        set(&mut settings, parameter.parse(text).map_err(|why| refused(name, &why))?);
     }
-    keys.set_limits(limits);
+    keys.set_limits(settings.limits);
+    keys.set_eviction(settings.eviction);
+    if !keys.in_section() {
+        keys.make_room();
+    }
     Ok(())
 }
 
@@ -215,18 +306,18 @@ fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// A name without wildcards is answered as it was asked for.
 fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let mut found: Vec<(Vec<u8>, i64)> = Vec::new();
+    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     for pattern in args.rest() {
         if let Some(parameter) = find(pattern) {
-            found.push((pattern.to_vec(), (parameter.get)(cx.keys)));
+            found.push((pattern.to_vec(), parameter.text(cx.keys)));
             continue;
         }
         for parameter in PARAMETERS {
             let matching = parameter
                 .names()
                 .filter(|name| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
-            let value = (parameter.get)(cx.keys);
-            found.extend(matching.map(|name| (name.as_bytes().to_vec(), value)));
+            let value = parameter.text(cx.keys);
+            found.extend(matching.map(|name| (name.as_bytes().to_vec(), value.clone())));
         }
     }
     let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -238,7 +329,7 @@ fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     cx.reply.map(found.len());
     for (name, value) in found {
         cx.reply.bulk(&name);
-        cx.reply.bulk(IntText::new(value).as_bytes());
+        cx.reply.bulk(&value);
     }
     Ok(())
 }

@@ -213,10 +213,59 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let (command, words) = resolve(command, argv, cx.caller)?;
     admit(command, argv.len(), cx.caller)?;
+    if cx.keys.refuses_growth() {
+        check_growth(cx, command)?;
+    }
     let args = Args::new(command.name, argv.get(words..).unwrap_or_default());
     let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
+}
+
+/// Whether a script may call a command while there is not enough memory: not one that may need more,
+/// unless the script has written before.
+#[cold]
+fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host {
+        return Ok(());
+    }
+    if command.flags.has(Flags::DENYOOM) {
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.flags.has(Flags::WRITE) {
+        cx.keys.refuse_growth(false);
+    }
+    Ok(())
+}
+
+/// Makes room before a call from outside, where memory is limited; an error if there is not enough
+/// and the command may need more, or would be queued.
+#[cold]
+pub(crate) fn make_room(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
+    if cx.keys.make_room() {
+        return Ok(());
+    }
+    let Some(command) = argv.first().and_then(|name| find(name)) else { return Ok(()) };
+    let grows = |argv: &[&[u8]]| {
+        let found = argv.first().and_then(|name| find(name));
+        let row = found.and_then(|command| resolve(command, argv, Caller::Host).ok());
+        row.is_some_and(|(row, _)| row.flags.has(Flags::DENYOOM))
+    };
+    let Some(queue) = cx.queue() else {
+        return if grows(argv) { Err(CommandError::OutOfMemory) } else { Ok(()) };
+    };
+    if !command.flags.has(Flags::UNQUEUED) {
+        queue.refused = true;
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.name == transaction::EXEC_NAME
+        && !queue.refused
+        && queue.commands.iter().any(|c| grows(&c.slices()))
+    {
+        queue.refused = true;
+        return Err(transaction::abandon_without_memory(cx));
+    }
+    Ok(())
 }
 
 /// Runs a command that is not in the table, for a script: one that the host has added.

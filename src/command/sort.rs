@@ -360,7 +360,7 @@ fn load(
     in_script: bool,
 ) -> Result<Sorting, CommandError> {
     let mut sorting = Sorting::default();
-    let slot = keys.slot(key);
+    let slot = keys.slot_unused(key);
     match keys.type_name(slot) {
         None => (),
         Some("zset") => {

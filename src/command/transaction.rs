@@ -94,6 +94,15 @@ fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     Ok(())
 }
 
+/// There is not enough memory for what was queued; ends the transaction and returns the error.
+pub(super) fn abandon_without_memory(cx: &mut Context<'_>) -> CommandError {
+    abandon(cx);
+    CommandError::text(
+        "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > \
+         'maxmemory'.",
+    )
+}
+
 /// EXEC with a wrong number of arguments ends the transaction too; returns the error.
 pub(super) fn abandon(cx: &mut Context<'_>) -> CommandError {
     if let Ok(host) = cx.host() {
@@ -112,7 +121,7 @@ fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     for key in args.rest() {
         let name = KeyName::new(cx.keys.database(), key);
-        let existed = cx.keys.slot(key).exists();
+        let existed = cx.keys.slot_unused(key).exists();
         let watched = &mut cx.host.as_mut().ok_or(CommandError::ScriptForbidden)?.session.watched;
         if watched.iter().all(|watched| watched.name != name) {
             cx.keys.listen(&name);
@@ -135,7 +144,8 @@ fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
     let session = &host.as_ref().ok_or(CommandError::ScriptForbidden)?.session;
     let mut gone = |watched: &Watched| {
         let name = &watched.name;
-        watched.existed && !keys.in_database(name.database, |keys| keys.slot(&name.key).exists())
+        watched.existed
+            && !keys.in_database(name.database, |keys| keys.slot_unused(&name.key).exists())
     };
     Ok(session.dirty || session.watched.iter().any(&mut gone))
 }

@@ -168,7 +168,15 @@ impl State {
             false => Blocking::Refused,
         };
         let host = Some(Host { scripts, session, blocking });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
+        let mut cx = Context { keys, reply, caller: Caller::Host, hosted, host };
+        let has_room = match cx.keys.is_limited() {
+            true => command::make_room(&mut cx, argv),
+            false => Ok(()),
+        };
+        match has_room {
+            Ok(()) => dispatch(&mut cx, argv),
+            Err(error) => cx.reply.error(&error),
+        }
         let database = self.keys.database();
         let session = self.sessions.get_mut(id)?.as_mut()?;
         session.database = database;
@@ -230,6 +238,9 @@ impl State {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
+        if self.keys.is_limited() {
+            self.keys.make_room();
+        }
         let input = Input { keys, args, read_only: false };
         self.scripts.run(id, input, &mut self.keys, reply)
     }
@@ -289,7 +300,7 @@ impl State {
         let session = sessions.get_mut(session)?.as_mut()?;
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
-        let slot = keys.slot(&name.key);
+        let slot = keys.slot_unused(&name.key);
         if keys.type_name(slot) != Some(kind.type_name()) {
             if kind != WaitKind::Group {
                 return None;

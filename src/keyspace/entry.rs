@@ -9,6 +9,7 @@ use crate::table::Keyed;
 use crate::value::{Collection, Kind, Value, ValueView};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A key and what it holds.
 #[derive(Clone)]
@@ -20,16 +21,25 @@ pub(crate) enum Entry {
 }
 
 /// A key whose value is not packed with it.
-#[derive(Clone)]
 pub(crate) struct Object {
+    /// When or how often the key was used.
+    note: AtomicU32,
     /// One of up to 16 bytes lies in the object itself.
     pub(crate) key: SmallVec<[u8; 16]>,
     pub(crate) deadline: i64,
     pub(crate) value: Value,
 }
 
-/// A string or a small collection with its key in one allocation: a byte of flags, the key's length
-/// as a varint, the deadline if the flags say so, the key, the value.
+impl Clone for Object {
+    fn clone(&self) -> Self {
+        let note = AtomicU32::new(self.note.load(Ordering::Relaxed));
+        let Object { key, deadline, value, .. } = self;
+        Object { note, key: key.clone(), deadline: *deadline, value: value.clone() }
+    }
+}
+
+/// A string or a small collection with its key in one allocation: a byte of flags, three of the note
+/// that says when or how often the key was used, the key's length as a varint, the deadline if the flags say so, the key, the value.
 #[derive(Clone)]
 pub(crate) struct Block(Box<[u8]>);
 
@@ -41,6 +51,9 @@ const RAW: u8 = 2;
 const DEADLINE: u8 = 4;
 /// The bits above are the kind of the collection, nought for a string.
 const KIND_SHIFT: u32 = 3;
+
+/// Bytes of flags and note.
+const FIXED: usize = 4;
 
 /// What a packed string is made of.
 #[derive(Clone, Copy)]
@@ -80,7 +93,21 @@ impl Block {
             *first |= self.flags() & !DEADLINE;
         }
         bytes.extend_from_slice(value);
-        Block(bytes.into_boxed_slice())
+        let mut block = Block(bytes.into_boxed_slice());
+        block.set_note(self.note());
+        block
+    }
+
+    #[inline]
+    fn note(&self) -> u32 {
+        self.0.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) >> 8)
+    }
+
+    fn set_note(&mut self, note: u32) {
+        if let Some([_, bytes @ ..]) = self.0.first_chunk_mut::<FIXED>() {
+            let [a, b, c, _] = note.to_le_bytes();
+            *bytes = [a, b, c];
+        }
     }
 
     /// A collection that was closed up behind the head of a block.
@@ -123,12 +150,12 @@ impl Block {
     /// Where the key starts and how long it is.
     #[inline]
     fn key_span(&self) -> (usize, usize) {
-        let (len, len_size) = match self.0.get(1) {
+        let (len, len_size) = match self.0.get(FIXED) {
             Some(&short) if short < 0x80 => (short as usize, 1),
-            _ => read_varint(self.0.get(1..).unwrap_or_default()),
+            _ => read_varint(self.0.get(FIXED..).unwrap_or_default()),
         };
         let deadline = if self.flags() & DEADLINE == 0 { 0 } else { size_of::<i64>() };
-        (1 + len_size + deadline, len)
+        (FIXED + len_size + deadline, len)
     }
 
     #[inline]
@@ -215,14 +242,14 @@ impl Block {
     }
 }
 
-/// What lies before the value in a block, its flags but for the deadline to be set, with room for
-/// the value.
+/// What lies before the value in a block, its note and its flags but for the deadline still to be
+/// set, with room for the value.
 fn head(key: &[u8], deadline: i64, room: usize) -> Vec<u8> {
     let has_deadline = deadline != NEVER;
     let deadline_len = if has_deadline { size_of::<i64>() } else { 0 };
-    let len = 1 + varint_len(key.len()) + deadline_len + key.len();
+    let len = FIXED + varint_len(key.len()) + deadline_len + key.len();
     let mut bytes = Vec::with_capacity(len + room);
-    bytes.push(if has_deadline { DEADLINE } else { 0 });
+    bytes.extend_from_slice(&[if has_deadline { DEADLINE } else { 0 }, 0, 0, 0]);
     push_varint(&mut bytes, key.len());
     if has_deadline {
         bytes.extend_from_slice(&deadline.to_le_bytes());
@@ -244,7 +271,10 @@ impl Entry {
     pub(crate) fn value(key: &[u8], deadline: i64, value: Value) -> Entry {
         match value.into_block(head(key, deadline, 0)) {
             Ok((kind, block)) => Entry::Packed(Block::closed(kind, block)),
-            Err(value) => Entry::Object(Arc::new(Object { key: key.into(), deadline, value })),
+            Err(value) => {
+                let note = AtomicU32::new(0);
+                Entry::Object(Arc::new(Object { note, key: key.into(), deadline, value }))
+            }
         }
     }
 
@@ -257,7 +287,7 @@ impl Entry {
     /// A key that holds a collection which was begun for it.
     #[inline]
     pub(crate) fn begun<C: Collection>(key: &[u8], mut collection: C) -> Entry {
-        match collection.close(1 + varint_len(key.len()) + key.len()) {
+        match collection.close(FIXED + varint_len(key.len()) + key.len()) {
             Some((kind, block)) => Entry::Packed(Block::closed(kind, block)),
             None => Entry::value(key, NEVER, collection.into_value()),
         }
@@ -287,6 +317,7 @@ impl Entry {
             }
         };
         let (kind, deadline, prefix) = (block.kind()?, block.deadline(), block.head_len());
+        let note = block.note();
         if !C::is_in(kind) {
             return None;
         }
@@ -294,7 +325,10 @@ impl Entry {
         let result = change(&mut collection);
         match collection.close(prefix) {
             Some((kind, bytes)) => block.close(kind, bytes),
-            None => *self = Entry::value(key, deadline, collection.into_value()),
+            None => {
+                *self = Entry::value(key, deadline, collection.into_value());
+                self.set_note(note);
+            }
         }
         Some(result)
     }
@@ -309,12 +343,16 @@ impl Entry {
         else {
             return;
         };
+        let note = block.note();
         let bytes = std::mem::take(&mut block.0).into_vec();
         let mut value = Value::from_block(kind, bytes, prefix);
         change(&mut value);
         match value.close(prefix) {
             Some((kind, bytes)) => block.close(kind, bytes),
-            None => *self = Entry::value(key, deadline, value),
+            None => {
+                *self = Entry::value(key, deadline, value);
+                self.set_note(note);
+            }
         }
     }
 
@@ -366,8 +404,7 @@ impl Entry {
         match self {
             Entry::Packed(block) => Entry::Packed(block.rebuilt(key, block.deadline())),
             Entry::Object(object) => {
-                let Object { deadline, value, .. } = Object::clone(object);
-                Entry::Object(Arc::new(Object { key: key.into(), deadline, value }))
+                Entry::Object(Arc::new(Object { key: key.into(), ..Object::clone(object) }))
             }
         }
     }
@@ -383,6 +420,29 @@ impl Entry {
                 let key = if object.key.spilled() { object.key.len() } else { 0 };
                 fixed + key + object.value.heap_size(samples)
             }
+        }
+    }
+
+    /// When or how often the key was used: 24 bits.
+    #[inline]
+    pub(crate) fn note(&self) -> u32 {
+        match self {
+            Entry::Packed(block) => block.note(),
+            Entry::Object(object) => object.note.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn set_note(&mut self, note: u32) {
+        match self {
+            Entry::Packed(block) => block.set_note(note),
+            Entry::Object(_) => self.share_note(note),
+        }
+    }
+
+    /// The same for an entry that others have too, as far as it can be.
+    pub(crate) fn share_note(&self, note: u32) {
+        if let Entry::Object(object) = self {
+            object.note.store(note, Ordering::Relaxed);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::value::Value;
 impl Keyspace {
     /// Removes a key; tells whether it existed.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
-        let slot = self.slot(key);
+        let slot = self.slot_unused(key);
         self.remove_slot(slot)
     }
 
@@ -41,7 +41,7 @@ impl Keyspace {
         if old == deadline {
             return;
         }
-        self.table.get_mut(at).set_deadline(deadline);
+        self.weighed(at, |keys| keys.table.get_mut(at).set_deadline(deadline));
         self.table.note_deadline(at, deadline);
         if !self.journal.covers(key) {
             self.journal.record(key, |_| Change::Deadline(old));
@@ -51,8 +51,8 @@ impl Keyspace {
     /// Moves what one key holds to another, with its deadline; what the other held is gone.
     pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) {
         // The target first: if it has expired it is removed here, which may move what else there is.
-        let old = self.slot(to);
-        let slot = self.slot(from);
+        let old = self.slot_unused(to);
+        let slot = self.slot_unused(from);
         let Some(at) = slot.at else { return };
         if from == to {
             return;
@@ -60,9 +60,9 @@ impl Keyspace {
         let at =
             if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
         let Some(at) = at else { return };
-        let mut entry = self.table.remove(at);
+        let mut entry = self.take_entry(at);
         entry.set_key(to);
-        self.table.insert_hashed(old.hash, entry);
+        self.insert_entry(old.hash, entry);
         self.journal.touch(from);
         self.journal.record(to, |j| Change::Renamed { from: j.keep(from) });
     }
@@ -70,7 +70,7 @@ impl Keyspace {
     /// Removes every key of the selected database.
     pub(crate) fn flush(&mut self) {
         self.touch_all();
-        let old = std::mem::replace(&mut self.table, Table::new());
+        let old = self.replace_table(Table::new());
         self.journal.record_other(Change::Flushed(Box::new(old)));
     }
 
@@ -106,6 +106,9 @@ impl Keyspace {
             table: self.table.clone(),
             databases: self.databases.clone(),
             limits: self.limits,
+            eviction: self.eviction,
+            noted: self.noted,
+            used: self.used,
             now: self.now.clone(),
             random: self.random.clone(),
             ..Keyspace::default()

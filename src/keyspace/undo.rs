@@ -57,7 +57,7 @@ impl Keyspace {
         match record.change {
             Change::Selected(database) => return self.switch_to(database),
             Change::Swapped(a, b) => return self.exchange(a, b),
-            Change::Flushed(table) => return self.table = *table,
+            Change::Flushed(table) => return drop(self.replace_table(*table)),
             _ => (),
         }
         let key = self.journal.bytes(record.key);
@@ -66,12 +66,12 @@ impl Keyspace {
         match (record.change, at) {
             (Change::Entry(old), at) => self.undo_entry(hash, at, old),
             (Change::Renamed { from }, Some(at)) => {
-                let mut entry = self.table.remove(at);
+                let mut entry = self.take_entry(at);
                 entry.set_key(self.journal.bytes(from));
-                self.table.insert(entry);
+                self.insert_entry(super::hash(entry.key()), entry);
             }
             (Change::Deadline(old), Some(at)) => {
-                self.table.get_mut(at).set_deadline(old);
+                self.weighed(at, |keys| keys.table.get_mut(at).set_deadline(old));
                 self.table.note_deadline(at, old);
             }
             (Change::Integer(old), Some(at)) => {
@@ -79,7 +79,9 @@ impl Keyspace {
                     block.overwrite_integer(old);
                 }
             }
-            (change, Some(at)) => self.undo_in_value(at, record.key, change),
+            (change, Some(at)) => {
+                self.weighed(at, |keys| keys.undo_in_value(at, record.key, change));
+            }
             // Every record but those above is of a key that exists once all later ones are undone.
             (_, None) => debug_assert!(false, "a record of a key that is gone"),
         }
@@ -89,14 +91,10 @@ impl Keyspace {
         match (at, old) {
             (Some(at), Some(old)) => {
                 self.table.note_deadline(at, old.deadline());
-                *self.table.get_mut(at) = old;
+                self.weighed(at, |keys| *keys.table.get_mut(at) = old);
             }
-            (Some(at), None) => {
-                self.table.remove(at);
-            }
-            (None, Some(old)) => {
-                self.table.insert_hashed(hash, old);
-            }
+            (Some(at), None) => drop(self.take_entry(at)),
+            (None, Some(old)) => self.insert_entry(hash, old),
             (None, None) => (),
         }
     }
