@@ -311,10 +311,8 @@ impl Entry {
     ) -> Option<R> {
         let block = match self {
             Entry::Packed(block) => block,
-            Entry::Object(object) => {
-                C::of(object.value.view())?;
-                return C::of_mut(&mut own(object).value).map(change);
-            }
+            Entry::Object(object) if !C::is(&object.value) => return None,
+            Entry::Object(object) => return C::of_mut(&mut own(object).value).map(change),
         };
         let (kind, deadline, prefix) = (block.kind()?, block.deadline(), block.head_len());
         let note = block.note();

@@ -154,7 +154,9 @@ pub(crate) trait Collection: Sized {
     fn close(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)>;
     /// The collection, if the value is one of this kind.
     fn of(value: ValueView<'_>) -> Option<Self::View<'_>>;
-    /// The same for change.
+    /// Whether a value is one of this kind.
+    fn is(value: &Value) -> bool;
+    /// The collection, for change.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// Whether nothing is left in it.
     fn is_empty(&self) -> bool;
@@ -195,6 +197,10 @@ macro_rules! collection {
                     Value::$variant(inner) => Some(inner),
                     _ => None,
                 }
+            }
+            #[inline]
+            fn is(value: &Value) -> bool {
+                matches!(value, Value::$variant(_))
             }
             #[inline]
             fn of_mut(value: &mut Value) -> Option<&mut Self> {

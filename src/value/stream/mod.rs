@@ -90,6 +90,10 @@ impl Collection for Stream {
         }
     }
 
+    fn is(value: &Value) -> bool {
+        matches!(value, Value::Stream(_))
+    }
+
     fn of_mut(value: &mut Value) -> Option<&mut Self> {
         match value {
             Value::Stream(stream) => Some(stream),
