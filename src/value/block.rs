@@ -93,26 +93,33 @@ impl Value {
     /// bytes; what is left is empty then.
     pub(crate) fn close(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match self {
-            Value::List(list) => list.into_block(prefix),
-            Value::Hash(hash) => hash.into_block(prefix),
-            Value::Set(set) => set.into_block(prefix),
-            Value::ZSet(zset) => zset.into_block(prefix),
+            Value::List(list) => list.close_up(prefix),
+            Value::Hash(hash) => hash.close_up(prefix),
+            Value::Set(set) => set.close_up(prefix),
+            Value::ZSet(zset) => zset.close_up(prefix),
             Value::Text(_) | Value::Stream(_) => None,
         }
     }
 
     /// Moves a small collection behind a prefix, or to where it needs none.
     fn move_behind(&mut self, prefix: Option<Vec<u8>>) {
-        match self {
-            Value::List(list) => list.packed_mut().map(|packed| packed.move_behind(prefix)),
-            Value::Hash(Hash::Packed(packed)) => Some(packed.move_behind(prefix)),
-            Value::Set(set) => set.small_mut().map(|small| match small {
-                Small::Ints(ints) => ints.move_behind(prefix),
-                Small::Packed(packed) => packed.move_behind(prefix),
-            }),
-            Value::ZSet(zset) => zset.packed_mut().map(|packed| packed.move_behind(prefix)),
+        let packed = match self {
+            Value::List(list) => list.packed_mut().map(Small::Packed),
+            Value::Hash(Hash::Packed(packed)) => Some(Small::Packed(packed)),
+            Value::Set(set) => set.small_mut(),
+            Value::ZSet(zset) => {
+                if let Some(packed) = zset.packed_mut() {
+                    packed.move_behind(prefix);
+                }
+                return;
+            }
             Value::Hash(Hash::Table(_)) | Value::Text(_) | Value::Stream(_) => None,
         };
+        match packed {
+            Some(Small::Packed(packed)) => packed.move_behind(prefix),
+            Some(Small::Ints(ints)) => ints.move_behind(prefix),
+            None => (),
+        }
     }
 
     /// Moves a small collection behind a prefix and closes it up; what is too large for that loses

@@ -85,7 +85,7 @@ impl Hash {
 
     /// Closes a small hash up, if it lies behind a prefix of so many bytes.
     #[inline]
-    pub(super) fn into_block(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match self {
             Hash::Packed(packed) => Some((Kind::Hash, packed.close(prefix)?)),
             Hash::Table(_) => None,

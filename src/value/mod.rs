@@ -189,7 +189,7 @@ macro_rules! collection {
             }
             #[inline]
             fn close(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
-                <$kind>::into_block(self, prefix)
+                <$kind>::close_up(self, prefix)
             }
             #[inline]
             fn of(value: ValueView<'_>) -> Option<Self::View<'_>> {

@@ -132,7 +132,7 @@ impl List {
 
     /// Closes a small list up, if it lies behind a prefix of so many bytes.
     #[inline]
-    pub(super) fn into_block(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match &mut self.body {
             Body::One(chunk) => Some((Kind::List, chunk.close(prefix)?)),
             Body::Many(_) => None,

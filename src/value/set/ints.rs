@@ -177,7 +177,7 @@ impl Ints {
     /// The integers that lie in some bytes side by side at a width, the lowest byte first; none if
     /// they are not distinct and ascending.
     pub(crate) fn from_bytes(width: usize, bytes: &[u8]) -> Option<Ints> {
-        if ![2, 4, 8].contains(&width) || bytes.len() % width != 0 {
+        if ![2, 4, 8].contains(&width) || !bytes.len().is_multiple_of(width) {
             return None;
         }
         let ints = Ints { bytes: bytes.to_vec(), base: 0, width: width as u8 };

@@ -136,7 +136,7 @@ impl Set {
 
     /// Closes a small set up, if it lies behind a prefix of so many bytes.
     #[inline]
-    pub(super) fn into_block(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match &mut self.0 {
             Form::Ints(ints) => {
                 let kind = Kind::of_ints(ints.width());

@@ -89,7 +89,7 @@ impl ZSet {
 
     /// Closes a small set up, if it lies behind a prefix of so many bytes.
     #[inline]
-    pub(super) fn into_block(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match &mut self.form {
             Form::Packed(packed) => Some((Kind::ZSet, packed.close(prefix)?)),
             Form::Indexed(_) => None,
