@@ -18,6 +18,8 @@ const BUSY_FUNCTION: &str =
 pub(crate) enum CommandError {
     /// A key holds another type than the command works on.
     WrongType,
+    /// The data takes more memory than it may.
+    OutOfMemory,
     /// Options that do not parse.
     Syntax,
     /// A text that is not an integer of 64 bits.
@@ -332,6 +334,7 @@ pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",

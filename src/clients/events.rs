@@ -114,6 +114,7 @@ impl Event {
     pub(crate) const APPEND: Event = of(Events::STRING, "append");
     pub(crate) const DEL: Event = of(Events::GENERIC, "del");
     pub(crate) const EXPIRE: Event = of(Events::GENERIC, "expire");
+    pub(crate) const EVICTED: Event = of(Events::EVICTED, "evicted");
     pub(crate) const EXPIRED: Event = of(Events::EXPIRED, "expired");
     pub(crate) const GEORADIUSSTORE: Event = of(Events::ZSET, "georadiusstore");
     pub(crate) const GEOSEARCHSTORE: Event = of(Events::ZSET, "geosearchstore");

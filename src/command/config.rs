@@ -58,6 +58,10 @@ fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Has those act on parameters who do.
 pub(crate) fn act(keys: &mut Keyspace, config: &Config) {
     keys.set_limits(config.limits());
+    keys.set_eviction(config.eviction());
+    if !keys.in_section() {
+        keys.make_room();
+    }
     if let Some(events) = Events::parse(config.text("notify-keyspace-events")) {
         keys.news_mut().set_events(events);
     }

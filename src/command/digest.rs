@@ -65,7 +65,7 @@ fn plain(source: Source<'_>) -> Vec<u8> {
             0
         }
         Source::Value(Value::Text(bytes)) => {
-            pieces.push(bytes.clone());
+            pieces.push(bytes.to_vec());
             0
         }
         Source::Value(Value::List(list)) => {

@@ -66,29 +66,30 @@ struct Restore {
     replaces: bool,
     /// The deadline is a time, not a span.
     is_absolute: bool,
+    /// For how many seconds the key was not used.
+    idle_seconds: Option<i64>,
+    /// How often it was.
+    frequency: Option<u8>,
 }
 
 impl Restore {
     fn parse(mut args: Args<'_>) -> Result<Restore, CommandError> {
         let mut chosen = Restore::default();
-        // Uses of keys are not tracked, so these two are read for their errors only.
-        let (mut has_idle, mut has_frequency) = (false, false);
         while !args.is_empty() {
             if args.take_word("replace") {
                 chosen.replaces = true;
             } else if args.take_word("absttl") {
                 chosen.is_absolute = true;
-            } else if args.len() > 1 && !has_frequency && args.take_word("idletime") {
-                has_idle = true;
-                if args.integer()? < 0 {
+            } else if args.len() > 1 && chosen.frequency.is_none() && args.take_word("idletime") {
+                let seconds = args.integer()?;
+                chosen.idle_seconds = Some(seconds);
+                if seconds < 0 {
                     return Err(CommandError::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
-            } else if args.len() > 1 && !has_idle && args.take_word("freq") {
-                has_frequency = true;
-                if !(0..=255).contains(&args.integer()?) {
-                    let text = "ERR Invalid FREQ value, must be >= 0 and <= 255";
-                    return Err(CommandError::text(text));
-                }
+            } else if args.len() > 1 && chosen.idle_seconds.is_none() && args.take_word("freq") {
+                let text = "ERR Invalid FREQ value, must be >= 0 and <= 255";
+                let counter = u8::try_from(args.integer()?);
+                chosen.frequency = Some(counter.map_err(|_| CommandError::text(text))?);
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -134,6 +135,13 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
         deadline => put_loaded(cx.keys, key, loaded, deadline),
     }
+    let slot = cx.keys.slot_unused(key);
+    if let Some(seconds) = chosen.idle_seconds {
+        cx.keys.set_idle_seconds(slot, seconds);
+    }
+    if let Some(counter) = chosen.frequency {
+        cx.keys.set_frequency(slot, counter);
+    }
     if replaces {
         cx.event(Event::NEW, key);
     }
@@ -159,7 +167,7 @@ fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::text(text));
     }
     // The target first: if it has expired it is removed here, which may move what else there is.
-    let is_free = cx.keys.in_database(target, |keys| !keys.slot(to).exists());
+    let is_free = cx.keys.in_database(target, |keys| !keys.slot_unused(to).exists());
     let source = cx.keys.slot(from);
     let copies = source.exists() && (is_free || replaces);
     if copies {

@@ -233,7 +233,7 @@ fn reply_deadline(
     mut args: Args<'_>,
     show: impl FnOnce(i64, i64) -> i64,
 ) -> CommandResult {
-    let slot = cx.keys.slot(args.key()?);
+    let slot = cx.keys.slot_unused(args.key()?);
     let answer = match cx.keys.deadline_at(slot) {
         _ if !slot.exists() => -2,
         NEVER => -1,

@@ -100,7 +100,7 @@ fn geodist(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         _ => return Err(CommandError::Syntax),
     };
     let zset = cx.keys.read::<ZSet>(key)?;
-    let place = |member| zset.and_then(|zset| place(zset, member));
+    let place = |member| zset.as_ref().and_then(|zset| place(zset, member));
     match (place(from), place(to)) {
         (Some(from), Some(to)) => reply_distance(cx.reply, from.distance_m(to) / unit_m),
         _ => cx.reply.null(),
@@ -131,7 +131,7 @@ fn each_place(
     let zset = cx.keys.read::<ZSet>(args.key()?)?;
     cx.reply.array(args.len());
     for member in args.rest() {
-        show(cx.reply, zset.and_then(|zset| place(zset, member)));
+        show(cx.reply, zset.as_ref().and_then(|zset| place(zset, member)));
     }
     Ok(())
 }

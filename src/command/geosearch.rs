@@ -9,7 +9,7 @@ use crate::keyspace::{Editor, Keyspace};
 use crate::number::{F64Text, parse_f64};
 use crate::reply::ReplyBuf;
 use crate::value::geohash::{Area, Point, Shape};
-use crate::value::zset::ZSet;
+use crate::value::zset::{ZSet, ZSetView};
 use smallvec::SmallVec;
 
 const BAD_UNIT: CommandError =
@@ -38,7 +38,7 @@ fn length(args: &mut Args<'_>, error: &'static str) -> Result<f64, CommandError>
 }
 
 /// Where a member is.
-pub(super) fn place(zset: &ZSet, member: &[u8]) -> Option<Point> {
+pub(super) fn place(zset: &ZSetView<'_>, member: &[u8]) -> Option<Point> {
     zset.score(member).map(Point::of_score)
 }
 
@@ -111,7 +111,7 @@ enum Center {
 
 impl Center {
     /// Looks a member up.
-    fn of_member(zset: Option<&ZSet>, member: &[u8]) -> Result<Center, CommandError> {
+    fn of_member(zset: Option<&ZSetView<'_>>, member: &[u8]) -> Result<Center, CommandError> {
         let Some(zset) = zset else { return Ok(Center::Nowhere) };
         place(zset, member).map(Center::Member).ok_or(NO_MEMBER)
     }
@@ -122,7 +122,7 @@ impl<'a> Query<'a> {
     /// is read, and where there is nothing to search no radius is read.
     fn parse(
         args: &mut Args<'a>,
-        zset: Option<&ZSet>,
+        zset: Option<&ZSetView<'_>>,
         from: From,
         stores: Stores,
     ) -> Result<Self, CommandError> {
@@ -175,7 +175,7 @@ impl<'a> Query<'a> {
     fn take_area(
         &mut self,
         args: &mut Args<'a>,
-        zset: Option<&ZSet>,
+        zset: Option<&ZSetView<'_>>,
     ) -> Result<bool, CommandError> {
         let is_point = matches!(self.center, Some(Center::Point(_)));
         let is_member = self.center.is_some() && !is_point;
@@ -313,9 +313,9 @@ pub(super) fn run(
 ) -> CommandResult {
     let always = if stores == Stores::Always { Some(args.key()?) } else { None };
     let zset = cx.keys.read::<ZSet>(args.key()?)?;
-    let query = Query::parse(args, zset, from, stores)?;
+    let query = Query::parse(args, zset.as_ref(), from, stores)?;
     query.check(args, from, stores)?;
-    let found = match (zset, query.area()) {
+    let found = match (&zset, query.area()) {
         (Some(zset), Some(area)) => find(zset, &area, &query),
         _ => Found::new(),
     };
@@ -337,7 +337,7 @@ pub(super) fn run(
 }
 
 /// Finds the members in the area, range by range.
-fn find<'a>(zset: &'a ZSet, area: &Area, query: &Query<'_>) -> Found<'a> {
+fn find<'a>(zset: &'a ZSetView<'_>, area: &Area, query: &Query<'_>) -> Found<'a> {
     let mut found = Found::new();
     if zset.is_packed() {
         // To find a range in a packed set is to walk it: once will do for all of them.

@@ -14,7 +14,7 @@ use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
-use crate::value::hash::Hash;
+use crate::value::hash::{Hash, HashView};
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
@@ -100,7 +100,7 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+    cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
     Ok(())
 }
 
@@ -109,7 +109,7 @@ fn hmget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(key)?;
     cx.reply.array(args.len());
     for field in args.rest() {
-        cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+        cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hexists(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    let found = hash.is_some_and(|hash| hash.get(field).is_some());
+    let found = hash.as_ref().is_some_and(|hash| hash.get(field).is_some());
     cx.reply.integer(found.into());
     Ok(())
 }
@@ -137,19 +137,19 @@ fn hexists(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hstrlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.count(hash.and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len));
+    cx.reply.count(hash.as_ref().and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len));
     Ok(())
 }
 
 fn hlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.count(hash.map_or(0, Hash::len));
+    cx.reply.count(hash.as_ref().map_or(0, Hash::len));
     Ok(())
 }
 
 fn hgetall(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.map(hash.map_or(0, Hash::len));
+    cx.reply.map(hash.as_ref().map_or(0, Hash::len));
     for (field, value) in hash.iter().flat_map(|hash| hash.iter()) {
         cx.reply.bulk(field);
         cx.reply.bulk(value);
@@ -159,14 +159,14 @@ fn hgetall(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn hkeys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.array(hash.map_or(0, Hash::len));
+    cx.reply.array(hash.as_ref().map_or(0, Hash::len));
     hash.iter().flat_map(|hash| hash.iter()).for_each(|(field, _)| cx.reply.bulk(field));
     Ok(())
 }
 
 fn hvals(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.array(hash.map_or(0, Hash::len));
+    cx.reply.array(hash.as_ref().map_or(0, Hash::len));
     hash.iter().flat_map(|hash| hash.iter()).for_each(|(_, value)| cx.reply.bulk(value));
     Ok(())
 }
@@ -217,7 +217,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-impl<'a> Members<'a> for &'a Hash {
+impl<'a> Members<'a> for &'a HashView<'_> {
     type Worth = &'a [u8];
 
     fn count(self) -> usize {
@@ -240,9 +240,9 @@ impl<'a> Members<'a> for &'a Hash {
 fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withvalues")?) };
-    let found = cx.keys.read_random::<Hash>(key)?;
+    let mut found = cx.keys.read_random::<Hash>(key)?;
     let Some(draw) = draw else {
-        let drawn = found.and_then(|(hash, random)| hash.draw(random));
+        let drawn = found.as_mut().and_then(|(hash, random)| hash.draw(random));
         cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
         return Ok(());
     };
@@ -251,7 +251,7 @@ fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     };
     draw.begin(cx.reply, hash.len())?;
-    draw.run(hash, random, |field, value| {
+    draw.run(&hash, random, |field, value| {
         cx.reply.bulk(field);
         if draw.with_worth {
             cx.reply.bulk(value);
@@ -268,7 +268,7 @@ fn hscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if hash.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 2, |cursor, found| match hash {
+    reply_scan(cx.reply, &scan, 2, |cursor, found| match &hash {
         Some(hash) => hash.scan(cursor, &mut |field, value| {
             found(&[field, value]);
         }),

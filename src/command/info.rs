@@ -157,9 +157,9 @@ fn about_clients(lines: &mut Lines, cx: &mut Context<'_>) {
         .all(&["tracking_clients", "clients_in_timeout_table"], 0);
 }
 
-/// The bytes of memory that are used.
-pub(super) fn used_memory(_: &Context<'_>) -> usize {
-    usage().resident
+/// The bytes of memory that the data takes: what `maxmemory` limits.
+pub(super) fn used_memory(cx: &Context<'_>) -> usize {
+    cx.keys.used_memory()
 }
 
 fn about_memory(lines: &mut Lines, cx: &mut Context<'_>) {
@@ -247,7 +247,8 @@ fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
         .add("instantaneous_ops_per_sec", 0)
         .all(&["rejected_connections", "sync_full", "sync_partial_ok", "sync_partial_err"], 0)
         .add("expired_keys", cx.keys.expired_count())
-        .all(&["evicted_keys", "evicted_clients"], 0)
+        .add("evicted_keys", cx.keys.evicted_keys())
+        .add("evicted_clients", 0)
         .add("pubsub_channels", listened(Kind::Channel))
         .add("pubsub_patterns", listened(Kind::Pattern))
         .add("pubsubshard_channels", listened(Kind::Shard))

@@ -11,6 +11,7 @@ use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
+use crate::value::Storage;
 use crate::value::list::List;
 use smallvec::SmallVec;
 
@@ -220,7 +221,7 @@ fn next_from<I: DoubleEndedIterator>(elements: &mut I, end: End) -> Option<I::It
 
 fn llen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let list = cx.keys.read::<List>(args.key()?)?;
-    cx.reply.count(list.map_or(0, List::len));
+    cx.reply.count(list.as_ref().map_or(0, List::len));
     Ok(())
 }
 
@@ -307,7 +308,7 @@ fn linsert(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// Which of the elements looked at, from an end, are equal to one: their indices.
 fn positions(
-    list: &List,
+    list: &List<impl Storage>,
     element: &[u8],
     end: End,
     looked_at: usize,
@@ -408,7 +409,7 @@ fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let options = pos_options(args)?;
     let list = cx.keys.read::<List>(key)?;
     let found =
-        list.into_iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
+        list.iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
     let mut found = found.skip((options.rank - 1) as usize);
     let Some(count) = options.count else {
         match found.next() {

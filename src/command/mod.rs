@@ -384,6 +384,10 @@ fn enter(
         Ok(()) if cx.server.users.acting().is_some() => permission::permit(cx, found, argv),
         admitted => admitted,
     };
+    let admitted = match admitted {
+        Ok(()) if cx.keys.refuses_growth() => check_growth(cx, found.command),
+        admitted => admitted,
+    };
     match admitted {
         Ok(()) => Ok((found, words)),
         Err(error) => {
@@ -424,6 +428,54 @@ fn call(
     let args = args.called(argv.get(words - 1));
     let mark = cx.reply.mark();
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
+}
+
+/// Whether a script may call a command while there is not enough memory: not one that may need more,
+/// unless the script has written before.
+#[cold]
+fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host {
+        return Ok(());
+    }
+    if command.flags.has(Flags::DENYOOM) {
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.flags.has(Flags::WRITE) {
+        cx.keys.refuse_growth(false);
+    }
+    Ok(())
+}
+
+/// Makes room before a call from outside, where memory is limited; an error if there is not enough
+/// and the command may need more, or would be queued.
+#[cold]
+pub(crate) fn make_room(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
+    if cx.keys.make_room() {
+        return Ok(());
+    }
+    let Some(Found { command, .. }) = argv.first().and_then(|name| find(name)) else {
+        return Ok(());
+    };
+    let grows = |argv: &[&[u8]]| {
+        let found = argv.first().and_then(|name| find(name));
+        let row = found.and_then(|command| resolve(command, argv, Caller::Host).ok());
+        row.is_some_and(|(row, _)| row.command.flags.has(Flags::DENYOOM))
+    };
+    let Some(queue) = cx.queue() else {
+        return if grows(argv) { Err(CommandError::OutOfMemory) } else { Ok(()) };
+    };
+    if !command.flags.has(Flags::UNQUEUED) {
+        queue.refused = true;
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.name == transaction::EXEC_NAME
+        && !queue.refused
+        && queue.commands.iter().any(|c| grows(&c.slices()))
+    {
+        queue.refused = true;
+        return Err(transaction::abandon(cx, &CommandError::OutOfMemory));
+    }
+    Ok(())
 }
 
 /// Runs a command that is not in the table, for a script: one that the host has added.

@@ -81,14 +81,14 @@ fn srem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn scard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
-    cx.reply.count(set.map_or(0, Set::len));
+    cx.reply.count(set.as_ref().map_or(0, Set::len));
     Ok(())
 }
 
 fn sismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, member) = (args.key()?, args.next()?);
     let set = cx.keys.read::<Set>(key)?;
-    cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+    cx.reply.integer(set.as_ref().is_some_and(|set| set.contains(member)).into());
     Ok(())
 }
 
@@ -97,14 +97,14 @@ fn smismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(key)?;
     cx.reply.array(args.len());
     for member in args.rest() {
-        cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+        cx.reply.integer(set.as_ref().is_some_and(|set| set.contains(member)).into());
     }
     Ok(())
 }
 
 fn smembers(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
-    cx.reply.set(set.map_or(0, Set::len));
+    cx.reply.set(set.as_ref().map_or(0, Set::len));
     if let Some(set) = set {
         set.iter().for_each(|member| reply_member(cx.reply, member));
     }
@@ -161,11 +161,11 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         return Err(CommandError::Syntax);
     }
     let count = count(&mut args, CommandError::NotPositive)?;
-    let len = cx.keys.read::<Set>(key)?.map_or(0, Set::len);
+    let len = cx.keys.read::<Set>(key)?.map_or(0, |set| set.len());
     cx.reply.set(count.min(len));
     if count >= len {
         let set = cx.keys.read::<Set>(key)?;
-        set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+        set.iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
         if cx.keys.remove(key) {
             cx.event_of_taking(Event::SPOP, key);
         }
@@ -241,7 +241,7 @@ fn sscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if set.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 1, |cursor, found| match set {
+    reply_scan(cx.reply, &scan, 1, |cursor, found| match &set {
         Some(set) => set.scan(cursor, &mut |member| member.with_bytes(|bytes| found(&[bytes]))),
         None => 0,
     });

@@ -86,7 +86,7 @@ impl<'a> Pattern<'a> {
         match field {
             Some(field) => {
                 let hash = keys.read::<Hash>(&key).unwrap_or(None);
-                show(hash.and_then(|hash| hash.get(field)).map(Text::Bytes))
+                show(hash.as_ref().and_then(|hash| hash.get(field)).map(Text::Bytes))
             }
             // A key of another type is as good as none here.
             None => show(keys.string(&key).unwrap_or(None)),
@@ -376,7 +376,7 @@ fn load(
     in_script: bool,
 ) -> Result<Sorting, CommandError> {
     let mut sorting = Sorting::default();
-    let slot = keys.slot(key);
+    let slot = keys.slot_unused(key);
     match keys.type_name(slot) {
         None => (),
         Some("zset") => {

@@ -127,7 +127,7 @@ fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let watched = &mut host.session.watched;
     for key in args.rest() {
         let name = KeyName::new(keys.database(), key);
-        let existed = keys.slot(key).exists();
+        let existed = keys.slot_unused(key).exists();
         if watched.iter().all(|watched| watched.name != name) {
             keys.listen(&name);
             watched.push(Watched { name, existed });
@@ -148,7 +148,8 @@ fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
     let (Host { session, .. }, keys, ..) = cx.with_host()?;
     let mut gone = |watched: &Watched| {
         let name = &watched.name;
-        watched.existed && !keys.in_database(name.database, |keys| keys.slot(&name.key).exists())
+        watched.existed
+            && !keys.in_database(name.database, |keys| keys.slot_unused(&name.key).exists())
     };
     Ok(session.dirty || session.watched.iter().any(&mut gone))
 }

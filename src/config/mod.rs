@@ -10,6 +10,7 @@ mod table;
 
 use crate::error::{CommandError, clipped};
 use crate::glob;
+use crate::keyspace::{Eviction, Policy};
 use crate::number::parse_i64;
 use crate::value::Limits;
 use crate::value::list::ChunkLimit;
@@ -175,6 +176,20 @@ impl Config {
                 entries: self.count("stream-node-max-entries"),
                 bytes: self.count("stream-node-max-bytes"),
             },
+        }
+    }
+
+    /// How memory is limited, and uses are noted.
+    pub(crate) fn eviction(&self) -> Eviction {
+        let policy = self.text("maxmemory-policy");
+        let named = |(_, name): &&(Policy, &str)| name.as_bytes() == policy;
+        let small = |name| u32::try_from(self.number(name)).unwrap_or(u32::MAX);
+        Eviction {
+            memory_most: self.number("maxmemory").unsigned_abs(),
+            policy: Policy::ALL.iter().find(named).map(|(policy, _)| *policy).unwrap_or_default(),
+            samples: self.count("maxmemory-samples"),
+            log_factor: small("lfu-log-factor"),
+            decay_minutes: small("lfu-decay-time"),
         }
     }
 }

@@ -70,8 +70,6 @@ pub(super) fn buffer_limits(text: &[u8], present: &[u8]) -> Result<Vec<u8>, Wron
     Ok(limits.concat().join(" ").into_bytes())
 }
 
-/// The classes of events, as they are told back; the first ones together are `A`.
-
 /// `notify-keyspace-events`: letters.
 pub(super) fn events(text: &[u8], _: &[u8]) -> Result<Vec<u8>, Wrong> {
     let events = Events::parse(text);

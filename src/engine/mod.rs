@@ -511,6 +511,23 @@ impl Engine {
         self.shared.tick(budget)
     }
 
+    /// The bytes that the data takes: counted while `maxmemory` limits them, estimated from some of
+    /// the keys otherwise. What the interpreter and the engine itself take is not in it.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn used_memory(&self) -> Result<usize, Error> {
+        self.shared.enter_as(COMMON, |state| state.keys.used_memory())
+    }
+
+    /// How many keys were evicted to keep to `maxmemory`.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn evicted_keys(&self) -> Result<u64, Error> {
+        self.shared.enter_as(COMMON, |state| state.keys.evicted_keys())
+    }
+
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
     ///
     /// # Errors

@@ -263,7 +263,15 @@ impl State {
         let own = &mut *session;
         let host =
             Some(Host { scripts, session: own, blocking, place: id, others: sessions, orders });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, server, hosted, host }, argv);
+        let mut cx = Context { keys, reply, caller: Caller::Host, server, hosted, host };
+        let has_room = match cx.keys.is_limited() {
+            true => command::make_room(&mut cx, argv),
+            false => Ok(()),
+        };
+        match has_room {
+            Ok(()) => dispatch(&mut cx, argv),
+            Err(error) => cx.reply.error(&error),
+        }
         let database = self.keys.database();
         session.database = database;
         if let Some(tracking) = &mut session.client.tracking
@@ -351,6 +359,9 @@ impl State {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
+        if self.keys.is_limited() {
+            self.keys.make_room();
+        }
         let input = Input { keys, args, called: EVAL.as_bytes(), read_only: false };
         self.scripts.run(id, input, &mut self.keys, &mut self.server, reply)
     }
@@ -444,7 +455,7 @@ impl State {
         server.users.act_as(session.user());
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
-        let slot = keys.slot(&name.key);
+        let slot = keys.slot_unused(&name.key);
         if keys.type_name(slot) != Some(kind.type_name()) {
             if kind != WaitKind::Group {
                 return None;

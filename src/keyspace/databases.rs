@@ -23,6 +23,18 @@ impl Databases {
     pub(super) fn new(count: usize) -> Databases {
         Databases { tables: vec![Table::new(); count], selected: 0 }
     }
+
+    pub(super) fn tables(&self) -> &[Table<Entry>] {
+        &self.tables
+    }
+
+    pub(super) fn tables_mut(&mut self) -> &mut [Table<Entry>] {
+        &mut self.tables
+    }
+
+    pub(super) fn selected(&self) -> usize {
+        self.selected
+    }
 }
 
 impl Keyspace {
@@ -106,7 +118,7 @@ impl Keyspace {
         self.remove_at(at);
         self.in_database(database, |keys| {
             keys.journal.record(key, |_| Change::Entry(None));
-            keys.table.insert_hashed(slot.hash, entry);
+            keys.insert_entry(slot.hash, entry);
             keys.notify(Event::NEW, key);
         });
     }

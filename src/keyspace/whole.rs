@@ -3,15 +3,15 @@
 use super::entry::Entry;
 use super::{Keyspace, NEVER, Slot, Text};
 use crate::table::Keyed;
-use crate::value::Value;
+use crate::value::ValueView;
 
 /// What a key holds, of whatever type.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Held<'a> {
     /// A string.
     Text(Text<'a>),
     /// A collection.
-    Value(&'a Value),
+    Value(ValueView<'a>),
 }
 
 impl Keyspace {
@@ -20,7 +20,7 @@ impl Keyspace {
         let entry = self.entry(slot)?;
         match entry.text() {
             Some(text) => Some(Held::Text(text)),
-            None => entry.value().map(Held::Value),
+            None => entry.view().map(Held::Value),
         }
     }
 

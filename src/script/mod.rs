@@ -175,6 +175,9 @@ impl Scripts {
             return Err(MAY_WRITE);
         }
         let (function, sha) = (script.function, script.sha);
+        // Without a `#!` line it is asked call by call.
+        let refused = declared.declared && !declared.no_writes && !declared.allow_oom;
+        begin_limited(keys, refused, declared.allow_oom)?;
         let read_only = input.read_only || declared.no_writes;
         let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
@@ -197,6 +200,8 @@ impl Scripts {
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
+        let allow_oom = callee.flags.allow_oom();
+        begin_limited(keys, !read_only && !allow_oom, allow_oom)?;
         let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
@@ -216,6 +221,7 @@ impl Scripts {
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
         let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
+        keys.refuse_growth(false);
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -347,6 +353,19 @@ impl Scripts {
             error
         })
     }
+}
+
+/// Begins a script where memory is limited: one that may write is refused if there is not enough,
+/// unless it allows for that.
+#[inline]
+fn begin_limited(keys: &mut Keyspace, refused: bool, allow_oom: bool) -> Result<(), CommandError> {
+    if keys.is_over() {
+        if refused {
+            return Err(CommandError::OutOfMemory);
+        }
+        keys.refuse_growth(!allow_oom);
+    }
+    Ok(())
 }
 
 /// One of the `_RO` commands was called with what may write.
