@@ -36,7 +36,7 @@
  * OWNERSHIP
  *
  * What a function takes is borrowed for the call and copied where it is kept; only kv_close,
- * kv_session_close, kv_script_free and kv_reply_free consume. What it returns is the caller's: each
+ * kv_listener_close, kv_session_close, kv_script_free and kv_reply_free consume. What it returns is the caller's: each
  * kv_engine goes to kv_close, each kv_session to kv_session_close, each kv_script to
  * kv_script_free, each outermost kv_reply to kv_reply_free. All of them may go in any order. A reply of type INTEGER, NIL, DOUBLE or BOOL, an empty
  * container or text, and the status OK own no memory, so that leaving them out of kv_reply_free
@@ -45,7 +45,8 @@
  * THREADS
  *
  * Every function may be called from any thread. Calls on one engine wait for each other and each
- * is one atomic step; calls on different engines do not touch. No thread is started. A reply
+ * is one atomic step; calls on different engines do not touch. No thread is started, but by
+ * kv_listen. A reply
  * belongs to who holds it: use it from one thread at a time. kv_close, kv_session_close,
  * kv_script_free and kv_reply_free need the last word: nobody else may be using what they release.
  * A callback runs inside the call that caused it, and may not call the same engine: it gets an
@@ -225,6 +226,11 @@ typedef struct kv_call kv_call;
  * them may be open; they know nothing of each other. May be used from any thread.
  */
 typedef struct kv_engine kv_engine;
+
+/**
+ * A listener: any Redis client can call its engine through a socket.
+ */
+typedef struct kv_listener kv_listener;
 
 /**
  * A script that is compiled and kept for one engine. It holds its engine's memory, but does not
@@ -423,6 +429,48 @@ typedef struct kv_limits {
      */
     uint64_t instructions;
 } kv_limits;
+
+/**
+ * How an engine listens. A struct of zeros but for struct_size has the defaults: 127.0.0.1, a free
+ * port, no password. How many clients there may be, how long they may be silent and so on are
+ * parameters of CONFIG SET, as in Redis: maxclients, timeout, client-output-buffer-limit ...
+ */
+typedef struct kv_listen_options {
+    /**
+     * sizeof(kv_listen_options), as the program was compiled with.
+     */
+    size_t struct_size;
+    /**
+     * The address or name of a host to listen on. Empty for 127.0.0.1, which nobody can reach from
+     * elsewhere; "*" for all of this machine's.
+     */
+    struct kv_bytes host;
+    /**
+     * The TCP port; 0 picks one that is free, see kv_listener_port.
+     */
+    uint16_t port;
+    /**
+     * 1 for no TCP at all, only a Unix socket.
+     */
+    uint8_t no_tcp;
+    /**
+     * 1 to let others than this machine's own connect without a password; otherwise an address that
+     * they can reach is an error unless a password is set.
+     */
+    uint8_t exposed;
+    /**
+     * The permissions of the Unix socket, such as 0700; 0 for those that the umask leaves.
+     */
+    uint32_t unix_permissions;
+    /**
+     * The path of a Unix socket; empty for none.
+     */
+    struct kv_bytes unix_path;
+    /**
+     * The password that clients have to give first; empty for none.
+     */
+    struct kv_bytes password;
+} kv_listen_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1147,6 +1195,41 @@ struct kv_reply kv_session_run_limited(struct kv_session *session,
                                        const struct kv_bytes *keys,
                                        size_t nargs,
                                        const struct kv_bytes *args);
+
+/**
+ * Has an engine listen for Redis clients, on a thread of its own. Clients and this program work on
+ * the same keys; each client is a session.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param options    Borrowed for the call. NULL for the defaults.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_listener_close. NULL on an error, such as a port that is taken.
+ *
+ * Thread-safe.
+ */
+struct kv_listener *kv_listen(struct kv_engine *engine,
+                              const struct kv_listen_options *options,
+                              struct kv_reply *out_error);
+
+/**
+ * The TCP port that a listener listens on.
+ *
+ * @param listener  Borrowed. NULL gives 0.
+ * @return The port, or 0 if it listens on a Unix socket only.
+ *
+ * Thread-safe.
+ */
+uint16_t kv_listener_port(const struct kv_listener *listener);
+
+/**
+ * Disconnects all clients, stops listening and ends the thread; returns when that is done. Closing
+ * the engine does the same, but leaves the handle to be released here.
+ *
+ * @param listener  Consumed. NULL does nothing. Not from inside of a callback of the engine's.
+ *
+ * Thread-safe.
+ */
+void kv_listener_close(struct kv_listener *listener);
 
 #ifdef __cplusplus
 }  // extern "C"
