@@ -42,6 +42,18 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Sets the password that clients have to give.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(crate) fn set_password(&self, password: &str) -> Result<(), Error> {
+        let pair = (&b"requirepass"[..], password.as_bytes());
+        let set = self.shared.enter(|state| state.server.configure([pair].into_iter()))?;
+        set.map_err(|error| Error::Options { message: error.to_string() })
+    }
+}
+
 impl Door {
     /// Opens a session.
     pub(crate) fn session(&self) -> Result<Session, Error> {

@@ -64,7 +64,7 @@ impl Engine {
         let acceptors = acceptor::bind(options)?;
         let addresses = acceptors.iter().filter_map(Acceptor::address).collect();
         if let Some(password) = &options.password {
-            self.command(&["CONFIG", "SET", "requirepass", password])?;
+            self.set_password(password)?;
         }
         let failed = |error: std::io::Error| Error::Listen { message: error.to_string() };
         let door = self.door()?;
