@@ -249,6 +249,13 @@ typedef struct kv_script kv_script;
 typedef struct kv_session kv_session;
 
 /**
+ * One who listens to channels. It holds its engine's memory, but does not keep the engine open.
+ *
+ * May be used from any thread.
+ */
+typedef struct kv_subscription kv_subscription;
+
+/**
  * What a call answers. The type, whose numbers are hiredis's, tells which fields are set; the
  * others are 0 or NULL. Everything below a reply lies in one block that the outermost reply owns.
  *
@@ -344,9 +351,10 @@ typedef struct kv_options {
      */
     uint32_t clock;
     /**
-     * Must be 0.
+     * 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+     * twice in each run.
      */
-    uint32_t reserved;
+    uint32_t script_statistics;
     /**
      * Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
      */
@@ -385,6 +393,18 @@ typedef struct kv_options {
      */
     const struct kv_bytes *config;
 } kv_options;
+
+/**
+ * Takes one message of a channel: the channel, the pattern by which it was listened for (NULL data
+ * if it was by the channel's name), and what was published. All are borrowed until the callback
+ * returns. It runs on the thread that has published the message, once the engine can be called
+ * again: it may call the engine. Messages come one after the other and in order. It may not close
+ * its own subscription, nor leave by longjmp or by a C++ exception.
+ */
+typedef void (*kv_message_fn)(void *user_data,
+                              struct kv_bytes channel,
+                              struct kv_bytes pattern,
+                              struct kv_bytes message);
 
 /**
  * Takes one message of redis.log, on the thread that runs the script and while it runs. The
@@ -934,6 +954,53 @@ struct kv_reply kv_session_rollback_to(struct kv_session *session, int64_t savep
 struct kv_reply kv_session_release(struct kv_session *session, int64_t savepoint);
 
 /**
+ * Listens to channels by name and by pattern.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param nchannels  The number of channels.
+ * @param channels   Borrowed. Their names.
+ * @param npatterns  The number of patterns.
+ * @param patterns   Borrowed. Patterns as PSUBSCRIBE has them.
+ * @param callback   Called for each message. NULL if they are to wait for kv_subscription_next.
+ * @param user_data  Passed to the callback. Must live until the subscription is closed, and be fit
+ *                   for every thread that publishes.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_subscription_close. NULL on an error.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_subscription *kv_subscribe(struct kv_engine *engine,
+                                     size_t nchannels,
+                                     const struct kv_bytes *channels,
+                                     size_t npatterns,
+                                     const struct kv_bytes *patterns,
+                                     kv_message_fn callback,
+                                     void *user_data,
+                                     struct kv_reply *out_error);
+
+/**
+ * The oldest message that was not taken yet.
+ *
+ * @param subscription  Borrowed. NULL gives an error reply.
+ * @param timeout_ms    How long to wait for one, in milliseconds; 0 not at all, negative for as
+ *                      long as it takes.
+ * @return Owned; release with kv_reply_free. An array of the channel, the pattern or nil, and what
+ *         was published; nil if there is none in time, or the engine was closed.
+ *
+ * Thread-safe. It keeps nobody else from the engine while it waits.
+ */
+struct kv_reply kv_subscription_next(struct kv_subscription *subscription,
+                                     int64_t timeout_ms);
+
+/**
+ * Listens no more. The callback is not called any more once this returns, unless another thread is
+ * in it.
+ *
+ * @param subscription  Consumed; no other thread may be using it. NULL does nothing.
+ */
+void kv_subscription_close(struct kv_subscription *subscription);
+
+/**
  * Directs what scripts log with redis.log to a callback. Without one it is dropped.
  *
  * @param engine     Borrowed. NULL gives an error reply.
@@ -1230,6 +1297,69 @@ uint16_t kv_listener_port(const struct kv_listener *listener);
  * Thread-safe.
  */
 void kv_listener_close(struct kv_listener *listener);
+
+/**
+ * Takes what is known of the last script or function that failed in a call of this thread, on
+ * whatever engine.
+ *
+ * @return Owned; release with kv_reply_free. An array of four: the script's SHA-1 or the function's
+ *         name; the function's library, or nil; the line, or nil if that is not known; and the calls
+ *         that were under way, an array of strings, the innermost first, as Lua's debug.traceback
+ *         words them. Nil if no script has failed, or this was asked since.
+ *
+ * Thread-safe: each thread has its own.
+ */
+struct kv_reply kv_last_traceback(void);
+
+/**
+ * Tells what became of the runs of each script that is cached or prepared, and of each function.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Owned; release with kv_reply_free. An array with a map for each, under protocol 2 an array
+ *         of names and values in turn: "name", its SHA-1 or the function's name; "library", nil for a
+ *         script; "runs"; "errors"; "total-usec" and "worst-usec", the time of all runs and of the
+ *         longest in microseconds, nil unless script_statistics was set in kv_options; "last-error"
+ *         and "last-error-ms", the text of the last error and when it was, in milliseconds since
+ *         1970, or nil.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats(struct kv_engine *engine);
+
+/**
+ * Counts what kv_script_stats tells from zero again.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats_reset(struct kv_engine *engine);
+
+/**
+ * Runs a script as kv_eval does, and tells where its time went. It takes several times as long
+ * meanwhile; what looking costs is left out of the times.
+ *
+ * @param engine       Borrowed. NULL gives an error reply.
+ * @param script       Borrowed. Lua 5.1.
+ * @param nkeys        The number of keys.
+ * @param keys         Borrowed. As for kv_eval.
+ * @param nargs        The number of arguments.
+ * @param args         Borrowed. As for kv_eval.
+ * @param out_profile  Written if not NULL, to be released with kv_reply_free: an array of two
+ *                     strings, a table of lines and commands, and collapsed stacks with nanoseconds,
+ *                     as flamegraph.pl and speedscope read them; or nil if the script did not begin.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_profile(struct kv_engine *engine,
+                           struct kv_bytes script,
+                           size_t nkeys,
+                           const struct kv_bytes *keys,
+                           size_t nargs,
+                           const struct kv_bytes *args,
+                           struct kv_reply *out_profile);
 
 #ifdef __cplusplus
 }  // extern "C"
