@@ -10,7 +10,7 @@ LUAJIT_TESTS := reference hostile budgets engine atomic kill functions script_li
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python test-luajit soak lint bench header docs install clean
+.PHONY: all demo test test-rust test-python test-luajit soak soak-listen lint bench bench-listen header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -33,11 +33,11 @@ test: lint test-rust test-python ## everything there is to test
 
 lint: ## formatting, clippy and rustdoc, warnings denied
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features cli --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 
 test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentation tests
-	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --no-fail-fast
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli --no-fail-fast
 
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
@@ -51,6 +51,14 @@ soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
 	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \
 	  cargo test --release --test differential -- --nocapture random_commands
 
+soak-listen: ## clients that misbehave beside some that do not, for SOAK_SECONDS=600
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} SEED=$${SEED:-$$(date +%s)} \
+	  cargo test --release --test listen soak -- --nocapture
+
+bench-listen: ## the RESP door beside redis-server
+	cargo build --release --features cli --bin moonkv
+	benches/listen.sh
+
 $(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python -name '*.rs' -o -name '*.py*') Cargo.lock
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet ./bindings/python
@@ -59,6 +67,7 @@ $(VENV)/.installed: $(shell find src bindings/python/src bindings/python/python 
 bench: all $(VENV)/.installed ## speed and memory beside the bare limit and redis-server
 	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo bench --bench scripts
 	cargo bench --bench families
+	cargo bench --bench compute
 	cargo bench --bench keyspace
 	cargo bench --bench patterns
 

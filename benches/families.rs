@@ -1,164 +1,45 @@
 //! Every family beside a redis-server started for it: what a call inside a script costs, and what
 //! data weighs. A row whose commands do not exist here is skipped, and says so.
 //!
-//! `cargo bench --bench families [-- words]` measures the rows whose names contain one of the words.
+//! What is timed is a script: a loop of calls. Where the calls take what the script has to make
+//! first, members with a number in their name for one, the same script without a round of its loop
+//! is timed too, on each side, and its time is taken off. Nothing else is: the loop itself, and on
+//! redis-server's side the round trip of the one EVAL, are in the times. Both sides and both
+//! scripts take turns, round after round. Shown are the times of the middle round, and the middle
+//! of the rounds' ratios: these hold where the machine's speed changes from second to second.
+//!
+//! `cargo bench --bench families [-- words]` measures the rows whose names contain one of the words,
+//! `cargo bench --bench families -- --call "c('GET', k)" "redis.call('SET', KEYS[1], 1)"` any other
+//! call, with what has to be done before it.
 
 mod loops;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod peer;
+mod rows;
 
-use loops::{best, engine_loop, peer_loop};
+use loops::{Loop, engine_loop, median, median_ratio, peer_loop, turns};
 use moonkv::{Call, Engine, Options, ReplyBuf};
 use peer::{Peer, encode, resident_bytes};
+use rows::{PREPARED, ROWS, Row};
 use std::process::Command;
 use std::time::Duration;
 
-/// Calls in one script, and how often it is run.
+/// Calls in one script, and how often it is run; fewer where a call takes long.
 const CALLS: u32 = 20_000;
-const ROUNDS: usize = 10;
-
-/// What one call looks like and what must have been done before, by family. `k` is the key, `i`
-/// counts the calls; a name in lower case tells what is special.
-type Row = (&'static str, &'static str, &'static str);
-
-const TEN_FIELDS: &str = "for i = 1, 10 do redis.call('HSET', KEYS[1], 'field' .. i, i) end";
-const HUNDRED_ELEMENTS: &str = "for i = 1, 100 do redis.call('RPUSH', KEYS[1], 'value' .. i) end";
-const TEN_INTEGERS: &str = "for i = 1, 10 do redis.call('SADD', KEYS[1], i * 3) end";
-const TEN_ITEMS: &str = "for i = 1, 10 do redis.call('SADD', KEYS[1], 'item' .. i) end";
-const MANY_ITEMS: &str = "for i = 1, 20000 do redis.call('SADD', KEYS[1], 'item' .. i) end";
-const TWO_SETS: &str = "for i = 1, 50 do redis.call('SADD', KEYS[1], 'item' .. i)
-    redis.call('SADD', 'other', 'item' .. i * 3) end";
-const TEN_SCORES: &str = "for i = 1, 10 do redis.call('ZADD', KEYS[1], i, 'member' .. i) end";
-const MANY_SCORES: &str = "for i = 1, 20000 do redis.call('ZADD', KEYS[1], i, 'member' .. i) end";
-const PLACES: &str = "for i = 1, 1000 do
-    redis.call('GEOADD', KEYS[1], i % 90, i % 70 + i / 1000, 'place' .. i) end";
-const BITS: &str = "for i = 1, 800, 3 do redis.call('SETBIT', KEYS[1], i, 1) end";
-const ENTRIES: &str = "for i = 1, 1000 do redis.call('XADD', KEYS[1], i .. '-1', 'field', i) end";
-
-const ROWS: &[(&str, &[Row])] = &[
-    (
-        "string",
-        &[
-            ("GET", "c('GET', k)", "redis.call('SET', KEYS[1], 'value')"),
-            ("SET", "c('SET', k, 'value')", ""),
-            ("SET px", "c('SET', k, 'value', 'PX', 100000)", ""),
-            ("INCR", "c('INCR', k)", ""),
-            ("INCRBYFLOAT", "c('INCRBYFLOAT', k, '0.5')", ""),
-            ("APPEND", "c('APPEND', k, 'x')", ""),
-            ("GETRANGE", "c('GETRANGE', k, 2, 5)", "redis.call('SET', KEYS[1], 'some value')"),
-            ("MGET", "c('MGET', k, 'a', 'b')", "redis.call('MSET', KEYS[1], 'v', 'a', 'w')"),
-        ],
-    ),
-    (
-        "bitmap",
-        &[
-            ("SETBIT", "c('SETBIT', k, i % 1000, 1)", BITS),
-            ("GETBIT", "c('GETBIT', k, i % 1000)", BITS),
-            ("BITCOUNT", "c('BITCOUNT', k)", BITS),
-            ("BITPOS", "c('BITPOS', k, 0, 10)", BITS),
-            ("BITFIELD", "c('BITFIELD', k, 'INCRBY', 'u8', 8, 1)", BITS),
-        ],
-    ),
-    (
-        "hyperloglog",
-        &[
-            ("PFADD", "c('PFADD', k, i)", ""),
-            ("PFCOUNT", "c('PFCOUNT', k)", "redis.call('PFADD', KEYS[1], 'a', 'b')"),
-        ],
-    ),
-    (
-        "hash",
-        &[
-            ("HSET", "c('HSET', k, 'field5', 'value')", TEN_FIELDS),
-            ("HGET", "c('HGET', k, 'field5')", TEN_FIELDS),
-            ("HMGET", "c('HMGET', k, 'field2', 'field5', 'none')", TEN_FIELDS),
-            ("HGETALL", "c('HGETALL', k)", TEN_FIELDS),
-            ("HINCRBY", "c('HINCRBY', k, 'field5', 1)", TEN_FIELDS),
-            ("HSET large", "c('HSET', k, i, 'value')", ""),
-        ],
-    ),
-    (
-        "list",
-        &[
-            ("LPUSH", "c('LPUSH', k, 'value')", ""),
-            ("RPOP", "c('RPOP', k)", "for i = 1, 20000 do redis.call('LPUSH', KEYS[1], i) end"),
-            ("LINDEX", "c('LINDEX', k, 50)", HUNDRED_ELEMENTS),
-            ("LRANGE", "c('LRANGE', k, 0, 9)", HUNDRED_ELEMENTS),
-            ("LMOVE", "c('LMOVE', k, k, 'LEFT', 'RIGHT')", HUNDRED_ELEMENTS),
-        ],
-    ),
-    (
-        "set",
-        &[
-            ("SADD integer", "c('SADD', k, 15)", TEN_INTEGERS),
-            ("SADD", "c('SADD', k, 'item5')", TEN_ITEMS),
-            ("SADD large", "c('SADD', k, 'item' .. i)", ""),
-            ("SISMEMBER integer", "c('SISMEMBER', k, 15)", TEN_INTEGERS),
-            ("SISMEMBER", "c('SISMEMBER', k, 'item5')", TEN_ITEMS),
-            ("SISMEMBER large", "c('SISMEMBER', k, 'item5')", MANY_ITEMS),
-            ("SREM, SADD", "c('SREM', k, 'item5') c('SADD', k, 'item5')", TEN_ITEMS),
-            ("SCARD", "c('SCARD', k)", TEN_ITEMS),
-            ("SMEMBERS", "c('SMEMBERS', k)", TEN_ITEMS),
-            ("SMEMBERS integer", "c('SMEMBERS', k)", TEN_INTEGERS),
-            ("SPOP large", "c('SPOP', k)", MANY_ITEMS),
-            ("SRANDMEMBER", "c('SRANDMEMBER', k)", TEN_ITEMS),
-            ("SRANDMEMBER large", "c('SRANDMEMBER', k, 5)", MANY_ITEMS),
-            ("SINTER", "c('SINTER', k, 'other')", TWO_SETS),
-            ("SINTERCARD", "c('SINTERCARD', 2, k, 'other')", TWO_SETS),
-            ("SUNIONSTORE", "c('SUNIONSTORE', 'to', k, 'other')", TWO_SETS),
-            ("SDIFF", "c('SDIFF', k, 'other')", TWO_SETS),
-        ],
-    ),
-    (
-        "sorted-set",
-        &[
-            ("ZADD", "c('ZADD', k, i, 'member5')", TEN_SCORES),
-            ("ZADD large", "c('ZADD', k, i, 'member' .. i)", ""),
-            ("ZINCRBY", "c('ZINCRBY', k, 1, 'member5')", TEN_SCORES),
-            ("ZSCORE", "c('ZSCORE', k, 'member5')", TEN_SCORES),
-            ("ZRANK large", "c('ZRANK', k, 'member500')", MANY_SCORES),
-            ("ZRANGE large", "c('ZRANGE', k, 500, 509)", MANY_SCORES),
-            ("ZRANGEBYSCORE large", "c('ZRANGEBYSCORE', k, 500, 509)", MANY_SCORES),
-            ("ZPOPMIN large", "c('ZPOPMIN', k)", MANY_SCORES),
-            ("ZUNION", "c('ZUNION', 2, k, 'none')", TEN_SCORES),
-        ],
-    ),
-    (
-        "geo",
-        &[
-            ("GEOADD", "c('GEOADD', k, 13.5, 37.25, 'place')", PLACES),
-            ("GEODIST", "c('GEODIST', k, 'place1', 'place500')", PLACES),
-            ("GEOSEARCH", "c('GEOSEARCH', k, 'FROMLONLAT', 30, 30, 'BYRADIUS', 500, 'km')", PLACES),
-        ],
-    ),
-    (
-        "stream",
-        &[
-            ("XADD", "c('XADD', k, i .. '-1', 'field', 'value')", ""),
-            ("XADD maxlen", "c('XADD', k, 'MAXLEN', '~', 100, i .. '-1', 'field', 'value')", ""),
-            ("XLEN", "c('XLEN', k)", ENTRIES),
-            ("XRANGE", "c('XRANGE', k, '500', '+', 'COUNT', 5)", ENTRIES),
-        ],
-    ),
-    (
-        "generic",
-        &[
-            ("EXISTS", "c('EXISTS', k)", "redis.call('SET', KEYS[1], 'value')"),
-            ("TYPE", "c('TYPE', k)", "redis.call('SET', KEYS[1], 'value')"),
-            ("EXPIRE", "c('EXPIRE', k, 100)", "redis.call('SET', KEYS[1], 'value')"),
-            ("SET, DEL", "c('SET', k, 'value') c('DEL', k)", ""),
-            ("DUMP", "c('DUMP', k)", TEN_FIELDS),
-            ("SORT", "c('SORT', k)", TEN_INTEGERS),
-        ],
-    ),
-];
+const CALLS_LONG: u32 = 2_000;
+const LONG: Duration = Duration::from_micros(2);
+const ROUNDS: usize = 25;
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         // Under `cargo test` benches are only built, and run with this flag.
         words if words.contains(&"--test") => (),
         ["--weigh", name] => weigh_here(name),
+        ["--call", call, before @ ..] => {
+            header();
+            measure("", call, &before.concat(), &mut Peer::start());
+        }
         words => {
             let wanted = |name: &str| {
                 let mut words = words.iter().filter(|word| !word.starts_with("--")).peekable();
@@ -187,8 +68,7 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
     if peer.is_none() {
         println!("redis-server is not installed: its columns are missing");
     }
-    println!("One call inside a script, ns (the loop around it included)");
-    println!("{:24}{:>9}{:>9}{:>14}{:>10}", "", "moonkv", "redis", "redis/moonkv", "rollback");
+    header();
     for (family, rows) in ROWS {
         let rows: Vec<&Row> = rows.iter().filter(|row| wanted(family) || wanted(row.0)).collect();
         if !rows.is_empty() {
@@ -204,21 +84,51 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
     println!("moonkv: on_error=keep, as redis-server; rollback: the default, all undoable\n");
 }
 
+fn header() {
+    println!("One call inside a script, ns: the time of a script that calls in a loop, per call.");
+    println!("Only what the script makes before its loop, as members, is measured and taken off.");
+    println!("{:24}{:>9}{:>9}{:>14}{:>10}", "", "moonkv", "redis", "redis/moonkv", "rollback");
+}
+
 fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
     let keep = Engine::open(&Options::redis()).expect("an engine opens");
     let rollback = Engine::new().expect("an engine opens");
-    let [ours, undoable, theirs] = best(
+    let needed = PREPARED.iter().filter(|(word, _)| call.contains(word)).map(|(_, text)| *text);
+    let prepare = needed.collect::<Vec<_>>().join(" ");
+    let work = |calls, rounds| Loop { before, prepare: &prepare, call, calls, rounds };
+    let is_long = engine_loop(&keep, &work(200, 200)) > LONG * 200;
+    let calls = if is_long { CALLS_LONG } else { CALLS };
+    let all = work(calls, calls);
+    // What is made before the loop is timed by a loop of no rounds.
+    let made = if prepare.is_empty() { None } else { Some(work(calls, 0)) };
+    let ours = |engine, work: &Option<Loop>| {
+        work.as_ref().map_or(Duration::ZERO, |work| engine_loop(engine, work))
+    };
+    let peer = std::cell::RefCell::new(peer);
+    let theirs = |work: &Option<Loop>| match (peer.borrow_mut().as_mut(), work) {
+        (Some(peer), Some(work)) => peer_loop(peer, work),
+        _ => Duration::ZERO,
+    };
+    let all = Some(all);
+    let [a, a_made, b, b_made, c, c_made] = turns(
         ROUNDS,
-        CALLS,
+        calls,
         [
-            &mut || engine_loop(&keep, call, before, CALLS),
-            &mut || engine_loop(&rollback, call, before, CALLS),
-            &mut || {
-                peer.as_mut().map_or(Duration::ZERO, |peer| peer_loop(peer, call, before, CALLS))
-            },
+            &mut || ours(&keep, &all),
+            &mut || ours(&keep, &made),
+            &mut || ours(&rollback, &all),
+            &mut || ours(&rollback, &made),
+            &mut || theirs(&all),
+            &mut || theirs(&made),
         ],
     );
-    println!("  {name:22}{ours:>9.0}{theirs:>9.0}{:>14.2}{undoable:>10.0}", theirs / ours);
+    let less = |all: Vec<f64>, made: Vec<f64>| -> Vec<f64> {
+        all.iter().zip(made).map(|(all, made)| all - made).collect()
+    };
+    let [ours, undoable, theirs] = [less(a, a_made), less(b, b_made), less(c, c_made)];
+    let ratio = median_ratio(&ours, &theirs);
+    let [ours, undoable, theirs] = [ours, undoable, theirs].map(median);
+    println!("  {name:22}{ours:>9.0}{theirs:>9.0}{ratio:>14.2}{undoable:>10.0}");
 }
 
 // ---- Memory.

@@ -11,7 +11,7 @@ mod loops;
 mod peer;
 
 use bare::Bare;
-use loops::{KEY, best, engine_loop, peer_loop, timed};
+use loops::{KEY, Loop, best, engine_loop, peer_loop, timed};
 use moonkv::{Call, Engine, ReplyBuf};
 use peer::{Peer, encode};
 use std::process::Command;
@@ -35,21 +35,6 @@ const CALLS_MEASURED: [(&str, &str, &str); 8] = [
     ("ZADD", "c('ZADD', k, '1', 'member')", ""),
 ];
 
-/// A document of about 1 KB as a table, and what is done with it: name, what comes first in the
-/// script, and the call.
-const DOCUMENT: &str = "local d = {id = 123456, name = 'A name of some length', price = 1999.95, \
-    tags = {'one', 'two', 'three', 'four'}, active = true, none = cjson.null, items = {}} \
-    for i = 1, 8 do d.items[i] = {sku = 'SKU-' .. i, quantity = i, price = i * 1.25, \
-    note = 'text with \"quotes\" and some more words', options = {i, i + 1, i + 2}} end ";
-
-const LIBRARIES_MEASURED: [(&str, &str, &str); 5] = [
-    ("cjson.encode", "local f = cjson.encode", "f(d)"),
-    ("cjson.decode", "local f, d = cjson.decode, cjson.encode(d)", "f(d)"),
-    ("cmsgpack.pack", "local f = cmsgpack.pack", "f(d)"),
-    ("cmsgpack.unpack", "local f, d = cmsgpack.unpack, cmsgpack.pack(d)", "f(d)"),
-    ("struct.pack", "local f = struct.pack", "f('>I4hBds', 1, 2, 3, 4.5, 'text')"),
-];
-
 const ONE_LINE: &str = "return redis.call('INCR', KEYS[1])";
 
 fn main() {
@@ -62,7 +47,6 @@ fn main() {
         println!("redis-server is not installed: its columns are missing");
     }
     in_script(&mut peer);
-    libraries(&mut peer);
     whole_runs(&mut peer);
 }
 
@@ -76,16 +60,15 @@ fn in_script(peer: &mut Option<Peer>) {
         let before = before.replace("CALLS", &CALLS.to_string());
         let keep = Engine::open(&moonkv::Options::redis()).expect("an engine opens");
         let rollback = Engine::new().expect("an engine opens");
+        let work = Loop::plain(call, &before, CALLS);
         let [ours, undoable, bare, theirs] = best(
             ROUNDS,
             CALLS,
             [
-                &mut || engine_loop(&keep, call, &before, CALLS),
-                &mut || engine_loop(&rollback, call, &before, CALLS),
+                &mut || engine_loop(&keep, &work),
+                &mut || engine_loop(&rollback, &work),
                 &mut || Bare::new().run_loop(call, KEY, CALLS),
-                &mut || {
-                    peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, call, &before, CALLS))
-                },
+                &mut || peer.as_mut().map_or(Duration::ZERO, |p| peer_loop(p, &work)),
             ],
         );
         println!(
@@ -97,34 +80,6 @@ fn in_script(peer: &mut Option<Peer>) {
     println!(
         "moonkv: on_error=keep, as redis-server; rollback: the default, every change undoable\n"
     );
-}
-
-fn libraries(peer: &mut Option<Peer>) {
-    const CALLS: u32 = 2_000;
-    println!("One call of a library with a document of about 1 KB, ns");
-    println!("{:16}{:>9}{:>9}{:>14}", "", "moonkv", "redis", "redis/moonkv");
-    let engine = Engine::new().expect("an engine opens");
-    for (name, first, call) in LIBRARIES_MEASURED {
-        let script = format!("{DOCUMENT} {first} for i = 1, {CALLS} do {call} end");
-        let request = encode(&[b"EVAL", script.as_bytes(), b"0"]);
-        let [ours, theirs] = best(
-            ROUNDS,
-            CALLS,
-            [
-                &mut || {
-                    timed(|| {
-                        engine.eval(&script, &[""; 0], &[""; 0]).expect("the script works");
-                    })
-                },
-                &mut || {
-                    peer.as_mut()
-                        .map_or(Duration::ZERO, |peer| timed(|| drop(peer.round_trip(&request))))
-                },
-            ],
-        );
-        println!("{name:16}{ours:>9.0}{theirs:>9.0}{:>14.2}", theirs / ours);
-    }
-    println!();
 }
 
 fn whole_runs(peer: &mut Option<Peer>) {

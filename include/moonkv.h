@@ -36,7 +36,7 @@
  * OWNERSHIP
  *
  * What a function takes is borrowed for the call and copied where it is kept; only kv_close,
- * kv_session_close, kv_script_free and kv_reply_free consume. What it returns is the caller's: each
+ * kv_listener_close, kv_session_close, kv_script_free and kv_reply_free consume. What it returns is the caller's: each
  * kv_engine goes to kv_close, each kv_session to kv_session_close, each kv_script to
  * kv_script_free, each outermost kv_reply to kv_reply_free. All of them may go in any order. A reply of type INTEGER, NIL, DOUBLE or BOOL, an empty
  * container or text, and the status OK own no memory, so that leaving them out of kv_reply_free
@@ -45,7 +45,8 @@
  * THREADS
  *
  * Every function may be called from any thread. Calls on one engine wait for each other and each
- * is one atomic step; calls on different engines do not touch. No thread is started. A reply
+ * is one atomic step; calls on different engines do not touch. No thread is started, but by
+ * kv_listen. A reply
  * belongs to who holds it: use it from one thread at a time. kv_close, kv_session_close,
  * kv_script_free and kv_reply_free need the last word: nobody else may be using what they release.
  * A callback runs inside the call that caused it, and may not call the same engine: it gets an
@@ -227,6 +228,11 @@ typedef struct kv_call kv_call;
 typedef struct kv_engine kv_engine;
 
 /**
+ * A listener: any Redis client can call its engine through a socket.
+ */
+typedef struct kv_listener kv_listener;
+
+/**
  * A script that is compiled and kept for one engine. It holds its engine's memory, but does not
  * keep the engine open.
  */
@@ -241,6 +247,13 @@ typedef struct kv_script kv_script;
  * May be used from any thread; as a rule each thread has its own.
  */
 typedef struct kv_session kv_session;
+
+/**
+ * One who listens to channels. It holds its engine's memory, but does not keep the engine open.
+ *
+ * May be used from any thread.
+ */
+typedef struct kv_subscription kv_subscription;
 
 /**
  * What a call answers. The type, whose numbers are hiredis's, tells which fields are set; the
@@ -338,9 +351,10 @@ typedef struct kv_options {
      */
     uint32_t clock;
     /**
-     * Must be 0.
+     * 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+     * twice in each run.
      */
-    uint32_t reserved;
+    uint32_t script_statistics;
     /**
      * Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
      */
@@ -379,6 +393,18 @@ typedef struct kv_options {
      */
     const struct kv_bytes *config;
 } kv_options;
+
+/**
+ * Takes one message of a channel: the channel, the pattern by which it was listened for (NULL data
+ * if it was by the channel's name), and what was published. All are borrowed until the callback
+ * returns. It runs on the thread that has published the message, once the engine can be called
+ * again: it may call the engine. Messages come one after the other and in order. It may not close
+ * its own subscription, nor leave by longjmp or by a C++ exception.
+ */
+typedef void (*kv_message_fn)(void *user_data,
+                              struct kv_bytes channel,
+                              struct kv_bytes pattern,
+                              struct kv_bytes message);
 
 /**
  * Takes one message of redis.log, on the thread that runs the script and while it runs. The
@@ -423,6 +449,48 @@ typedef struct kv_limits {
      */
     uint64_t instructions;
 } kv_limits;
+
+/**
+ * How an engine listens. A struct of zeros but for struct_size has the defaults: 127.0.0.1, a free
+ * port, no password. How many clients there may be, how long they may be silent and so on are
+ * parameters of CONFIG SET, as in Redis: maxclients, timeout, client-output-buffer-limit ...
+ */
+typedef struct kv_listen_options {
+    /**
+     * sizeof(kv_listen_options), as the program was compiled with.
+     */
+    size_t struct_size;
+    /**
+     * The address or name of a host to listen on. Empty for 127.0.0.1, which nobody can reach from
+     * elsewhere; "*" for all of this machine's.
+     */
+    struct kv_bytes host;
+    /**
+     * The TCP port; 0 picks one that is free, see kv_listener_port.
+     */
+    uint16_t port;
+    /**
+     * 1 for no TCP at all, only a Unix socket.
+     */
+    uint8_t no_tcp;
+    /**
+     * 1 to let others than this machine's own connect without a password; otherwise an address that
+     * they can reach is an error unless a password is set.
+     */
+    uint8_t exposed;
+    /**
+     * The permissions of the Unix socket, such as 0700; 0 for those that the umask leaves.
+     */
+    uint32_t unix_permissions;
+    /**
+     * The path of a Unix socket; empty for none.
+     */
+    struct kv_bytes unix_path;
+    /**
+     * The password that clients have to give first; empty for none.
+     */
+    struct kv_bytes password;
+} kv_listen_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -886,6 +954,53 @@ struct kv_reply kv_session_rollback_to(struct kv_session *session, int64_t savep
 struct kv_reply kv_session_release(struct kv_session *session, int64_t savepoint);
 
 /**
+ * Listens to channels by name and by pattern.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param nchannels  The number of channels.
+ * @param channels   Borrowed. Their names.
+ * @param npatterns  The number of patterns.
+ * @param patterns   Borrowed. Patterns as PSUBSCRIBE has them.
+ * @param callback   Called for each message. NULL if they are to wait for kv_subscription_next.
+ * @param user_data  Passed to the callback. Must live until the subscription is closed, and be fit
+ *                   for every thread that publishes.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_subscription_close. NULL on an error.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_subscription *kv_subscribe(struct kv_engine *engine,
+                                     size_t nchannels,
+                                     const struct kv_bytes *channels,
+                                     size_t npatterns,
+                                     const struct kv_bytes *patterns,
+                                     kv_message_fn callback,
+                                     void *user_data,
+                                     struct kv_reply *out_error);
+
+/**
+ * The oldest message that was not taken yet.
+ *
+ * @param subscription  Borrowed. NULL gives an error reply.
+ * @param timeout_ms    How long to wait for one, in milliseconds; 0 not at all, negative for as
+ *                      long as it takes.
+ * @return Owned; release with kv_reply_free. An array of the channel, the pattern or nil, and what
+ *         was published; nil if there is none in time, or the engine was closed.
+ *
+ * Thread-safe. It keeps nobody else from the engine while it waits.
+ */
+struct kv_reply kv_subscription_next(struct kv_subscription *subscription,
+                                     int64_t timeout_ms);
+
+/**
+ * Listens no more. The callback is not called any more once this returns, unless another thread is
+ * in it.
+ *
+ * @param subscription  Consumed; no other thread may be using it. NULL does nothing.
+ */
+void kv_subscription_close(struct kv_subscription *subscription);
+
+/**
  * Directs what scripts log with redis.log to a callback. Without one it is dropped.
  *
  * @param engine     Borrowed. NULL gives an error reply.
@@ -1147,6 +1262,104 @@ struct kv_reply kv_session_run_limited(struct kv_session *session,
                                        const struct kv_bytes *keys,
                                        size_t nargs,
                                        const struct kv_bytes *args);
+
+/**
+ * Has an engine listen for Redis clients, on a thread of its own. Clients and this program work on
+ * the same keys; each client is a session.
+ *
+ * @param engine     Borrowed for the call. NULL is an error.
+ * @param options    Borrowed for the call. NULL for the defaults.
+ * @param out_error  Written if not NULL: nil, or the error, which kv_reply_free releases.
+ * @return Owned; release with kv_listener_close. NULL on an error, such as a port that is taken.
+ *
+ * Thread-safe.
+ */
+struct kv_listener *kv_listen(struct kv_engine *engine,
+                              const struct kv_listen_options *options,
+                              struct kv_reply *out_error);
+
+/**
+ * The TCP port that a listener listens on.
+ *
+ * @param listener  Borrowed. NULL gives 0.
+ * @return The port, or 0 if it listens on a Unix socket only.
+ *
+ * Thread-safe.
+ */
+uint16_t kv_listener_port(const struct kv_listener *listener);
+
+/**
+ * Disconnects all clients, stops listening and ends the thread; returns when that is done. Closing
+ * the engine does the same, but leaves the handle to be released here.
+ *
+ * @param listener  Consumed. NULL does nothing. Not from inside of a callback of the engine's.
+ *
+ * Thread-safe.
+ */
+void kv_listener_close(struct kv_listener *listener);
+
+/**
+ * Takes what is known of the last script or function that failed in a call of this thread, on
+ * whatever engine.
+ *
+ * @return Owned; release with kv_reply_free. An array of four: the script's SHA-1 or the function's
+ *         name; the function's library, or nil; the line, or nil if that is not known; and the calls
+ *         that were under way, an array of strings, the innermost first, as Lua's debug.traceback
+ *         words them. Nil if no script has failed, or this was asked since.
+ *
+ * Thread-safe: each thread has its own.
+ */
+struct kv_reply kv_last_traceback(void);
+
+/**
+ * Tells what became of the runs of each script that is cached or prepared, and of each function.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Owned; release with kv_reply_free. An array with a map for each, under protocol 2 an array
+ *         of names and values in turn: "name", its SHA-1 or the function's name; "library", nil for a
+ *         script; "runs"; "errors"; "total-usec" and "worst-usec", the time of all runs and of the
+ *         longest in microseconds, nil unless script_statistics was set in kv_options; "last-error"
+ *         and "last-error-ms", the text of the last error and when it was, in milliseconds since
+ *         1970, or nil.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats(struct kv_engine *engine);
+
+/**
+ * Counts what kv_script_stats tells from zero again.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @return Status OK, or an error, which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_script_stats_reset(struct kv_engine *engine);
+
+/**
+ * Runs a script as kv_eval does, and tells where its time went. It takes several times as long
+ * meanwhile; what looking costs is left out of the times.
+ *
+ * @param engine       Borrowed. NULL gives an error reply.
+ * @param script       Borrowed. Lua 5.1.
+ * @param nkeys        The number of keys.
+ * @param keys         Borrowed. As for kv_eval.
+ * @param nargs        The number of arguments.
+ * @param args         Borrowed. As for kv_eval.
+ * @param out_profile  Written if not NULL, to be released with kv_reply_free: an array of two
+ *                     strings, a table of lines and commands, and collapsed stacks with nanoseconds,
+ *                     as flamegraph.pl and speedscope read them; or nil if the script did not begin.
+ * @return Owned; release with kv_reply_free. As kv_eval.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_profile(struct kv_engine *engine,
+                           struct kv_bytes script,
+                           size_t nkeys,
+                           const struct kv_bytes *keys,
+                           size_t nargs,
+                           const struct kv_bytes *args,
+                           struct kv_reply *out_profile);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -4,6 +4,7 @@
 //! Redis 7.0, and every such text is in this file. [`Error`] is what a call on an engine returns
 //! to a Rust caller.
 
+use crate::acl::Reason;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -17,6 +18,8 @@ const BUSY_FUNCTION: &str =
 pub(crate) enum CommandError {
     /// A key holds another type than the command works on.
     WrongType,
+    /// The data takes more memory than it may.
+    OutOfMemory,
     /// Options that do not parse.
     Syntax,
     /// A text that is not an integer of 64 bits.
@@ -147,6 +150,17 @@ impl CommandError {
         CommandError::Text(Cow::Owned(text))
     }
 
+    /// Which gate it is that refuses a call, as the checker of scripts names it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn gate(&self) -> &'static str {
+        match self {
+            CommandError::ScriptUnknown => "unknown-command",
+            CommandError::ScriptArity => "arity",
+            CommandError::ScriptReadOnly => "no-writes",
+            _ => "forbidden-command",
+        }
+    }
+
     /// An error with a text of its own, prefix and all.
     pub(crate) const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
@@ -213,6 +227,49 @@ impl CommandError {
         CommandError::quoting(&[b"ERR ", clipped(name, usize::MAX), rest])
     }
 
+    /// A user may not make a call.
+    pub(crate) fn denied(reason: Reason, name: &str) -> Self {
+        let what = match reason {
+            Reason::Key => "access one of the keys used as arguments".to_owned(),
+            Reason::Channel => "access one of the channels used as arguments".to_owned(),
+            Reason::Auth | Reason::Command => format!("run the '{name}' command"),
+        };
+        CommandError::Text(format!("NOPERM this user has no permissions to {what}").into())
+    }
+
+    /// The same in a script.
+    pub(crate) const fn denied_in_script(reason: Reason) -> Self {
+        CommandError::text(match reason {
+            Reason::Key => {
+                "ERR The user executing the script can't access at least one of the keys mentioned \
+                 in the command arguments"
+            }
+            Reason::Channel => {
+                "ERR The user executing the script can't publish to the channel mentioned in the \
+                 command"
+            }
+            Reason::Auth | Reason::Command => {
+                "ERR The user executing the script can't run this command or subcommand"
+            }
+        })
+    }
+
+    /// The same of a call that was allowed when it was queued.
+    pub(crate) fn denied_since(reason: Reason) -> Self {
+        let why = match reason {
+            Reason::Key => "no permission to touch the specified keys",
+            Reason::Channel => {
+                "no permission to access one of the channels used as arguments to the command"
+            }
+            Reason::Auth | Reason::Command => "no permission to execute the command or subcommand",
+        };
+        let text = format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the \
+             EXEC call. This command is no longer allowed for the following reason: {why}"
+        );
+        CommandError::Text(text.into())
+    }
+
     /// A stream has no such group.
     pub(crate) fn no_group(key: &[u8], group: &[u8]) -> Self {
         let (key, group) = (clipped(key, usize::MAX), clipped(group, usize::MAX));
@@ -277,6 +334,7 @@ pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",

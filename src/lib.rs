@@ -36,12 +36,14 @@ compile_error!(
 #[cfg(not(any(feature = "lua51", feature = "luajit")))]
 compile_error!("one of the features `lua51` and `luajit` brings the Lua that runs scripts");
 
+mod acl;
 mod bytes;
 #[cfg(feature = "cli")]
 pub mod check;
 mod clients;
 mod clock;
 mod command;
+mod config;
 mod cow;
 mod engine;
 mod error;
@@ -57,16 +59,17 @@ mod rdb;
 mod reply;
 mod resp;
 mod script;
+mod server;
 mod session;
 mod table;
 mod value;
 
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
-pub use engine::{Call, Engine, Script, Session, Tick, WhenBusy};
+pub use engine::{Call, Engine, Message, Script, Session, Subscription, Tick, WhenBusy};
 pub use error::{Error, Traceback};
 #[cfg(feature = "listen")]
-pub use listen::{ListenOptions, Listener, OutputLimit};
+pub use listen::{ListenOptions, Listener};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
 #[cfg(feature = "listen")]
@@ -76,10 +79,15 @@ pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]
 mod guide {
+    #[cfg(feature = "listen")]
+    #[doc = include_str!("../docs/listening.md")]
+    mod listening {}
     #[doc = include_str!("../docs/scripting.md")]
     mod scripting {}
     #[doc = include_str!("../docs/sessions.md")]
     mod sessions {}
+    #[doc = include_str!("../docs/tooling.md")]
+    mod tooling {}
     #[doc = include_str!("../README.md")]
     mod readme {}
 }

@@ -213,6 +213,14 @@ impl Options {
         Options { on_error: OnError::Keep, lua_random: LuaRandom::Seeded, ..Options::default() }
     }
 
+    /// The same for an engine that serves clients: its calls are timed, as Redis times them, for
+    /// `SLOWLOG` and `LATENCY`. Otherwise no clock is read for that.
+    pub fn server() -> Options {
+        let timed = [("latency-tracking", "yes"), ("slowlog-log-slower-than", "10000")];
+        let config = timed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Options { config, ..Options::redis() }
+    }
+
     /// Refuses limits under which no script could run.
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_limits(self.script_timeout, self.script_memory, self.script_instructions)?;

@@ -41,6 +41,8 @@ enum Node {
     Array(usize),
     Map(usize),
     Set(usize),
+    /// So many pairs that are told about what follows them; only RESP3 has such a thing.
+    Attribute(usize),
     /// So many pairs of scalars: a flat array in RESP2, an array of arrays of two in RESP3.
     Pairs(usize),
     /// So many keys with what belongs to each, a [`Node::Keyed`] before each: an array of arrays
@@ -240,6 +242,11 @@ impl ReplyBuf {
         self.nodes.push(Node::Map(len));
     }
 
+    /// Begins so many pairs that tell something about what follows them; RESP2 leaves them out.
+    pub(crate) fn attribute(&mut self, len: usize) {
+        self.nodes.push(Node::Attribute(len));
+    }
+
     /// Begins a set of so many elements.
     pub(crate) fn set(&mut self, len: usize) {
         self.nodes.push(Node::Set(len));
@@ -349,6 +356,14 @@ impl ReplyBuf {
         matches!(self.nodes.first(), Some(Node::Error(_)))
     }
 
+    /// The text of what was written after a mark, if that is an error.
+    pub(crate) fn error_at(&self, mark: Mark) -> Option<&[u8]> {
+        match self.nodes.get(mark.nodes) {
+            Some(Node::Error(len)) => self.bytes.get(mark.bytes..mark.bytes + len),
+            _ => None,
+        }
+    }
+
     /// Walks the buffer from its first node, in the shape of a protocol.
     pub fn walk(&self, protocol: Protocol) -> Walker<'_> {
         self.walk_from(Mark { nodes: 0, bytes: 0 }, protocol)
@@ -455,6 +470,9 @@ impl<'a> Walker<'a> {
             self.in_pair = 2;
             return Item::Array(2);
         }
+        while let Some(&Node::Attribute(len)) = self.nodes.first() {
+            self.skip_attribute(len);
+        }
         self.in_pair = self.in_pair.saturating_sub(1);
         let Some((&node, rest)) = self.nodes.split_first() else { return Item::Null };
         self.nodes = rest;
@@ -498,7 +516,26 @@ impl<'a> Walker<'a> {
                 self.pairs_left = len;
                 Item::Array(len)
             }
+            // They are all passed over above.
+            Node::Attribute(_) => Item::Null,
         }
+    }
+
+    #[cold]
+    fn skip_attribute(&mut self, len: usize) {
+        self.nodes = self.nodes.get(1..).unwrap_or_default();
+        (0..2 * len).for_each(|_| drop(self.tree()));
+    }
+
+    /// How many pairs come first that tell something about the next item, if there are some and
+    /// the protocol has room for them; without this they are passed over.
+    pub(crate) fn attribute(&mut self) -> Option<usize> {
+        let Some(&Node::Attribute(len)) = self.nodes.first() else { return None };
+        if self.protocol == Protocol::Resp2 {
+            return None;
+        }
+        self.nodes = self.nodes.get(1..).unwrap_or_default();
+        Some(len)
     }
 
     /// Whether nothing is left. A buffer may hold several replies, one behind the other.
@@ -519,8 +556,53 @@ impl<'a> Walker<'a> {
 
     /// The next item and all that belongs to it, as an owned tree.
     pub fn tree(&mut self) -> Reply {
-        match self.next() {
+        // Depth costs no stack: hosts call from threads that have little.
+        let mut open: Vec<Container> = Vec::new();
+        loop {
+            let mut done = None;
+            match self.next() {
+                Item::Array(len) | Item::Push(len) => open.push(Container::new(Reply::Array, len)),
+                Item::Map(len) => open.push(Container::new(|all| Reply::Map(pairs(all)), len * 2)),
+                Item::Set(len) => open.push(Container::new(Reply::Set, len)),
+                leaf => done = Some(Reply::of_leaf(leaf)),
+            }
+            while let Some(container) = open.last_mut() {
+                container.elements.extend(done.take());
+                if container.elements.len() < container.len {
+                    break;
+                }
+                done = open.pop().map(Container::close);
+            }
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
+}
+
+/// A container whose elements are being read.
+struct Container {
+    make: fn(Vec<Reply>) -> Reply,
+    elements: Vec<Reply>,
+    len: usize,
+}
+
+impl Container {
+    fn new(make: fn(Vec<Reply>) -> Reply, len: usize) -> Container {
+        Container { make, elements: Vec::with_capacity(len), len }
+    }
+
+    fn close(self) -> Reply {
+        (self.make)(self.elements)
+    }
+}
+
+impl Reply {
+    /// What stands for itself alone.
+    fn of_leaf(item: Item<'_>) -> Reply {
+        match item {
             Item::Null | Item::NullArray => Reply::Null,
+            Item::Array(_) | Item::Push(_) | Item::Map(_) | Item::Set(_) => Reply::Null,
             Item::Integer(value) => Reply::Integer(value),
             Item::Double(value) => Reply::Double(value),
             Item::Boolean(value) => Reply::Boolean(value),
@@ -530,18 +612,16 @@ impl<'a> Walker<'a> {
             Item::BigNumber(text) => Reply::BigNumber(lossy(text)),
             Item::Verbatim(text) => {
                 let (format, text) = text.split_at_checked(4).unwrap_or_default();
-                Reply::Verbatim {
-                    format: lossy(&format[..format.len().min(3)]),
-                    text: text.to_vec(),
-                }
+                let format = lossy(&format[..format.len().min(3)]);
+                Reply::Verbatim { format, text: text.to_vec() }
             }
-            Item::Array(len) | Item::Push(len) => {
-                Reply::Array((0..len).map(|_| self.tree()).collect())
-            }
-            Item::Map(len) => Reply::Map((0..len).map(|_| (self.tree(), self.tree())).collect()),
-            Item::Set(len) => Reply::Set((0..len).map(|_| self.tree()).collect()),
         }
     }
+}
+
+fn pairs(elements: Vec<Reply>) -> Vec<(Reply, Reply)> {
+    let mut elements = elements.into_iter();
+    std::iter::from_fn(|| elements.next().zip(elements.next())).collect()
 }
 
 fn lossy(text: &[u8]) -> String {

@@ -41,6 +41,14 @@ pub(crate) enum Order {
     Resume,
 }
 
+impl Session {
+    /// The user whose rights count; none for the engine itself, which may do everything.
+    #[inline]
+    pub(crate) fn user(&self) -> Option<&[u8]> {
+        (!self.common).then_some(&self.client.user)
+    }
+}
+
 /// A watched key.
 pub(crate) struct Watched {
     pub(crate) name: KeyName,

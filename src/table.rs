@@ -165,6 +165,11 @@ impl<E: Keyed> Table<E> {
         }
     }
 
+    /// The element at a location, for change, unless a copy of the table has it too.
+    pub(crate) fn get_unshared(&mut self, at: Location) -> Option<&mut E> {
+        Arc::get_mut(&mut self.segments[at.segment as usize])?.get_bucket_mut(at.bucket as usize)
+    }
+
     /// Adds an element whose key is not in the table yet.
     pub(crate) fn insert(&mut self, element: E) -> Location {
         self.insert_hashed(hash(element.key()), element)
@@ -280,6 +285,34 @@ impl<E: Keyed> Table<E> {
                 return Some(Location { segment: segment as u32, bucket: bucket as u32 });
             }
         }
+    }
+
+    /// An element at random of those with a deadline; none if there is none. `below` gives numbers
+    /// below a bound. Segments are asked from a random one on, so that those behind many without
+    /// are preferred.
+    pub(crate) fn random_due(&mut self, mut below: impl FnMut(usize) -> usize) -> Option<Location> {
+        let count = self.earliest.len();
+        let first = if count == 0 { return None } else { below(count) };
+        for index in (first..count).chain(0..first) {
+            if self.earliest[index] == NEVER {
+                continue;
+            }
+            let segment = &self.segments[index];
+            let has_deadline = |bucket: &usize| {
+                segment.get_bucket(*bucket).is_some_and(|element| element.deadline() != NEVER)
+            };
+            let due: SmallVec<[usize; 32]> =
+                (0..segment.num_buckets()).filter(has_deadline).collect();
+            match due.len() {
+                // The bound was one of elements that are gone.
+                0 => self.earliest[index] = NEVER,
+                len => {
+                    let bucket = due[below(len)] as u32;
+                    return Some(Location { segment: index as u32, bucket });
+                }
+            }
+        }
+        None
     }
 
     /// Bytes allocated, `own` telling those of an element outside of the table. About so many

@@ -37,6 +37,13 @@ fn functions_of_c_are_commands() {
 }
 
 #[test]
+fn scripts_are_told_of() {
+    let built = build("cc", C, "tests/c/tooling.c", "tooling", &[]);
+    run(&built, &[]);
+    run_under_valgrind(&built, &[]);
+}
+
+#[test]
 fn the_layouts_hold_by_static_assert() {
     run(&build("cc", C11, "tests/c/abi.c", "abi-c11", &["-lpthread"]), &[]);
 }

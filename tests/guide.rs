@@ -29,7 +29,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const FILES: [&str; 3] = ["docs/scripting.md", "docs/sessions.md", "README.md"];
+const FILES: [&str; 4] = ["docs/scripting.md", "docs/sessions.md", "docs/tooling.md", "README.md"];
 
 /// At least so many blocks of each kind are there: nothing stops running unnoticed.
 const BLOCKS_LEAST: [(&str, usize); 5] =

@@ -319,6 +319,9 @@ fn a_door_can_kill_what_its_own_thread_runs() {
         let (client, queueing) = &*own;
         busy_answers(client, queueing);
         assert_eq!(engine.session().unwrap_err(), Error::Reentrant);
+        // Nothing may take the interpreter away under the run (CVE-2026-23631).
+        assert_eq!(engine.close(), Err(Error::Reentrant));
+        assert_eq!(engine.script_flush(), Err(Error::Reentrant));
         assert_eq!(resp(client, "SCRIPT KILL"), "+OK\r\n");
     });
     let text = error.unwrap_err().to_string();

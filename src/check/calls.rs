@@ -3,7 +3,7 @@
 use super::Severity;
 use super::value::{Origin, Value};
 use super::walk::{Place, Walk};
-use crate::command::{Foreseen, foresee};
+use crate::command::{Foreseen, foresee, is_known};
 use crate::error::CommandError;
 
 /// An argument that is not known: no word of any command.
@@ -13,16 +13,26 @@ const UNKNOWN: &[u8] = b"\0";
 const SLOTS: u16 = 16_384;
 
 impl Walk<'_> {
-    /// Looks at a call of a command. `more` says that further arguments may follow.
-    pub(super) fn command(&mut self, arguments: &[(Value, Place)], more: bool, place: Place) {
+    /// Looks at a call of a command. `more` says that further arguments may follow, `is_caught` that
+    /// an error is an answer.
+    pub(super) fn command(
+        &mut self,
+        arguments: &[(Value, Place)],
+        more: bool,
+        is_caught: bool,
+        place: Place,
+    ) {
         let Some((Value::Text(name), at)) = arguments.first() else {
             // What runs is not known, so it may well write.
             self.writes += 1;
             return;
         };
         let argv: Vec<&[u8]> = arguments.iter().map(|(value, _)| bytes(value)).collect();
-        // A container's word decides what is called; and a name with a dot may be the host's own.
-        let is_open = argv.get(1).is_some_and(|word| *word == UNKNOWN);
+        // What follows a container's name decides what is called; and a name with a dot may be a
+        // command of the host's own.
+        let is_open = argv.get(1).is_none_or(|word| *word == UNKNOWN)
+            && is_known(name.as_bytes(), None)
+            && (more || argv.len() > 1);
         match foresee(&argv, more, self.read_only) {
             Ok(foreseen) => self.admitted(&foreseen, arguments, place),
             Err(CommandError::ScriptUnknown) if is_open || name.contains('.') => self.writes += 1,
@@ -30,7 +40,8 @@ impl Walk<'_> {
                 let text = error.to_string();
                 let text = text.strip_prefix("ERR ").unwrap_or(&text);
                 let shown = name.to_uppercase();
-                self.say(*at, Severity::Error, rule_of(&error), format!("{shown}: {text}"));
+                let severity = if is_caught { Severity::Warning } else { Severity::Error };
+                self.say(*at, severity, error.gate(), format!("{shown}: {text}"));
             }
         }
     }
@@ -91,15 +102,6 @@ fn bytes(value: &Value) -> &[u8] {
     match value {
         Value::Text(text) => text.as_bytes(),
         _ => UNKNOWN,
-    }
-}
-
-fn rule_of(error: &CommandError) -> &'static str {
-    match error {
-        CommandError::ScriptUnknown => "unknown-command",
-        CommandError::ScriptArity => "arity",
-        CommandError::ScriptReadOnly => "no-writes",
-        _ => "forbidden-command",
     }
 }
 

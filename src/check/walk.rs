@@ -33,6 +33,8 @@ struct Local {
 pub(super) struct Walk<'a> {
     world: &'a World,
     in_library: bool,
+    /// Whether it asks for other texts by comments of BullMQ's kind, `--- @include "name"`.
+    includes: bool,
     pub(super) read_only: bool,
     scopes: Vec<Vec<Local>>,
     /// How many locals were declared so far.
@@ -57,10 +59,12 @@ impl<'a> Walk<'a> {
         in_library: bool,
         read_only: bool,
     ) -> Vec<Finding> {
+        let includes = ast.to_string().contains("--- @include ");
         let walked = |changing| {
             let mut walk = Walk {
                 world,
                 in_library,
+                includes,
                 read_only,
                 scopes: Vec::new(),
                 declared: 0,
@@ -130,8 +134,7 @@ impl Walk<'_> {
         match name.as_str() {
             _ if !self.world.has(&name, self.in_library) => {
                 if !self.set_globals.contains(&name) {
-                    let message = format!("there is no global '{name}', so reading it is an error");
-                    self.say(place_of(token), Severity::Error, "undefined-global", message);
+                    self.undefined(token, &name);
                 }
                 Value::Unknown
             }
@@ -140,6 +143,17 @@ impl Walk<'_> {
             _ if self.world.is_library(&name) => Value::Library(name),
             _ => Value::Function(String::new(), name),
         }
+    }
+
+    fn undefined(&mut self, token: &TokenReference, name: &str) {
+        let (severity, message) = match self.includes {
+            true => (Severity::Note, format!("'{name}' is left to what the script includes")),
+            false => {
+                let what = "reading it is an error";
+                (Severity::Error, format!("there is no global '{name}', so {what}"))
+            }
+        };
+        self.say(place_of(token), severity, "undefined-global", message);
     }
 
     /// A name is given a value.
@@ -322,7 +336,7 @@ impl Walk<'_> {
                 self.table(table);
                 Value::Unknown
             }
-            Expression::Number(_) => Value::Number,
+            Expression::Number(token) => number(&name_of(token)),
             Expression::String(token) => text_of(token),
             Expression::Var(Var::Name(name)) => self.read(name),
             Expression::Var(Var::Expression(chain)) => self.chain(chain.prefix(), chain.suffixes()),
@@ -380,7 +394,7 @@ impl Walk<'_> {
     fn call(&mut self, function: Value, arguments: &FunctionArgs, place: Place) -> Value {
         let (values, more) = self.arguments(arguments);
         if function.is("redis", &["call", "pcall"]) {
-            self.command(&values, more, place);
+            self.command(&values, more, function.is("redis", &["pcall"]), place);
             return Value::Reply;
         }
         if function.is("math", &["random", "randomseed"]) {
@@ -450,6 +464,15 @@ fn field(table: Value, index: Value) -> Value {
         (Value::Argv, _) => Value::Argument,
         (Value::Library(library), Value::Text(name)) => Value::Function(library, name),
         _ => Value::Unknown,
+    }
+}
+
+/// A number that is written as Lua writes it is as good as its text.
+fn number(text: &str) -> Value {
+    let is_plain = text.len() < 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match is_plain && (text == "0" || !text.starts_with('0')) {
+        true => Value::Text(text.to_owned()),
+        false => Value::Number,
     }
 }
 

@@ -97,6 +97,80 @@ impl Events {
     }
 }
 
+/// Something that happens to a key: its class, and the name it is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) class: Events,
+    pub(crate) name: &'static str,
+}
+
+const fn of(class: Events, name: &'static str) -> Event {
+    Event { class, name }
+}
+
+/// All there are but those that have their command's name.
+#[rustfmt::skip]
+impl Event {
+    pub(crate) const APPEND: Event = of(Events::STRING, "append");
+    pub(crate) const DEL: Event = of(Events::GENERIC, "del");
+    pub(crate) const EXPIRE: Event = of(Events::GENERIC, "expire");
+    pub(crate) const EVICTED: Event = of(Events::EVICTED, "evicted");
+    pub(crate) const EXPIRED: Event = of(Events::EXPIRED, "expired");
+    pub(crate) const GEORADIUSSTORE: Event = of(Events::ZSET, "georadiusstore");
+    pub(crate) const GEOSEARCHSTORE: Event = of(Events::ZSET, "geosearchstore");
+    pub(crate) const HDEL: Event = of(Events::HASH, "hdel");
+    pub(crate) const HINCRBY: Event = of(Events::HASH, "hincrby");
+    pub(crate) const HINCRBYFLOAT: Event = of(Events::HASH, "hincrbyfloat");
+    pub(crate) const HSET: Event = of(Events::HASH, "hset");
+    pub(crate) const INCRBY: Event = of(Events::STRING, "incrby");
+    pub(crate) const INCRBYFLOAT: Event = of(Events::STRING, "incrbyfloat");
+    pub(crate) const KEYMISS: Event = of(Events::MISS, "keymiss");
+    pub(crate) const LINSERT: Event = of(Events::LIST, "linsert");
+    pub(crate) const LPOP: Event = of(Events::LIST, "lpop");
+    pub(crate) const LPUSH: Event = of(Events::LIST, "lpush");
+    pub(crate) const LREM: Event = of(Events::LIST, "lrem");
+    pub(crate) const LSET: Event = of(Events::LIST, "lset");
+    pub(crate) const LTRIM: Event = of(Events::LIST, "ltrim");
+    pub(crate) const NEW: Event = of(Events::NEW, "new");
+    pub(crate) const PERSIST: Event = of(Events::GENERIC, "persist");
+    pub(crate) const PFADD: Event = of(Events::STRING, "pfadd");
+    pub(crate) const RESTORE: Event = of(Events::GENERIC, "restore");
+    pub(crate) const RPOP: Event = of(Events::LIST, "rpop");
+    pub(crate) const RPUSH: Event = of(Events::LIST, "rpush");
+    pub(crate) const SADD: Event = of(Events::SET, "sadd");
+    pub(crate) const SET: Event = of(Events::STRING, "set");
+    pub(crate) const SETBIT: Event = of(Events::STRING, "setbit");
+    pub(crate) const SETRANGE: Event = of(Events::STRING, "setrange");
+    pub(crate) const SORTSTORE: Event = of(Events::LIST, "sortstore");
+    pub(crate) const SPOP: Event = of(Events::SET, "spop");
+    pub(crate) const SREM: Event = of(Events::SET, "srem");
+    pub(crate) const XADD: Event = of(Events::STREAM, "xadd");
+    pub(crate) const XDEL: Event = of(Events::STREAM, "xdel");
+    pub(crate) const XGROUP_CREATE: Event = of(Events::STREAM, "xgroup-create");
+    pub(crate) const XGROUP_CREATECONSUMER: Event = of(Events::STREAM, "xgroup-createconsumer");
+    pub(crate) const XGROUP_DELCONSUMER: Event = of(Events::STREAM, "xgroup-delconsumer");
+    pub(crate) const XGROUP_DESTROY: Event = of(Events::STREAM, "xgroup-destroy");
+    pub(crate) const XGROUP_SETID: Event = of(Events::STREAM, "xgroup-setid");
+    pub(crate) const XSETID: Event = of(Events::STREAM, "xsetid");
+    pub(crate) const XTRIM: Event = of(Events::STREAM, "xtrim");
+    pub(crate) const ZADD: Event = of(Events::ZSET, "zadd");
+    pub(crate) const ZINCR: Event = of(Events::ZSET, "zincr");
+    pub(crate) const ZPOPMAX: Event = of(Events::ZSET, "zpopmax");
+    pub(crate) const ZPOPMIN: Event = of(Events::ZSET, "zpopmin");
+    pub(crate) const ZRANGESTORE: Event = of(Events::ZSET, "zrangestore");
+    pub(crate) const ZREM: Event = of(Events::ZSET, "zrem");
+    pub(crate) const COPY_TO: Event = of(Events::GENERIC, "copy_to");
+    pub(crate) const MOVE_FROM: Event = of(Events::GENERIC, "move_from");
+    pub(crate) const MOVE_TO: Event = of(Events::GENERIC, "move_to");
+    pub(crate) const RENAME_FROM: Event = of(Events::GENERIC, "rename_from");
+    pub(crate) const RENAME_TO: Event = of(Events::GENERIC, "rename_to");
+
+    /// The event of a command that tells its own name.
+    pub(crate) const fn of_command(class: Events, name: &'static str) -> Event {
+        of(class, name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,13 +13,13 @@ mod news;
 mod subscriptions;
 mod tracking;
 
-pub(crate) use events::Events;
+pub(crate) use events::{Event, Events};
 pub(crate) use limits::{OutputLimit, OutputLimits};
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
 pub(crate) use mailbox::{Bells, Mailbox};
-pub(crate) use monitor::{line, redacted};
-pub(crate) use news::{News, Pause, Told};
+pub(crate) use monitor::line;
+pub(crate) use news::{Misses, News, Pause, Told};
 pub(crate) use subscriptions::{Kind, Listening};
 pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
 
@@ -41,6 +41,13 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether it is on this machine: the process itself, or through its own socket or address.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.peer.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        self.unix || host.map_or(self.peer.is_empty(), |host| host.is_loopback())
+    }
+
     /// As MONITOR shows it.
     pub(crate) fn shown(&self) -> String {
         let peer = address(&self.peer);
@@ -63,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) origin: Origin,
     /// Whether a door is attached, which writes all that there is in the order in which it came.
     pub(crate) attached: bool,
+    /// Whether it is nobody yet: a door keeps it for one who is to come.
+    pub(crate) spare: bool,
     pub(crate) created_ms: i64,
     /// When it last called, as far as that is known.
     pub(crate) seen_ms: i64,
@@ -111,6 +120,7 @@ impl Default for Client {
             authenticated: true,
             origin: Origin::default(),
             attached: false,
+            spare: false,
             created_ms: 0,
             seen_ms: 0,
             last_command: None,

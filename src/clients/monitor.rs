@@ -32,24 +32,6 @@ fn quote(line: &mut String, bytes: &[u8]) {
     line.push('"');
 }
 
-/// The arguments of a command with passwords left out.
-pub(crate) fn redacted<'a>(name: &str, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    const HIDDEN: &[u8] = b"(redacted)";
-    let mut shown = argv.to_vec();
-    let hidden = match name {
-        "auth" => 1..argv.len(),
-        "hello" => {
-            let at = argv.iter().skip(2).position(|word| word.eq_ignore_ascii_case(b"auth"));
-            at.map_or(0..0, |at| at + 3..at + 5)
-        }
-        _ => 0..0,
-    };
-    for argument in shown.iter_mut().take(hidden.end).skip(hidden.start) {
-        *argument = HIDDEN;
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,25 +42,5 @@ mod tests {
         let shown = line(1_795_458_766_315, 9, "lua", &argv);
         let expected = r#"1795458766.315000 [9 lua] "SET" "b\r\n\"\\\x01\xff\a\b\t""#;
         assert_eq!(shown, expected);
-    }
-
-    #[track_caller]
-    fn check(name: &str, argv: &[&str], expected: &[&str]) {
-        let bytes: Vec<&[u8]> = argv.iter().map(|text| text.as_bytes()).collect();
-        let expected: Vec<&[u8]> = expected.iter().map(|text| text.as_bytes()).collect();
-        assert_eq!(redacted(name, &bytes), expected);
-    }
-
-    #[test]
-    fn passwords_are_hidden() {
-        let hidden = "(redacted)";
-        check("auth", &["AUTH", "u", "p"], &["AUTH", hidden, hidden]);
-        check("hello", &["HELLO", "3", "SETNAME", "x"], &["HELLO", "3", "SETNAME", "x"]);
-        check(
-            "hello",
-            &["HELLO", "3", "Auth", "u", "p", "SETNAME", "x"],
-            &["HELLO", "3", "Auth", hidden, hidden, "SETNAME", "x"],
-        );
-        check("get", &["GET", "auth"], &["GET", "auth"]);
     }
 }

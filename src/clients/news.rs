@@ -4,7 +4,7 @@
 //! back. The engine delivers the rest when nothing can undo it any more. Only what MONITOR shows is
 //! told whatever becomes of it: it is not what was done but what was asked.
 
-use super::events::Events;
+use super::events::{Event, Events};
 use super::limits::OutputLimits;
 use super::subscriptions::{Kind, Subscriptions};
 use super::tracking::Follower;
@@ -31,14 +31,28 @@ pub(crate) struct News {
     monitors: usize,
     /// Whether anybody wants to know of the calls that are made now.
     overheard: bool,
+    /// Whether a key that comes to be takes the place of one that was there just now.
+    replacing: bool,
+    /// What is told of keys that are asked for and do not exist.
+    misses: Misses,
     /// Who calls now, if the keys it is shown are to be remembered.
     follower: Option<Follower>,
-    /// What the default user has to know; nothing if it is let in without.
-    pub(crate) password: Option<Box<[u8]>>,
     /// How much a client may leave untaken.
     pub(crate) output_limits: OutputLimits,
     /// Calls that are to be put off, and until when.
     pub(crate) pause: Option<Pause>,
+}
+
+/// Which keys that do not exist are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Misses {
+    /// None: the command does not read, or nobody wants to know.
+    #[default]
+    None,
+    /// Each that is asked for.
+    All,
+    /// These, which are only read; others are to be written.
+    Of(Vec<Box<[u8]>>),
 }
 
 /// Calls are put off for a while.
@@ -55,7 +69,8 @@ impl News {
     #[inline]
     pub(crate) fn begin_call(&mut self, follower: Option<Follower>) {
         self.follower = follower;
-        self.overheard = follower.is_some() || self.monitors > 0;
+        let is_watched = self.monitors > 0 || self.events.has_any(Events::MISS);
+        self.overheard = follower.is_some() || is_watched;
     }
 
     /// Whether anybody wants to know of the calls that are made now.
@@ -94,9 +109,11 @@ impl News {
         audience
     }
 
-    /// All keys of a database are gone.
+    /// All keys of a database are gone, which is told once of several databases.
     pub(crate) fn flushed(&mut self) {
-        self.told.push(Told::Flushed);
+        if !matches!(self.told.last(), Some(Told::Flushed)) {
+            self.told.push(Told::Flushed);
+        }
     }
 }
 
@@ -115,8 +132,10 @@ impl News {
 
     /// Something happened to a key of a database: those are told who listen to the key, and then
     /// those who listen to the event.
-    pub(crate) fn event(&mut self, class: Events, event: &str, key: &[u8], database: usize) {
-        if !self.events.has_any(class) || self.subscriptions.nobody_listens() {
+    pub(crate) fn event(&mut self, event: Event, key: &[u8], database: usize) {
+        let Event { class, name } = event;
+        let is_hidden = class == Events::NEW && self.replacing;
+        if !self.events.has_any(class) || is_hidden || self.subscriptions.nobody_listens() {
             return;
         }
         let database = IntText::new(database as i64);
@@ -124,10 +143,41 @@ impl News {
             [b"__", kind, b"@", database.as_bytes(), b"__:", name].concat()
         };
         if self.events.has_any(Events::KEYSPACE) {
-            self.publish(Kind::Channel, &channel(b"keyspace", key), event.as_bytes());
+            self.publish(Kind::Channel, &channel(b"keyspace", key), name.as_bytes());
         }
         if self.events.has_any(Events::KEYEVENT) {
-            self.publish(Kind::Channel, &channel(b"keyevent", event.as_bytes()), key);
+            self.publish(Kind::Channel, &channel(b"keyevent", name.as_bytes()), key);
+        }
+    }
+}
+
+/// What lies between the events of one command.
+impl News {
+    /// A key that comes to be from here on is not told of as a new one.
+    pub(crate) fn set_replacing(&mut self, replacing: bool) {
+        self.replacing = replacing;
+    }
+
+    /// Chooses which keys that do not exist are told of; returns what was chosen before.
+    pub(crate) fn set_misses(&mut self, misses: Misses) -> Misses {
+        std::mem::replace(&mut self.misses, misses)
+    }
+
+    /// Whether any are.
+    #[inline]
+    pub(crate) fn tells_misses(&self) -> bool {
+        !matches!(self.misses, Misses::None)
+    }
+
+    /// A key was asked for that does not exist.
+    pub(crate) fn missed(&mut self, key: &[u8], database: usize) {
+        let is_told = match &self.misses {
+            Misses::None => false,
+            Misses::All => true,
+            Misses::Of(keys) => keys.iter().any(|own| **own == *key),
+        };
+        if is_told {
+            self.event(Event::KEYMISS, key, database);
         }
     }
 }

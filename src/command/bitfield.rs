@@ -6,6 +6,7 @@ use super::keyspec::{self, uses};
 use super::spec::Arity::AtLeast;
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, Slot};
 use crate::number::parse_i64;
@@ -210,6 +211,9 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, only_reads: bool) -> CommandRes
             Some(answer) => cx.reply.integer(answer),
             None => cx.reply.null(),
         }
+    }
+    if end.is_some() {
+        cx.event(Event::SETBIT, key);
     }
     Ok(())
 }

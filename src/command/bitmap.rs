@@ -8,6 +8,7 @@ use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{NEVER, Text};
 use crate::number::parse_i64;
@@ -65,6 +66,7 @@ fn setbit(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         let others = old.unwrap_or(0) & !mask(offset);
         let byte = if on { others | mask(offset) } else { others };
         cx.keys.write_at(slot, key, offset / 8, &[byte]);
+        cx.event(Event::SETBIT, key);
     }
     cx.reply.integer(was.into());
     Ok(())
@@ -264,9 +266,12 @@ fn bitop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let slot = cx.keys.slot(target);
     if result.is_empty() {
-        cx.keys.remove_slot(slot);
+        if cx.keys.remove_slot(slot) {
+            cx.event(Event::DEL, target);
+        }
     } else {
         cx.keys.put_raw(slot, target, result, NEVER);
+        cx.event(Event::SET, target);
     }
     cx.reply.count(longest);
     Ok(())

@@ -12,6 +12,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::zset::{self, take};
+
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::LongDouble;
@@ -119,6 +120,9 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
             reply.bulk(key);
             list.pop(end, |element| reply.bulk(element))
         })?;
+        if popped.is_some() {
+            cx.event_of_taking(list::pop_event(end), key);
+        }
         Ok(popped.is_some())
     })?;
     if !popped {
@@ -199,6 +203,9 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
                 reply.double(score);
             });
         })?;
+        if popped.is_some() {
+            cx.event_of_taking(zset::pop_event(order), key);
+        }
         Ok(popped.is_some())
     })?;
     if !popped {

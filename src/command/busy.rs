@@ -31,14 +31,15 @@ pub(crate) enum Standing {
 /// How a call stands, of a session that queues commands or does not.
 pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
     // Whether the host has added a command of a name is known to the engine alone.
-    let Some(command) = argv.first().and_then(|name| find(name)) else { return Standing::Refused };
+    let Some(found) = argv.first().and_then(|name| find(name)) else { return Standing::Refused };
     if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) {
         return Standing::Wrong(CommandError::StringTooLong);
     }
-    let (row, _) = match resolve(command, argv, Caller::Host) {
+    let (row, _) = match resolve(found, argv, Caller::Host) {
         Ok(found) => found,
         Err(error) => return Standing::Wrong(error),
     };
+    let row = row.command;
     if let Err(error) = admit(row, argv.len(), Caller::Host) {
         return Standing::Wrong(error);
     }

@@ -8,13 +8,13 @@ use super::context::{Context, Host};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys};
-use super::tracking::{caching, getredir, tracking, trackinginfo};
+use super::tracking;
 use crate::clients::{Kin, Pause, Replies, address, describe};
 use crate::error::{CommandError, CommandResult};
 use crate::number::parse_i64;
 use crate::session::{Order, Session};
 
-const OWN: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
+pub(super) const OWN: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
 const ADMIN: Flags = OWN.and(Flags::ADMIN);
 const HELP: Flags = Flags::LOADING.and(Flags::STALE);
 
@@ -36,11 +36,9 @@ pub(super) const FAMILY: Family = Family {
 
 #[rustfmt::skip]
 const CLIENT: &[Command] = &[
-    row("client|caching", Exactly(3), OWN, "6.0.0", "O(1)",
-        "Whether the client keeps what the next command shows.", caching),
+    tracking::CACHING,
     row("client|getname", Exactly(2), OWN, "2.6.9", "O(1)", "The client's name.", getname),
-    row("client|getredir", Exactly(2), OWN, "6.0.0", "O(1)",
-        "The client that is told of changed keys instead.", getredir),
+    tracking::GETREDIR,
     row("client|help", Exactly(2), HELP, "5.0.0", "O(1)", "What there is.", help),
     row("client|id", Exactly(2), OWN, "5.0.0", "O(1)", "The client's number.", id),
     row("client|info", Exactly(2), OWN, "6.2.0", "O(1)", "The client's line in CLIENT LIST.", info),
@@ -53,10 +51,8 @@ const CLIENT: &[Command] = &[
         "Puts off what clients call, for a while.", pause),
     row("client|reply", Exactly(3), OWN, "3.2.0", "O(1)", "Which replies the client wants.", reply),
     row("client|setname", Exactly(3), OWN, "2.6.9", "O(1)", "Gives the client a name.", setname),
-    row("client|tracking", AtLeast(3), OWN, "6.0.0", "O(1), or O(N) in prefixes",
-        "Whether the client is told of keys that change.", tracking),
-    row("client|trackinginfo", Exactly(2), OWN, "6.2.0", "O(1)",
-        "How the client is told of keys that change.", trackinginfo),
+    tracking::TRACKING,
+    tracking::TRACKINGINFO,
     row("client|unblock", AtLeast(3), ADMIN, "5.0.0", "O(log N) in clients",
         "Ends the wait of a client.", unblock),
     row("client|unpause", Exactly(2), ADMIN, "6.2.0", "O(N) in clients put off",

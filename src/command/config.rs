@@ -1,19 +1,15 @@
 //! CONFIG: the parameters that can be asked for and set while the engine runs.
-//!
-//! [`PARAMETERS`] is the one list of them. What an engine is opened with comes through here too,
-//! so that a parameter has one name, one range and one text for what is wrong with it.
 
 use super::args::Args;
 use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, container, tips};
-use crate::error::{CommandError, CommandResult, clipped};
-use crate::glob;
+use crate::clients::{Events, OutputLimit, OutputLimits};
+use crate::config::Config;
+use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
-use crate::number::{IntText, parse_i64};
-use crate::value::Limits;
-use crate::value::list::ChunkLimit;
+use crate::number::parse_i64;
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 
@@ -31,7 +27,7 @@ const CONFIG: &[Command] = &[
     row("config|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "5.0.0", "O(1)",
         "What there is.", help).categories(&[]),
     row("config|resetstat", Exactly(2), ADMIN, "2.0.0", "O(1)",
-        "Accepted for compatibility: nothing is counted.", resetstat).categories(&[]),
+        "Begins counting anew what INFO tells.", resetstat).categories(&[]),
     row("config|rewrite", Exactly(2), ADMIN, "2.8.0", "O(1)",
         "An error: there is no configuration file.", rewrite).categories(&[]),
     row("config|set", AtLeast(4), ADMIN, "2.0.0", "O(N) in parameters",
@@ -39,199 +35,66 @@ const CONFIG: &[Command] = &[
         .categories(&[]).tips(tips::ALL_NODES),
 ];
 
-/// A parameter.
-struct Parameter {
-    name: &'static str,
-    /// The name it had before Redis 7.0.
-    old_name: Option<&'static str>,
-    /// The smallest and the largest value.
-    range: (i64, i64),
-    /// Whether it is a number of bytes, which may be given with a unit.
-    is_memory: bool,
-    get: fn(&Keyspace) -> i64,
-    /// None if it stays as it is.
-    set: Option<fn(&mut Limits, i64)>,
-}
-
-/// Anything that is not negative.
-const COUNT: (i64, i64) = (0, i64::MAX);
-
-const fn count(
-    name: &'static str,
-    old_name: Option<&'static str>,
-    get: fn(&Keyspace) -> i64,
-    set: fn(&mut Limits, i64),
-) -> Parameter {
-    Parameter { name, old_name, range: COUNT, is_memory: false, get, set: Some(set) }
-}
-
-const fn memory(
-    name: &'static str,
-    old_name: Option<&'static str>,
-    get: fn(&Keyspace) -> i64,
-    set: fn(&mut Limits, i64),
-) -> Parameter {
-    Parameter { is_memory: true, ..count(name, old_name, get, set) }
-}
-
-#[rustfmt::skip]
-const PARAMETERS: &[Parameter] = &[
-    count("busy-reply-threshold", Some("lua-time-limit"),
-        |keys| keys.limits().busy_reply_ms as i64,
-        |limits, value| limits.busy_reply_ms = value.unsigned_abs()),
-    Parameter {
-        name: "databases", old_name: None, range: COUNT, is_memory: false,
-        get: |keys| keys.database_count() as i64, set: None,
-    },
-    count("hash-max-listpack-entries", Some("hash-max-ziplist-entries"),
-        |keys| keys.limits().hash.entries as i64, |limits, value| limits.hash.entries = value as usize),
-    memory("hash-max-listpack-value", Some("hash-max-ziplist-value"),
-        |keys| keys.limits().hash.value_bytes as i64,
-        |limits, value| limits.hash.value_bytes = value as usize),
-    memory("hll-sparse-max-bytes", None,
-        |keys| keys.limits().sketch_bytes as i64, |limits, value| limits.sketch_bytes = value as usize),
-    Parameter {
-        name: "list-max-listpack-size", old_name: Some("list-max-ziplist-size"),
-        range: (i32::MIN as i64, i32::MAX as i64), is_memory: false,
-        get: |keys| keys.limits().list_size, set: Some(set_list_size),
-    },
-    count("set-max-intset-entries", None,
-        |keys| keys.limits().set_intset_entries as i64,
-        |limits, value| limits.set_intset_entries = value as usize),
-    memory("stream-node-max-bytes", None,
-        |keys| keys.limits().stream.bytes as i64, |limits, value| limits.stream.bytes = value as usize),
-    count("stream-node-max-entries", None,
-        |keys| keys.limits().stream.entries as i64,
-        |limits, value| limits.stream.entries = value as usize),
-    count("zset-max-listpack-entries", Some("zset-max-ziplist-entries"),
-        |keys| keys.limits().zset.entries as i64, |limits, value| limits.zset.entries = value as usize),
-    memory("zset-max-listpack-value", Some("zset-max-ziplist-value"),
-        |keys| keys.limits().zset.value_bytes as i64,
-        |limits, value| limits.zset.value_bytes = value as usize),
-];
-
-fn set_list_size(limits: &mut Limits, size: i64) {
-    limits.list_size = size;
-    limits.list = ChunkLimit::of_size(size);
-}
-
-/// A parameter by one of its names, in any case.
-fn find(name: &[u8]) -> Option<&'static Parameter> {
-    let same = |own: &str| own.as_bytes().eq_ignore_ascii_case(name);
-    PARAMETERS.iter().find(|parameter| same(parameter.name) || parameter.old_name.is_some_and(same))
-}
-
-impl Parameter {
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        [Some(self.name), self.old_name].into_iter().flatten()
-    }
-
-    /// The value a text stands for, or what is wrong with it.
-    fn parse(&self, text: &[u8]) -> Result<i64, String> {
-        let value = if self.is_memory {
-            parse_memory(text).ok_or("argument must be a memory value")?
-        } else {
-            parse_i64(text).ok_or("argument couldn't be parsed into an integer")?.into()
-        };
-        let (least, most) = self.range;
-        let fits = i64::try_from(value).ok().filter(|value| (least..=most).contains(value));
-        fits.ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
-    }
-}
-
-/// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000. No digits are a
-/// zero, as in Redis.
-fn parse_memory(text: &[u8]) -> Option<i128> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let factor = match unit.to_ascii_lowercase().as_slice() {
-        b"" | b"b" => 1,
-        b"k" => 1000,
-        b"kb" => 1 << 10,
-        b"m" => 1_000_000,
-        b"mb" => 1 << 20,
-        b"g" => 1_000_000_000,
-        b"gb" => 1 << 30,
-        _ => return None,
-    };
-    let number = number.iter().fold(0_i128, |number, digit| {
-        number.saturating_mul(10).saturating_add((digit - b'0').into())
-    });
-    Some(number.saturating_mul(factor))
-}
-
-/// Gives parameters other values: all of them, or on an error none. Every name is looked at before
-/// any value.
-pub(crate) fn configure<'a>(
-    keys: &mut Keyspace,
-    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> CommandResult {
-    let mut limits = *keys.limits();
-    let mut named = Vec::<(fn(&mut Limits, i64), &Parameter, &[u8], &[u8])>::new();
-    for (name, text) in pairs {
-        let parameter = find(name).ok_or_else(|| {
-            let begin = b"ERR Unknown option or number of arguments for CONFIG SET - '";
-            CommandError::quoting(&[begin, clipped(name, usize::MAX), b"'"])
-        })?;
-        let set = parameter.set.ok_or_else(|| refused(name, "can't set immutable config"))?;
-        if named.iter().any(|(_, _, earlier, _)| earlier.eq_ignore_ascii_case(name)) {
-            return Err(refused(name, "duplicate parameter"));
-        }
-        named.push((set, parameter, name, text));
-    }
-    for (set, parameter, name, text) in named {
-        set(&mut limits, parameter.parse(text).map_err(|why| refused(name, &why))?);
-    }
-    keys.set_limits(limits);
-    Ok(())
-}
-
-fn refused(name: &[u8], why: &str) -> CommandError {
-    let begin = b"ERR CONFIG SET failed (possibly related to argument '";
-    CommandError::quoting(&[begin, name, b"') - ", why.as_bytes()])
-}
+/// Parameters whose values the slow log does not show.
+const SECRETS: [&str; 4] =
+    ["masterauth", "requirepass", "tls-key-file-pass", "tls-client-key-file-pass"];
 
 fn set(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (pairs, odd) = args.rest().as_chunks::<2>();
     if !odd.is_empty() {
         return Err(CommandError::Syntax);
     }
-    configure(cx.keys, pairs.iter().map(|[name, value]| (*name, *value)))?;
+    for (at, [name, _]) in pairs.iter().enumerate() {
+        if SECRETS.iter().any(|secret| secret.as_bytes().eq_ignore_ascii_case(name)) {
+            cx.server.hide(3 + 2 * at);
+        }
+    }
+    cx.server.configure(pairs.iter().map(|[name, value]| (*name, *value)))?;
+    act(cx.keys, &cx.server.config);
     cx.reply.ok();
     Ok(())
 }
 
-/// A name without wildcards is answered as it was asked for.
-fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let mut found: Vec<(Vec<u8>, i64)> = Vec::new();
-    for pattern in args.rest() {
-        if let Some(parameter) = find(pattern) {
-            found.push((pattern.to_vec(), (parameter.get)(cx.keys)));
-            continue;
-        }
-        for parameter in PARAMETERS {
-            let matching = parameter
-                .names()
-                .filter(|name| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
-            let value = (parameter.get)(cx.keys);
-            found.extend(matching.map(|name| (name.as_bytes().to_vec(), value)));
-        }
+/// Has those act on parameters who do.
+pub(crate) fn act(keys: &mut Keyspace, config: &Config) {
+    keys.set_limits(config.limits());
+    keys.set_eviction(config.eviction());
+    if !keys.in_section() {
+        keys.make_room();
     }
-    let mut seen: Vec<Vec<u8>> = Vec::new();
-    found.retain(|(name, _)| {
-        let is_new = !seen.contains(&name.to_ascii_lowercase());
-        seen.push(name.to_ascii_lowercase());
-        is_new
-    });
+    if let Some(events) = Events::parse(config.text("notify-keyspace-events")) {
+        keys.news_mut().set_events(events);
+    }
+    keys.news_mut().output_limits = output_limits(config.text("client-output-buffer-limit"));
+    keys.follow(|followed| followed.set_most(config.count("tracking-table-max-keys")));
+}
+
+/// The limits of all classes of clients, from the text that is told back.
+fn output_limits(text: &[u8]) -> OutputLimits {
+    let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+    let limit = |class: &[u8]| {
+        let four = words.as_chunks::<4>().0.iter().find(|[name, ..]| *name == class);
+        let number = |text: &[u8]| parse_i64(text).unwrap_or(i64::MAX);
+        let [_, hard, soft, seconds] = four.copied().unwrap_or_default();
+        let bytes = |text| usize::try_from(number(text)).unwrap_or(0);
+        OutputLimit { hard: bytes(hard), soft: bytes(soft), soft_seconds: number(seconds) }
+    };
+    OutputLimits { normal: limit(b"normal"), replica: limit(b"slave"), pubsub: limit(b"pubsub") }
+}
+
+fn get(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let found = cx.server.config.matching(args.rest());
     cx.reply.map(found.len());
     for (name, value) in found {
         cx.reply.bulk(&name);
-        cx.reply.bulk(IntText::new(value).as_bytes());
+        cx.reply.bulk(value);
     }
     Ok(())
 }
 
 fn resetstat(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.server.stats.reset();
+    cx.keys.forget_counts();
     cx.reply.ok();
     Ok(())
 }

@@ -3,16 +3,22 @@
 use super::args::Args;
 use super::client::client_name;
 use super::context::{Context, Host};
+use super::permission::note_denial;
 use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless};
+use crate::acl::{DEFAULT, Reason};
 use crate::clients::{Client, Replies};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
 use crate::reply::Protocol;
 use crate::session::Order;
+
+/// The commands whose arguments are not shown.
+pub(super) const AUTH: &str = "auth";
+pub(super) const HELLO: &str = "hello";
 
 /// Allowed before a client has said who it is.
 const UNKNOWN: Flags = Flags::NOSCRIPT
@@ -26,7 +32,7 @@ pub(super) const FAMILY: Family = Family {
     group: Group::Connection,
     commands: &[
         keyless(
-            "auth",
+            AUTH,
             AtLeast(2),
             UNKNOWN,
             "1.0.0",
@@ -47,7 +53,7 @@ pub(super) const FAMILY: Family = Family {
             run: echo,
         },
         keyless(
-            "hello",
+            HELLO,
             AtLeast(1),
             UNKNOWN,
             "6.0.0",
@@ -58,7 +64,7 @@ pub(super) const FAMILY: Family = Family {
         Command {
             name: "ping",
             arity: AtLeast(1),
-            flags: Flags::FAST,
+            flags: Flags::FAST.and(Flags::LISTENING),
             keys: Keys::NONE,
             since: "1.0.0",
             complexity: "O(1)",
@@ -70,7 +76,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "quit",
             AtLeast(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "1.0.0",
             "O(1)",
             "Ends the connection.",
@@ -79,7 +85,7 @@ pub(super) const FAMILY: Family = Family {
         keyless(
             "reset",
             Exactly(1),
-            UNKNOWN.and(Flags::UNQUEUED),
+            UNKNOWN.and(Flags::UNQUEUED).and(Flags::LISTENING),
             "6.2.0",
             "O(1)",
             "Makes the connection what it was at first.",
@@ -137,9 +143,14 @@ const HELLO_FIRST: CommandError = CommandError::text(
 );
 
 /// Lets a client in as a user, if the password is the user's.
-fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
-    let wanted = cx.keys.news().password.as_deref();
-    if user != b"default" || wanted.is_some_and(|wanted| !same(wanted, password)) {
+fn authenticate(
+    cx: &mut Context<'_>,
+    command: &'static str,
+    user: &[u8],
+    password: &[u8],
+) -> CommandResult {
+    if !cx.server.users.authenticate(user, password) {
+        note_denial(cx, Reason::Auth, command.to_ascii_uppercase().as_bytes(), user);
         return Err(WRONG_PASSWORD);
     }
     let client = &mut cx.host()?.session.client;
@@ -149,16 +160,13 @@ fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandRe
     Ok(())
 }
 
-/// Whether two texts are the same, in a time that tells nothing of where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
 fn auth(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let name = args.command();
+    (1..=args.len()).for_each(|at| cx.server.hide(at));
     match *args.rest() {
-        [_] if cx.keys.news().password.is_none() => return Err(NO_PASSWORD),
-        [password] => authenticate(cx, b"default", password)?,
-        [user, password] => authenticate(cx, user, password)?,
+        [_] if cx.server.users.default_needs_no_password() => return Err(NO_PASSWORD),
+        [password] => authenticate(cx, name, DEFAULT, password)?,
+        [user, password] => authenticate(cx, name, user, password)?,
         _ => return Err(CommandError::Syntax),
     }
     cx.reply.ok();
@@ -166,11 +174,14 @@ fn auth(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (command, argc) = (args.command(), 1 + args.len());
     let protocol = args.maybe_next().map(protocol).transpose()?;
     let (mut login, mut name) = (None, None);
     while let Some(word) = args.maybe_next() {
         match () {
-            () if word.eq_ignore_ascii_case(b"auth") && args.len() >= 2 => {
+            () if word.eq_ignore_ascii_case(AUTH.as_bytes()) && args.len() >= 2 => {
+                let at = argc - args.len();
+                [at, at + 1].into_iter().for_each(|at| cx.server.hide(at));
                 login = Some((args.next()?, args.next()?));
             }
             () if word.eq_ignore_ascii_case(b"setname") && !args.is_empty() => {
@@ -183,9 +194,9 @@ fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
     }
     if let Some((user, password)) = login {
-        authenticate(cx, user, password)?;
+        authenticate(cx, command, user, password)?;
     }
-    let needs_password = cx.keys.news().password.is_some();
+    let needs_password = cx.server.users.needs_login();
     let client = &mut cx.host()?.session.client;
     if needs_password && !client.authenticated {
         return Err(HELLO_FIRST);
@@ -243,24 +254,23 @@ fn quit(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn reset(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    let Context { keys, host, .. } = cx;
+fn reset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let Context { keys, host, server, .. } = cx;
     let Host { session, place, .. } = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     session.queue = None;
     session.dirty = false;
     session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
     leave_all(keys, *place, &mut session.client);
-    let needs_password = keys.news().password.is_some();
+    let needs_password = server.users.needs_login();
     let client = &mut session.client;
     client.mailbox.set_protocol(Protocol::Resp2);
     client.name = Box::default();
     client.user = b"default".as_slice().into();
     client.replies = Replies::All;
     client.authenticated = !(client.attached && needs_password);
-    client.no_evict = false;
     client.restrict();
     keys.select(0);
-    cx.reply.status(b"RESET");
+    cx.reply.status(args.command().to_ascii_uppercase().as_bytes());
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! What a handler works with.
 
 use super::hosted::Registry;
+use crate::clients::{Event, Events};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
 use crate::script::Scripts;
+use crate::server::Server;
 use crate::session::{Argv, Blocking, Order, Queue, Session, Sessions, Wait};
 
 /// Who calls a command.
@@ -31,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) keys: &'a mut Keyspace,
     pub(crate) reply: &'a mut ReplyBuf,
     pub(crate) caller: Caller,
+    /// What the engine knows of itself.
+    pub(crate) server: &'a mut Server,
     /// The commands that the host has added.
     pub(crate) hosted: &'a Registry,
     /// None inside a script or a function of the host's, which cannot run or load another, queue or wait.
@@ -62,7 +66,8 @@ impl Host<'_> {
     pub(crate) fn all_shown(&self) -> Vec<&Session> {
         let own = self.session.client.id;
         let is_shown = |session: &&Session| {
-            session.client.id == own || !(session.common || session.client.closing)
+            let client = &session.client;
+            client.id == own || !(session.common || client.closing || client.spare)
         };
         let mut shown: Vec<&Session> = self.all().filter(is_shown).collect();
         shown.sort_by_key(|session| session.client.id);
@@ -91,9 +96,9 @@ impl<'a> Context<'a> {
     /// The same with the keys and the reply, for what works on all of them at once.
     pub(crate) fn with_host(
         &mut self,
-    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut ReplyBuf), CommandError> {
+    ) -> Result<(&mut Host<'a>, &mut Keyspace, &mut Server, &mut ReplyBuf), CommandError> {
         let host = self.host.as_mut().ok_or(CommandError::ScriptForbidden)?;
-        Ok((host, self.keys, self.reply))
+        Ok((host, self.keys, self.server, self.reply))
     }
 
     /// The scripts; an error inside one.
@@ -135,6 +140,23 @@ impl<'a> Context<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Something happened to a key, which those are told who want to know.
+    #[inline]
+    pub(crate) fn event(&mut self, event: Event, key: &[u8]) {
+        self.keys.notify(event, key);
+    }
+
+    /// The same where something was taken from a key, which may be gone with it.
+    #[inline]
+    pub(crate) fn event_of_taking(&mut self, event: Event, key: &[u8]) {
+        if self.keys.news().events().has_any(event.class.and(Events::GENERIC)) {
+            self.keys.notify(event, key);
+            if !self.keys.holds(key) {
+                self.keys.notify(Event::DEL, key);
+            }
+        }
     }
 
     /// There is nothing to answer with: waits where that may be, and answers with a null where not.

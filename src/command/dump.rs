@@ -8,8 +8,9 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::string::content;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::{Held, NEVER, Text};
+use crate::keyspace::{Held, Keyspace, NEVER, Slot, Text};
 use crate::number::parse_i64;
 use crate::rdb::{self, Damage, Loaded, Source};
 
@@ -34,14 +35,29 @@ pub(super) const FAMILY: Family = Family {
 
 fn dump(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(args.key()?);
-    let source = cx.keys.held_at(slot).map(|held| match held {
+    let payload = source_of(cx.keys, slot).map(|source| rdb::dump(source, cx.keys.limits()));
+    cx.reply.bulk_or_null(payload.as_deref());
+    Ok(())
+}
+
+/// What is at a slot, to be written.
+pub(super) fn source_of(keys: &Keyspace, slot: Slot) -> Option<Source<'_>> {
+    keys.held_at(slot).map(|held| match held {
         Held::Text(Text::Integer(value)) => Source::Integer(value),
         Held::Text(Text::Bytes(bytes)) => Source::Bytes(bytes),
         Held::Value(value) => Source::Value(value),
-    });
-    let payload = source.map(|source| rdb::dump(source, cx.keys.limits()));
-    cx.reply.bulk_or_null(payload.as_deref());
-    Ok(())
+    })
+}
+
+/// Gives a key what was read.
+pub(super) fn put_loaded(keys: &mut Keyspace, key: &[u8], loaded: Loaded, deadline: i64) {
+    match loaded {
+        Loaded::Text(text) => {
+            let slot = keys.slot(key);
+            keys.put(slot, key, content(&text), deadline);
+        }
+        Loaded::Value(value) => keys.put_value(key, value, deadline),
+    }
 }
 
 /// What RESTORE was asked to do with the value.
@@ -50,29 +66,30 @@ struct Restore {
     replaces: bool,
     /// The deadline is a time, not a span.
     is_absolute: bool,
+    /// For how many seconds the key was not used.
+    idle_seconds: Option<i64>,
+    /// How often it was.
+    frequency: Option<u8>,
 }
 
 impl Restore {
     fn parse(mut args: Args<'_>) -> Result<Restore, CommandError> {
         let mut chosen = Restore::default();
-        // Uses of keys are not tracked, so these two are read for their errors only.
-        let (mut has_idle, mut has_frequency) = (false, false);
         while !args.is_empty() {
             if args.take_word("replace") {
                 chosen.replaces = true;
             } else if args.take_word("absttl") {
                 chosen.is_absolute = true;
-            } else if args.len() > 1 && !has_frequency && args.take_word("idletime") {
-                has_idle = true;
-                if args.integer()? < 0 {
+            } else if args.len() > 1 && chosen.frequency.is_none() && args.take_word("idletime") {
+                let seconds = args.integer()?;
+                chosen.idle_seconds = Some(seconds);
+                if seconds < 0 {
                     return Err(CommandError::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
-            } else if args.len() > 1 && !has_idle && args.take_word("freq") {
-                has_frequency = true;
-                if !(0..=255).contains(&args.integer()?) {
-                    let text = "ERR Invalid FREQ value, must be >= 0 and <= 255";
-                    return Err(CommandError::text(text));
-                }
+            } else if args.len() > 1 && chosen.idle_seconds.is_none() && args.take_word("freq") {
+                let text = "ERR Invalid FREQ value, must be >= 0 and <= 255";
+                let counter = u8::try_from(args.integer()?);
+                chosen.frequency = Some(counter.map_err(|_| CommandError::text(text))?);
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -107,13 +124,28 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Damage::Value => CommandError::PayloadFormat,
     })?;
     let now = cx.keys.now();
-    match (loaded, chosen.deadline(ttl, now)) {
-        (_, deadline) if deadline <= now => {
-            cx.keys.remove_slot(slot);
+    let replaces = slot.exists();
+    match chosen.deadline(ttl, now) {
+        deadline if deadline <= now => {
+            if cx.keys.remove_slot(slot) {
+                cx.event(Event::DEL, key);
+            }
+            cx.reply.ok();
+            return Ok(());
         }
-        (Loaded::Text(text), deadline) => cx.keys.put(slot, key, content(&text), deadline),
-        (Loaded::Value(value), deadline) => cx.keys.put_value(key, value, deadline),
+        deadline => put_loaded(cx.keys, key, loaded, deadline),
     }
+    let slot = cx.keys.slot_unused(key);
+    if let Some(seconds) = chosen.idle_seconds {
+        cx.keys.set_idle_seconds(slot, seconds);
+    }
+    if let Some(counter) = chosen.frequency {
+        cx.keys.set_frequency(slot, counter);
+    }
+    if replaces {
+        cx.event(Event::NEW, key);
+    }
+    cx.event(Event::RESTORE, key);
     cx.reply.ok();
     Ok(())
 }
@@ -135,11 +167,17 @@ fn copy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::text(text));
     }
     // The target first: if it has expired it is removed here, which may move what else there is.
-    let is_free = cx.keys.in_database(target, |keys| !keys.slot(to).exists());
+    let is_free = cx.keys.in_database(target, |keys| !keys.slot_unused(to).exists());
     let source = cx.keys.slot(from);
     let copies = source.exists() && (is_free || replaces);
     if copies {
         cx.keys.copy(source, to, target);
+        cx.keys.in_database(target, |keys| {
+            if !is_free {
+                keys.notify(Event::NEW, to);
+            }
+            keys.notify(Event::COPY_TO, to);
+        });
     }
     cx.reply.integer(copies.into());
     Ok(())

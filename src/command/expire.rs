@@ -7,6 +7,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
@@ -188,8 +189,10 @@ fn set_deadline(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
     let changes = slot.exists() && conditions.allow(deadline, cx.keys.deadline_at(slot));
     if changes && deadline <= now {
         cx.keys.remove_slot(slot);
+        cx.event(Event::DEL, key);
     } else if changes {
         cx.keys.set_deadline(slot, key, deadline);
+        cx.event(Event::EXPIRE, key);
     }
     cx.reply.integer(changes.into());
     Ok(())
@@ -200,6 +203,9 @@ fn persist(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(key);
     let expires = cx.keys.deadline_at(slot) != NEVER;
     cx.keys.set_deadline(slot, key, NEVER);
+    if expires {
+        cx.event(Event::PERSIST, key);
+    }
     cx.reply.integer(expires.into());
     Ok(())
 }
@@ -227,7 +233,7 @@ fn reply_deadline(
     mut args: Args<'_>,
     show: impl FnOnce(i64, i64) -> i64,
 ) -> CommandResult {
-    let slot = cx.keys.slot(args.key()?);
+    let slot = cx.keys.slot_unused(args.key()?);
     let answer = match cx.keys.deadline_at(slot) {
         _ if !slot.exists() => -2,
         NEVER => -1,

@@ -5,7 +5,7 @@ use super::context::Caller;
 use super::introspect::group_of;
 use super::keyspec::{find_keys, specs_of};
 use super::spec::{Arity, Flags, Group};
-use super::{admit, find, resolve};
+use super::{Found, admit, find, resolve};
 use crate::error::CommandError;
 
 /// What is known of a call.
@@ -29,13 +29,15 @@ pub(crate) fn foresee(
 ) -> Result<Foreseen, CommandError> {
     let caller = Caller::Script { read_only };
     let named = argv.first().and_then(|name| find(name)).ok_or(CommandError::ScriptUnknown)?;
-    let (command, _) = resolve(named, argv, caller)?;
+    let (Found { command, .. }, _) = resolve(named, argv, caller)?;
     let (Arity::Exactly(least) | Arity::AtLeast(least)) = command.arity;
     let count = if more { argv.len().max(least) } else { argv.len() };
     admit(command, count, caller)?;
     let varies = command.details.tips.contains(&"nondeterministic_output");
-    // What tells of one key and the time, such as how long it has left, is as certain as the clock.
-    let tells_time = group_of(named) == Some(Group::Generic) && command.keys.first != 0;
+    // What tells of a key and the time, such as how long it has left or an ID made of the time, is as
+    // certain as the clock.
+    let is_clockwork = matches!(group_of(named.command), Some(Group::Generic | Group::Stream));
+    let tells_time = is_clockwork && command.keys.first != 0;
     Ok(Foreseen {
         name: command.name,
         writes: command.flags.has_any(Flags::WRITE),

@@ -92,8 +92,8 @@ fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandRes
     let called = args.word();
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let (host, keyspace, reply) = cx.with_host()?;
-    host.scripts.call(&callee, Input { keys, args, called, read_only }, keyspace, reply)
+    let (host, keyspace, server, reply) = cx.with_host()?;
+    host.scripts.call(&callee, Input { keys, args, called, read_only }, keyspace, server, reply)
 }
 
 fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -211,7 +211,7 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             return Err(CommandError::quoting(&[b"ERR Unknown argument ", word]));
         }
     }
-    let (host, _, reply) = cx.with_host()?;
+    let (host, _, _, reply) = cx.with_host()?;
     let functions = host.scripts.functions();
     let is_wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name));
     let listed = || functions.libraries().filter(|(name, _)| is_wanted(name));

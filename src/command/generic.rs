@@ -8,12 +8,11 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::tips;
 use super::spec::{Command, Family, Flags, Group, Keys, container};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
-use crate::keyspace::{Keyspace, Slot, Text};
-use crate::value::hash::Hash;
-use crate::value::set::Set;
-use crate::value::zset::ZSet;
+use crate::keyspace::{Held, Keyspace, Slot, Text};
+use crate::value::Value;
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = READ.and(Flags::FAST);
@@ -47,7 +46,7 @@ pub(super) const FAMILY: Family = Family {
         row("renamenx", Exactly(3), WRITE_FAST, Keys::FIRST_TWO, "1.0.0", "O(1)",
             "Gives a key another name unless a key has it.", renamenx).specs(specs::RENAME_ABSENT),
         row("touch", AtLeast(2), READ_FAST, Keys::ALL, "3.2.1", "O(1) per key",
-            "Counts which of some keys exist, as EXISTS does.", exists)
+            "Counts which of some keys exist, and uses them.", touch)
             .uses(uses::RO).tips(tips::SPLIT_AND_ADD),
         row("type", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
             "The type of what a key holds.", type_).uses(uses::RO),
@@ -62,12 +61,12 @@ const OBJECT: &[Command] = &[
         "The form in which a value is kept, by Redis's name for it.", object_encoding)
         .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|freq", Exactly(3), READ, SECOND, "4.0.0", "O(1)",
-        "How often a key is used, which is not tracked.", object_freq)
+        "How often a key is used: a counter that grows slowly and falls with time.", object_freq)
         .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|help", Exactly(2), Flags::LOADING.and(Flags::STALE), Keys::NONE, "6.2.0", "O(1)",
         "What OBJECT can tell.", object_help),
     row("object|idletime", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
-        "How long a key was not used, which is not tracked.", object_idletime)
+        "For how many seconds a key was not used.", object_idletime)
         .uses(uses::RO).tips(tips::VARYING_OUTPUT),
     row("object|refcount", Exactly(3), READ, SECOND, "2.2.3", "O(1)",
         "How often Redis would share the value.", object_refcount)
@@ -75,7 +74,13 @@ const OBJECT: &[Command] = &[
 ];
 
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let removed = args.rest().iter().filter(|key| cx.keys.remove(key)).count();
+    let mut removed = 0;
+    for key in args.rest() {
+        if cx.keys.remove(key) {
+            cx.event(Event::DEL, key);
+            removed += 1;
+        }
+    }
     cx.reply.count(removed);
     Ok(())
 }
@@ -86,12 +91,14 @@ fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::text("ERR source and destination objects are the same"));
     }
     let slot = cx.keys.slot(key);
-    let mut taken = || cx.keys.in_database(database, |keys| keys.slot(key).exists());
+    let mut taken = || cx.keys.in_database(database, |keys| keys.slot_unused(key).exists());
     if !slot.exists() || taken() {
         cx.reply.integer(0);
         return Ok(());
     }
     cx.keys.move_key(slot, key, database);
+    cx.event(Event::MOVE_FROM, key);
+    cx.keys.in_database(database, |keys| keys.notify(Event::MOVE_TO, key));
     cx.reply.integer(1);
     Ok(())
 }
@@ -102,13 +109,19 @@ fn randomkey(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn exists(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let found = args.rest().iter().filter(|key| cx.keys.slot_unused(key).exists()).count();
+    cx.reply.count(found);
+    Ok(())
+}
+
+fn touch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let found = args.rest().iter().filter(|key| cx.keys.slot(key).exists()).count();
     cx.reply.count(found);
     Ok(())
 }
 
 fn type_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let slot = cx.keys.slot(args.key()?);
+    let slot = cx.keys.slot_unused(args.key()?);
     let name = cx.keys.type_name(slot).unwrap_or("none");
     cx.reply.status(name.as_bytes());
     Ok(())
@@ -119,9 +132,17 @@ fn rename(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !cx.keys.slot(from).exists() {
         return Err(CommandError::NoSuchKey);
     }
-    cx.keys.rename(from, to);
+    rename_and_tell(cx, from, to);
     cx.reply.ok();
     Ok(())
+}
+
+fn rename_and_tell(cx: &mut Context<'_>, from: &[u8], to: &[u8]) {
+    cx.keys.rename(from, to);
+    if from != to {
+        cx.event(Event::RENAME_FROM, from);
+        cx.event(Event::RENAME_TO, to);
+    }
 }
 
 fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -129,9 +150,9 @@ fn renamenx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !cx.keys.slot(from).exists() {
         return Err(CommandError::NoSuchKey);
     }
-    let is_free = !cx.keys.slot(to).exists();
+    let is_free = !cx.keys.slot_unused(to).exists();
     if is_free {
-        cx.keys.rename(from, to);
+        rename_and_tell(cx, from, to);
     }
     cx.reply.integer(is_free.into());
     Ok(())
@@ -141,7 +162,7 @@ fn keys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let pattern = args.next()?;
     if glob::literal(pattern) {
         // Only one key can match, so there is no need to look at the others.
-        let exists = cx.keys.slot(pattern).exists();
+        let exists = cx.keys.slot_unused(pattern).exists();
         cx.reply.array(exists.into());
         if exists {
             cx.reply.bulk(pattern);
@@ -163,30 +184,26 @@ fn keys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    cx.keys.look_unnoticed();
     let encoding = encoding(cx.keys, args.key()?);
     cx.reply.bulk_or_null(encoding.map(str::as_bytes));
     Ok(())
 }
 
 /// Redis's name for the form of the value a key holds.
-fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
-    let slot = keys.slot(key);
+pub(super) fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
+    let slot = keys.slot_unused(key);
     let name = match keys.type_name(slot)? {
         "string" => string_encoding(keys, slot),
         "list" => "quicklist",
         "stream" => "stream",
-        "hash" if keys.read::<Hash>(key).is_ok_and(|hash| hash.is_some_and(Hash::is_packed)) => {
-            "listpack"
-        }
-        "hash" => "hashtable",
-        "set" if keys.read::<Set>(key).is_ok_and(|set| set.is_some_and(|s| s.ints().is_some())) => {
-            "intset"
-        }
-        "set" => "hashtable",
-        _ if keys.read::<ZSet>(key).is_ok_and(|zset| zset.is_some_and(ZSet::is_packed)) => {
-            "listpack"
-        }
-        _ => "skiplist",
+        _ => match keys.held_at(slot)? {
+            Held::Value(Value::Hash(hash)) if hash.is_packed() => "listpack",
+            Held::Value(Value::Set(set)) if set.ints().is_some() => "intset",
+            Held::Value(Value::ZSet(zset)) if zset.is_packed() => "listpack",
+            Held::Value(Value::ZSet(_)) => "skiplist",
+            _ => "hashtable",
+        },
     };
     Some(name)
 }
@@ -210,7 +227,8 @@ const SHARED_INTEGERS: i64 = 10_000;
 const SHARED_COUNT: i64 = i32::MAX as i64;
 
 fn object_refcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let slot = cx.keys.slot(args.key()?);
+    cx.keys.look_unnoticed();
+    let slot = cx.keys.slot_unused(args.key()?);
     match cx.keys.string_at(slot) {
         Ok(None) => cx.reply.null(),
         Ok(Some(Text::Integer(0..SHARED_INTEGERS))) => cx.reply.integer(SHARED_COUNT),
@@ -219,28 +237,33 @@ fn object_refcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn object_freq(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    untracked(
-        cx,
-        args,
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
-         that when switching between policies at runtime LRU and LFU data will take some time to \
-         adjust.",
-    )
-}
+/// Said to those who ask for what the policy does not note.
+const NO_FREQUENCY: CommandError = CommandError::text(
+    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+     when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
+const NO_IDLE_TIME: CommandError = CommandError::text(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+     switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
 
-/// Redis would tell the seconds since the last access. Here nothing notes accesses, and an
-/// invented number would be worse than an error.
-fn object_idletime(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    untracked(cx, args, "ERR idle time not tracked")
-}
-
-/// Answers null for a missing key and this error for any other.
-fn untracked(cx: &mut Context<'_>, mut args: Args<'_>, error: &'static str) -> CommandResult {
-    if cx.keys.slot(args.key()?).exists() {
-        return Err(CommandError::text(error));
+fn object_freq(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot_unused(args.key()?);
+    match cx.keys.frequency(slot) {
+        None => cx.reply.null(),
+        Some(_) if !cx.keys.eviction().policy.is_by_frequency() => return Err(NO_FREQUENCY),
+        Some(counter) => cx.reply.integer(counter.into()),
     }
-    cx.reply.null();
+    Ok(())
+}
+
+fn object_idletime(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let slot = cx.keys.slot_unused(args.key()?);
+    match cx.keys.idle_seconds(slot) {
+        None => cx.reply.null(),
+        Some(_) if cx.keys.eviction().policy.is_by_frequency() => return Err(NO_IDLE_TIME),
+        Some(seconds) => cx.reply.integer(seconds.into()),
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::geosearch::{self, From, Stores, place, point, reply_distance, reply_p
 use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -69,8 +70,8 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     while !args.is_empty() {
         places.push((point(&mut args)?.to_score(), args.next()?));
     }
-    let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let mut changed = 0;
+    let (changed, any) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let (mut changed, mut any) = (0, false);
         for (score, member) in places {
             zset.update(member, |old| {
                 let is_refused = if old.is_some() { if_absent } else { if_present };
@@ -78,11 +79,15 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
                     return None;
                 }
                 changed += usize::from(old.is_none() || count_changed);
+                any = true;
                 Some(score)
             });
         }
-        changed
+        (changed, any)
     })?;
+    if any {
+        cx.event(Event::ZADD, key);
+    }
     cx.reply.count(changed);
     Ok(())
 }
@@ -95,7 +100,7 @@ fn geodist(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         _ => return Err(CommandError::Syntax),
     };
     let zset = cx.keys.read::<ZSet>(key)?;
-    let place = |member| zset.and_then(|zset| place(zset, member));
+    let place = |member| zset.as_ref().and_then(|zset| place(zset, member));
     match (place(from), place(to)) {
         (Some(from), Some(to)) => reply_distance(cx.reply, from.distance_m(to) / unit_m),
         _ => cx.reply.null(),
@@ -126,7 +131,7 @@ fn each_place(
     let zset = cx.keys.read::<ZSet>(args.key()?)?;
     cx.reply.array(args.len());
     for member in args.rest() {
-        show(cx.reply, zset.and_then(|zset| place(zset, member)));
+        show(cx.reply, zset.as_ref().and_then(|zset| place(zset, member)));
     }
     Ok(())
 }

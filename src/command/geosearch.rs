@@ -3,12 +3,13 @@
 use super::args::Args;
 use super::context::Context;
 use super::partial_sort::sort_first;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
 use crate::number::{F64Text, parse_f64};
 use crate::reply::ReplyBuf;
 use crate::value::geohash::{Area, Point, Shape};
-use crate::value::zset::ZSet;
+use crate::value::zset::{ZSet, ZSetView};
 use smallvec::SmallVec;
 
 const BAD_UNIT: CommandError =
@@ -37,7 +38,7 @@ fn length(args: &mut Args<'_>, error: &'static str) -> Result<f64, CommandError>
 }
 
 /// Where a member is.
-pub(super) fn place(zset: &ZSet, member: &[u8]) -> Option<Point> {
+pub(super) fn place(zset: &ZSetView<'_>, member: &[u8]) -> Option<Point> {
     zset.score(member).map(Point::of_score)
 }
 
@@ -110,7 +111,7 @@ enum Center {
 
 impl Center {
     /// Looks a member up.
-    fn of_member(zset: Option<&ZSet>, member: &[u8]) -> Result<Center, CommandError> {
+    fn of_member(zset: Option<&ZSetView<'_>>, member: &[u8]) -> Result<Center, CommandError> {
         let Some(zset) = zset else { return Ok(Center::Nowhere) };
         place(zset, member).map(Center::Member).ok_or(NO_MEMBER)
     }
@@ -121,7 +122,7 @@ impl<'a> Query<'a> {
     /// is read, and where there is nothing to search no radius is read.
     fn parse(
         args: &mut Args<'a>,
-        zset: Option<&ZSet>,
+        zset: Option<&ZSetView<'_>>,
         from: From,
         stores: Stores,
     ) -> Result<Self, CommandError> {
@@ -174,7 +175,7 @@ impl<'a> Query<'a> {
     fn take_area(
         &mut self,
         args: &mut Args<'a>,
-        zset: Option<&ZSet>,
+        zset: Option<&ZSetView<'_>>,
     ) -> Result<bool, CommandError> {
         let is_point = matches!(self.center, Some(Center::Point(_)));
         let is_member = self.center.is_some() && !is_point;
@@ -260,6 +261,12 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// Whether it matters how far away the members are.
+    fn needs_distance(&self) -> bool {
+        let chooses = self.count > 0 && !self.any;
+        self.with_distance || self.store_distance || self.sort.is_some() || chooses
+    }
+
     /// How many to find before the search may end.
     fn enough(&self) -> usize {
         if self.any { self.count } else { usize::MAX }
@@ -291,6 +298,7 @@ struct Hit<'a> {
     member: &'a [u8],
     score: f64,
     point: Point,
+    /// 0 where it does not matter.
     distance_m: f64,
 }
 
@@ -305,9 +313,9 @@ pub(super) fn run(
 ) -> CommandResult {
     let always = if stores == Stores::Always { Some(args.key()?) } else { None };
     let zset = cx.keys.read::<ZSet>(args.key()?)?;
-    let query = Query::parse(args, zset, from, stores)?;
+    let query = Query::parse(args, zset.as_ref(), from, stores)?;
     query.check(args, from, stores)?;
-    let found = match (zset, query.area()) {
+    let found = match (&zset, query.area()) {
         (Some(zset), Some(area)) => find(zset, &area, &query),
         _ => Found::new(),
     };
@@ -315,7 +323,11 @@ pub(super) fn run(
         Some(target) => {
             let copies = Copies::of(found, &query);
             cx.reply.count(copies.members.len());
-            copies.store(cx.keys, target)
+            let event = match always {
+                Some(_) => Event::GEOSEARCHSTORE,
+                None => Event::GEORADIUSSTORE,
+            };
+            copies.store(cx.keys, target, event)
         }
         None => {
             reply_found(cx.reply, &found, &query);
@@ -325,7 +337,7 @@ pub(super) fn run(
 }
 
 /// Finds the members in the area, range by range.
-fn find<'a>(zset: &'a ZSet, area: &Area, query: &Query<'_>) -> Found<'a> {
+fn find<'a>(zset: &'a ZSetView<'_>, area: &Area, query: &Query<'_>) -> Found<'a> {
     let mut found = Found::new();
     if zset.is_packed() {
         // To find a range in a packed set is to walk it: once will do for all of them.
@@ -333,13 +345,13 @@ fn find<'a>(zset: &'a ZSet, area: &Area, query: &Query<'_>) -> Found<'a> {
         for range in area.ranges() {
             let start = all.partition_point(|&(_, score)| score < range.start);
             let members = all.iter().skip(start).copied();
-            add_near(&mut found, members, range.end, area, query.enough());
+            add_near(&mut found, members, range.end, area, query);
         }
     } else {
         for range in area.ranges() {
             let start = zset.rank_of_first(|score, _| score < range.start);
             let members = zset.range(start, usize::MAX);
-            add_near(&mut found, members, range.end, area, query.enough());
+            add_near(&mut found, members, range.end, area, query);
         }
     }
     query.choose(&mut found);
@@ -358,14 +370,19 @@ fn add_near<'a>(
     members: impl Iterator<Item = Scored<'a>>,
     end: f64,
     area: &Area,
-    enough: usize,
+    query: &Query<'_>,
 ) {
+    let (enough, needs_distance) = (query.enough(), query.needs_distance());
     for (member, score) in members.take_while(|&(_, score)| score < end) {
         if found.len() == enough {
             return;
         }
         let point = Point::of_score(score);
-        if let Some(distance_m) = area.distance_m(point) {
+        let distance_m = match needs_distance {
+            true => area.distance_m(point),
+            false => area.contains(point).then_some(0.0),
+        };
+        if let Some(distance_m) = distance_m {
             found.push(Hit { member, score, point, distance_m });
         }
     }
@@ -412,14 +429,22 @@ impl Copies {
     }
 
     /// Makes a sorted set of them in place of what a key held.
-    fn store(&self, keys: &mut Keyspace, target: &[u8]) -> CommandResult {
-        keys.remove(target);
+    fn store(&self, keys: &mut Keyspace, target: &[u8], event: Event) -> CommandResult {
+        let replaces = keys.remove(target);
+        keys.news_mut().set_replacing(replaces);
         keys.edit(target, |zset: &mut Editor<'_, ZSet>| {
             let mut start = 0;
             for &(end, score) in &self.members {
                 zset.set(self.bytes.get(start..end).unwrap_or_default(), score);
                 start = end;
             }
-        })
+        })?;
+        keys.news_mut().set_replacing(false);
+        match self.members.is_empty() {
+            false => keys.notify(event, target),
+            true if replaces => keys.notify(Event::DEL, target),
+            true => (),
+        }
+        Ok(())
     }
 }

@@ -10,10 +10,11 @@ use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::string::sum_text;
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
-use crate::value::hash::Hash;
+use crate::value::hash::{Hash, HashView};
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
@@ -74,12 +75,14 @@ fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
     let key = args.key()?;
     let pairs = args.pairs()?;
-    cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
-        if args.len() > 2 {
-            hash.make_room_for(args.rest().iter().copied());
-        }
-        pairs.filter(|&(field, value)| hash.set(field, value)).count()
-    })
+    cx.keys
+        .edit(key, |hash: &mut Editor<'_, Hash>| {
+            if args.len() > 2 {
+                hash.make_room_for(args.rest().iter().copied());
+            }
+            pairs.filter(|&(field, value)| hash.set(field, value)).count()
+        })
+        .inspect(|_| cx.keys.notify(Event::HSET, key))
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -87,6 +90,9 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let added = cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
         hash.get(field).is_none() && hash.set(field, value)
     })?;
+    if added {
+        cx.event(Event::HSET, key);
+    }
     cx.reply.integer(added.into());
     Ok(())
 }
@@ -94,7 +100,7 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+    cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
     Ok(())
 }
 
@@ -103,7 +109,7 @@ fn hmget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(key)?;
     cx.reply.array(args.len());
     for field in args.rest() {
-        cx.reply.bulk_or_null(hash.and_then(|hash| hash.get(field)));
+        cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
     }
     Ok(())
 }
@@ -113,6 +119,9 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |hash: &mut Editor<'_, Hash>| {
         args.rest().iter().filter(|field| hash.remove(field)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::HDEL, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -120,7 +129,7 @@ fn hdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hexists(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    let found = hash.is_some_and(|hash| hash.get(field).is_some());
+    let found = hash.as_ref().is_some_and(|hash| hash.get(field).is_some());
     cx.reply.integer(found.into());
     Ok(())
 }
@@ -128,19 +137,19 @@ fn hexists(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn hstrlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
     let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.count(hash.and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len));
+    cx.reply.count(hash.as_ref().and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len));
     Ok(())
 }
 
 fn hlen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.count(hash.map_or(0, Hash::len));
+    cx.reply.count(hash.as_ref().map_or(0, Hash::len));
     Ok(())
 }
 
 fn hgetall(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.map(hash.map_or(0, Hash::len));
+    cx.reply.map(hash.as_ref().map_or(0, Hash::len));
     for (field, value) in hash.iter().flat_map(|hash| hash.iter()) {
         cx.reply.bulk(field);
         cx.reply.bulk(value);
@@ -150,14 +159,14 @@ fn hgetall(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn hkeys(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.array(hash.map_or(0, Hash::len));
+    cx.reply.array(hash.as_ref().map_or(0, Hash::len));
     hash.iter().flat_map(|hash| hash.iter()).for_each(|(field, _)| cx.reply.bulk(field));
     Ok(())
 }
 
 fn hvals(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let hash = cx.keys.read::<Hash>(args.key()?)?;
-    cx.reply.array(hash.map_or(0, Hash::len));
+    cx.reply.array(hash.as_ref().map_or(0, Hash::len));
     hash.iter().flat_map(|hash| hash.iter()).for_each(|(_, value)| cx.reply.bulk(value));
     Ok(())
 }
@@ -173,6 +182,7 @@ fn hincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, IntText::new(sum).as_bytes());
         Ok(sum)
     })??;
+    cx.event(Event::HINCRBY, key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -202,11 +212,12 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
+    cx.event(Event::HINCRBYFLOAT, key);
     cx.reply.bulk(&text);
     Ok(())
 }
 
-impl<'a> Members<'a> for &'a Hash {
+impl<'a> Members<'a> for &'a HashView<'_> {
     type Worth = &'a [u8];
 
     fn count(self) -> usize {
@@ -229,9 +240,9 @@ impl<'a> Members<'a> for &'a Hash {
 fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withvalues")?) };
-    let found = cx.keys.read_random::<Hash>(key)?;
+    let mut found = cx.keys.read_random::<Hash>(key)?;
     let Some(draw) = draw else {
-        let drawn = found.and_then(|(hash, random)| hash.draw(random));
+        let drawn = found.as_mut().and_then(|(hash, random)| hash.draw(random));
         cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
         return Ok(());
     };
@@ -240,7 +251,7 @@ fn hrandfield(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     };
     draw.begin(cx.reply, hash.len())?;
-    draw.run(hash, random, |field, value| {
+    draw.run(&hash, random, |field, value| {
         cx.reply.bulk(field);
         if draw.with_worth {
             cx.reply.bulk(value);
@@ -257,7 +268,7 @@ fn hscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if hash.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 2, |cursor, found| match hash {
+    reply_scan(cx.reply, &scan, 2, |cursor, found| match &hash {
         Some(hash) => hash.scan(cursor, &mut |field, value| {
             found(&[field, value]);
         }),

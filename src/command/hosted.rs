@@ -5,11 +5,13 @@
 //! like any other: one that answers with an error has changed nothing.
 
 use super::context::{Caller, Context};
+use super::permission::permit_hosted;
 use super::spec::{Arity, Flags, Keys};
 use super::{Gated, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
+use crate::server::Server;
 use smallvec::SmallVec;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -189,6 +191,7 @@ impl Registry {
 /// transaction, or just its own. The engine's own handles answer [`Error::Reentrant`] meanwhile.
 pub struct HostCall<'a> {
     keys: &'a mut Keyspace,
+    server: &'a mut Server,
     registry: &'a Registry,
     reply: &'a mut ReplyBuf,
     argv: &'a [&'a [u8]],
@@ -240,8 +243,8 @@ impl HostCall<'_> {
         reply.clear();
         if self.panic.is_none() {
             let caller = Caller::Function { read_only: self.read_only, depth: self.depth };
-            let (keys, hosted) = (&mut *self.keys, self.registry);
-            let mut cx = Context { keys, reply, caller, hosted, host: None };
+            let (keys, server, hosted) = (&mut *self.keys, &mut *self.server, self.registry);
+            let mut cx = Context { keys, reply, caller, server, hosted, host: None };
             let done = catch_unwind(AssertUnwindSafe(|| dispatch(&mut cx, argv)));
             self.panic = done.err();
         }
@@ -280,6 +283,7 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
         return run(cx, row, argv);
     }
     row.admit(argv.len(), cx.caller)?;
+    permit_hosted(cx, row, argv)?;
     cx.enqueue(argv);
     Ok(())
 }
@@ -299,6 +303,7 @@ impl Row {
 /// Runs a function as a step of its own: if it fails, nothing it did remains.
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     row.admit(argv.len(), cx.caller)?;
+    permit_hosted(cx, row, argv)?;
     let depth = match cx.caller {
         Caller::Function { depth, .. } => depth,
         Caller::Host | Caller::Script { .. } => 0,
@@ -311,6 +316,7 @@ fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     let section = cx.keys.begin();
     let mut call = HostCall {
         keys: cx.keys,
+        server: cx.server,
         registry: cx.hosted,
         reply: cx.reply,
         argv,

@@ -8,6 +8,7 @@ use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, NEVER, Slot};
 use crate::reply::ReplyBuf;
@@ -80,6 +81,7 @@ fn pfadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         if let Some(byte) = with(cx.keys, slot, |bytes| Ok(sketch::stale_byte(bytes)))?.flatten() {
             cx.keys.write_at(slot, key, sketch::STALE_AT, &[byte]);
         }
+        cx.event(Event::PFADD, key);
     }
     cx.reply.integer(changed.into());
     added
@@ -140,6 +142,9 @@ fn pfmerge(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (registers, any_dense) = merge(cx.keys, args.rest())?;
     let target = args.clone().key()?;
     let slot = cx.keys.slot(target);
+    if !slot.exists() {
+        cx.event(Event::KEYMISS, target);
+    }
     let most = cx.keys.sketch_bytes();
     let merged = |bytes: &[u8]| {
         let bytes = if any_dense { sketch::to_dense(bytes)? } else { bytes.to_vec() };
@@ -150,6 +155,7 @@ fn pfmerge(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => merged(&sketch::empty()).map_err(error)?,
     };
     cx.keys.put_raw(slot, target, merged, cx.keys.deadline_at(slot));
+    cx.event(Event::PFADD, target);
     cx.reply.ok();
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::hosted;
 use super::keyspec::{Begin, Find, KeySpec, UseOfCall, find_keys, fixed_specs, specs_of};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyless, tips};
-use super::{FAMILIES, Registry, find};
+use super::{FAMILIES, Found, Registry, find, numbered};
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::reply::ReplyBuf;
@@ -24,13 +24,13 @@ pub(super) const FAMILY: Family = Family {
         complexity: "O(N) in commands",
         summary: "Tells of all commands.",
         subcommands: SUBCOMMANDS,
-        details: Details { categories: CATEGORIES, tips: tips::VARYING_ORDER, ..Details::NONE },
+        details: Details { categories: HARMLESS, tips: tips::VARYING_ORDER, ..Details::NONE },
         run: command,
     }],
 };
 
 /// Of this group, but as harmless as what is said on a connection about itself.
-const CATEGORIES: Option<&[&str]> = Some(&["connection"]);
+const HARMLESS: Option<&[&str]> = Some(&["connection"]);
 
 const fn row(
     name: &'static str,
@@ -41,7 +41,7 @@ const fn row(
     run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
 ) -> Command {
     let row = keyless(name, arity, ANYWHERE, since, complexity, summary, run);
-    Command { details: Details { categories: CATEGORIES, ..Details::NONE }, ..row }
+    Command { details: Details { categories: HARMLESS, ..Details::NONE }, ..row }
 }
 
 #[rustfmt::skip]
@@ -388,7 +388,7 @@ impl Form {
 
 /// The row that a call means; none if it names a container without what it contains.
 fn row_of_call(argv: &[&[u8]]) -> Option<&'static Command> {
-    let row = find(argv.first()?)?;
+    let row = find(argv.first()?)?.command;
     if row.subcommands.is_empty() {
         return Some(row);
     }
@@ -493,7 +493,7 @@ fn flag_names(flags: Flags) -> Vec<&'static str> {
 }
 
 /// The ACL categories, in the order in which Redis lists them.
-const ALL_CATEGORIES: [&str; 21] = [
+pub(crate) const CATEGORIES: [&str; 21] = [
     "keyspace",
     "read",
     "write",
@@ -529,6 +529,13 @@ pub(super) fn categories(group: Group, row: &Command) -> impl Iterator<Item = &'
     categories_of(row.flags, named, group != Group::Scripting)
 }
 
+/// All commands and subcommands with their ACL categories.
+pub(crate) fn catalog() -> impl Iterator<Item = (Found, Vec<&'static str>)> {
+    numbered().zip(rows()).flat_map(|(found, (group, _))| {
+        found.family().map(move |row| (row, categories(group, row.command).collect()))
+    })
+}
+
 /// Those of these names, and what follows from flags.
 fn categories_of(
     flags: Flags,
@@ -547,5 +554,5 @@ fn categories_of(
     if !flags.has(Flags::FAST) {
         held.push("slow");
     }
-    ALL_CATEGORIES.into_iter().filter(move |name| held.contains(name))
+    CATEGORIES.into_iter().filter(move |name| held.contains(name))
 }

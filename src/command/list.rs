@@ -7,9 +7,11 @@ use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
 use super::spec::{keyless, one_key as row};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
+use crate::value::Storage;
 use crate::value::list::List;
 use smallvec::SmallVec;
 
@@ -79,6 +81,7 @@ fn rpush(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn push(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
     let key = args.key()?;
     let len = cx.keys.edit(key, |list| push_all(list, end, args.rest()))?;
+    cx.event(push_event(end), key);
     cx.reply.count(len);
     Ok(())
 }
@@ -94,8 +97,27 @@ fn rpushx(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn push_existing(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
     let key = args.key()?;
     let len = cx.keys.edit_existing(key, |list| push_all(list, end, args.rest()))?;
+    if len.is_some() {
+        cx.event(push_event(end), key);
+    }
     cx.reply.count(len.unwrap_or(0));
     Ok(())
+}
+
+/// What is told of a push.
+fn push_event(end: End) -> Event {
+    match end {
+        End::Left => Event::LPUSH,
+        End::Right => Event::RPUSH,
+    }
+}
+
+/// What is told of a pop.
+pub(super) fn pop_event(end: End) -> Event {
+    match end {
+        End::Left => Event::LPOP,
+        End::Right => Event::RPOP,
+    }
 }
 
 /// Adds elements at an end, one after the other; returns how many the list has then.
@@ -124,8 +146,9 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
         let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
             list.pop(end, |element| cx.reply.bulk(element))
         })?;
-        if popped.is_none() {
-            cx.reply.null();
+        match popped {
+            Some(_) => cx.event_of_taking(pop_event(end), key),
+            None => cx.reply.null(),
         }
         return Ok(());
     }
@@ -145,8 +168,10 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
         }
         list.remove_range(at, count);
     })?;
-    if popped.is_none() {
-        cx.reply.null_array();
+    match popped {
+        None => cx.reply.null_array(),
+        Some(()) if most > 0 => cx.event_of_taking(pop_event(end), key),
+        Some(()) => (),
     }
     Ok(())
 }
@@ -196,7 +221,7 @@ fn next_from<I: DoubleEndedIterator>(elements: &mut I, end: End) -> Option<I::It
 
 fn llen(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let list = cx.keys.read::<List>(args.key()?)?;
-    cx.reply.count(list.map_or(0, List::len));
+    cx.reply.count(list.as_ref().map_or(0, List::len));
     Ok(())
 }
 
@@ -227,7 +252,10 @@ fn lset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok(index.is_some_and(|index| list.set(index, element)))
     })?;
     match set.ok_or(CommandError::NoSuchKey)?? {
-        true => cx.reply.ok(),
+        true => {
+            cx.event(Event::LSET, key);
+            cx.reply.ok();
+        }
         false => return Err(CommandError::IndexOutOfRange),
     }
     Ok(())
@@ -247,11 +275,14 @@ fn lrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
-    cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
+    let trimmed = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
         let (at, count) = clamp_range(start, stop, list.len());
         list.remove_range(at + count, list.len() - at - count);
         list.remove_range(0, at);
     })?;
+    if trimmed.is_some() {
+        cx.event_of_taking(Event::LTRIM, key);
+    }
     cx.reply.ok();
     Ok(())
 }
@@ -268,13 +299,16 @@ fn linsert(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         list.insert(index + usize::from(after), element);
         list.len() as i64
     })?;
+    if len.is_some_and(|len| len > 0) {
+        cx.event(Event::LINSERT, key);
+    }
     cx.reply.integer(len.unwrap_or(0));
     Ok(())
 }
 
 /// Which of the elements looked at, from an end, are equal to one: their indices.
 fn positions(
-    list: &List,
+    list: &List<impl Storage>,
     element: &[u8],
     end: End,
     looked_at: usize,
@@ -300,6 +334,9 @@ fn lrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         remove_positions(list, &found);
         found.len()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::LREM, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -372,7 +409,7 @@ fn lpos(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let options = pos_options(args)?;
     let list = cx.keys.read::<List>(key)?;
     let found =
-        list.into_iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
+        list.iter().flat_map(|list| positions(list, element, options.end, options.looked_at));
     let mut found = found.skip((options.rank - 1) as usize);
     let Some(count) = options.count else {
         match found.next() {
@@ -438,6 +475,8 @@ pub(super) fn move_element(
     if from != to {
         cx.keys.edit(to, |list: &mut Editor<'_, List>| list.push(to_end, &moved))?;
     }
+    cx.event(push_event(to_end), to);
+    cx.event_of_taking(pop_event(from_end), from);
     cx.reply.bulk(&moved);
     Ok(true)
 }

@@ -6,6 +6,8 @@
 //!
 //! A new command is one row and one function in its family's file.
 
+mod acl;
+mod admin;
 mod args;
 mod bitfield;
 mod bitmap;
@@ -15,6 +17,8 @@ mod client;
 mod config;
 mod connection;
 mod context;
+mod debug;
+mod digest;
 mod dump;
 mod expire;
 #[cfg(feature = "cli")]
@@ -26,14 +30,17 @@ mod geosearch;
 mod hash;
 mod hosted;
 mod hyperloglog;
+mod info;
 mod introspect;
 mod keyspec;
+mod latency;
 mod lcs;
 mod list;
 mod memory;
 mod monitor;
 mod own;
 mod partial_sort;
+mod permission;
 mod pubsub;
 mod random;
 mod range;
@@ -43,6 +50,7 @@ mod scripting;
 mod server;
 mod set;
 mod set_algebra;
+mod slowlog;
 mod sort;
 mod spec;
 mod stream;
@@ -59,19 +67,24 @@ mod zset_algebra;
 
 pub(crate) use args::Args;
 pub(crate) use busy::{Standing, standing};
-pub(crate) use config::configure;
+pub(crate) use config::act;
 pub(crate) use connection::leave_all;
 pub(crate) use context::{Caller, Context, Host};
 #[cfg(feature = "cli")]
 pub(crate) use foresee::{Foreseen, foresee};
 pub(crate) use hosted::{Function, Registry, returning};
 pub use hosted::{HostCall, HostCommand};
+pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
+pub(crate) use permission::may_call;
+pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
 pub(crate) use transaction::DISCARD_NAME;
 
+use crate::clients::address;
 use crate::error::CommandError;
+use crate::server::{Stopwatch, Timed};
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -79,14 +92,21 @@ use std::sync::OnceLock;
 
 /// All commands, by family.
 pub(crate) const FAMILIES: &[Family] = &[
+    acl::FAMILY,
+    admin::CLUSTER,
+    admin::FAMILY,
+    admin::GENERIC,
     blocking::LISTS,
     blocking::SORTED_SETS,
     client::FAMILY,
     config::FAMILY,
     connection::FAMILY,
+    debug::FAMILY,
     bitfield::FAMILY,
     bitmap::FAMILY,
     hyperloglog::FAMILY,
+    info::FAMILY,
+    latency::FAMILY,
     lcs::FAMILY,
     sort::FAMILY,
     generic::FAMILY,
@@ -106,6 +126,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     server::FAMILY,
     set::FAMILY,
     set_algebra::FAMILY,
+    slowlog::FAMILY,
     stream::FAMILY,
     stream_claim::FAMILY,
     stream_group::FAMILY,
@@ -117,22 +138,55 @@ pub(crate) const FAMILIES: &[Family] = &[
     zset_algebra::FAMILY,
 ];
 
-/// The most bytes an argument may have, `proto-max-bulk-len`.
+/// The most bytes a string may grow to; arguments are held to `proto-max-bulk-len`.
 pub(crate) const ARGUMENT_MOST: usize = 512 << 20;
 
 /// Longest name a command has; longer ones need no search.
 const NAME_MOST: usize = 24;
 
+/// A row with its number: commands and subcommands are counted in the order of [`FAMILIES`], and
+/// what is known of their calls lies in that order.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) command: &'static Command,
+    pub(crate) number: usize,
+}
+
+/// All commands without what containers contain, with their numbers.
+pub(crate) fn numbered() -> impl Iterator<Item = Found> + Clone {
+    let rows = FAMILIES.iter().flat_map(|family| family.commands);
+    rows.scan(0, |next, command| {
+        let number = *next;
+        *next += 1 + command.subcommands.len();
+        Some(Found { command, number })
+    })
+}
+
+impl Found {
+    /// The subcommand at a place in the container's list.
+    fn subcommand(self, place: usize) -> Option<Found> {
+        let command = self.command.subcommands.get(place)?;
+        Some(Found { command, number: self.number + 1 + place })
+    }
+
+    /// A command and its subcommands.
+    pub(crate) fn family(self) -> impl Iterator<Item = Found> + Clone {
+        let own = (0..self.command.subcommands.len()).filter_map(move |at| self.subcommand(at));
+        std::iter::once(self).chain(own)
+    }
+}
+
 /// The rows by the hash of their names, computed once from [`FAMILIES`]: open addressing in twice
 /// as many slots as there are rows or more.
-struct Index(Vec<Option<&'static Command>>);
+struct Index(Vec<Option<Found>>);
 
 impl Index {
     fn new() -> Index {
-        let rows = FAMILIES.iter().flat_map(|family| family.commands);
+        let rows = numbered();
         let mut slots = vec![None; (rows.clone().count() * 2).next_power_of_two()];
         for row in rows {
-            let free = Index::probe(&slots, row.name.as_bytes()).find(|&at| slots[at].is_none());
+            let name = row.command.name.as_bytes();
+            let free = Index::probe(&slots, name).find(|&at| slots[at].is_none());
             if let Some(place) = free.and_then(|at| slots.get_mut(at)) {
                 *place = Some(row);
             }
@@ -146,14 +200,14 @@ impl Index {
         (0..count).map(move |step| start.wrapping_add(step) & (count - 1))
     }
 
-    fn find(&self, name: &[u8]) -> Option<&'static Command> {
+    fn find(&self, name: &[u8]) -> Option<Found> {
         let found = Index::probe(&self.0, name).map_while(|at| self.0.get(at).copied().flatten());
-        found.into_iter().find(|row| row.name.as_bytes() == name)
+        found.into_iter().find(|row| row.command.name.as_bytes() == name)
     }
 }
 
 /// The row of a command by its name, in any case.
-pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
+pub(crate) fn find(name: &[u8]) -> Option<Found> {
     static INDEX: OnceLock<Index> = OnceLock::new();
     if name.len() > NAME_MOST {
         return None;
@@ -165,15 +219,16 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
 
 /// Whether there is a command of this name, with a subcommand of this one if it is a container.
 pub(crate) fn is_known(name: &[u8], own: Option<&[u8]>) -> bool {
-    let Some(command) = find(name) else { return false };
-    let own = own.filter(|_| !command.subcommands.is_empty());
-    own.is_none_or(|own| resolve(command, &[name, own], Caller::Host).is_ok())
+    let Some(found) = find(name) else { return false };
+    let own = own.filter(|_| !found.command.subcommands.is_empty());
+    own.is_none_or(|own| resolve(found, &[name, own], Caller::Host).is_ok())
 }
 
 /// The flags of the command, or subcommand, that a call means.
 pub(crate) fn flags_of_call(argv: &[&[u8]]) -> Option<Flags> {
-    let command = find(argv.first()?)?;
-    Some(resolve(command, argv, Caller::Host).map_or(command.flags, |(found, _)| found.flags))
+    let found = find(argv.first()?)?;
+    let meant = resolve(found, argv, Caller::Host);
+    Some(meant.map_or(found.command.flags, |(found, _)| found.command.flags))
 }
 
 /// Runs one command. Its reply, or its error as a reply, is in `cx.reply` afterwards.
@@ -181,13 +236,13 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let found = argv.first().and_then(|name| find(name));
     let outcome = match found {
         // Scripts are held to less by their memory limit.
-        Some(_) if argv.iter().any(|arg| arg.len() > ARGUMENT_MOST) => {
+        Some(_) if argv.iter().any(|arg| arg.len() > cx.server.measures.argument_most) => {
             Err(CommandError::StringTooLong)
         }
         found => match refuse_restricted(cx, found, argv) {
             Err(error) => Err(error),
             Ok(()) => match found {
-                Some(command) => queue_or_run(cx, command, argv),
+                Some(found) => queue_or_run(cx, found, argv),
                 None => hosted::queue_or_run(cx, argv),
             },
         },
@@ -197,12 +252,22 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
             error = transaction::abandon(cx, &error);
         }
         // EXEC answers with an error where a command could not be queued.
-        if found.is_none_or(|command| !command.flags.has(Flags::UNQUEUED))
+        if found.is_none_or(|found| !found.command.flags.has(Flags::UNQUEUED))
             && let Some(queue) = cx.queue()
         {
             queue.refused = true;
         }
-        cx.reply.error(&error);
+        refuse(cx, &error);
+    }
+}
+
+/// Answers with an error, and counts it.
+#[cold]
+fn refuse(cx: &mut Context<'_>, error: &CommandError) {
+    let mark = cx.reply.mark();
+    cx.reply.error(error);
+    if let Some(text) = cx.reply.error_at(mark) {
+        cx.server.stats.error(text);
     }
 }
 
@@ -211,15 +276,19 @@ pub(crate) fn dispatch(cx: &mut Context<'_>, argv: &[&[u8]]) {
 #[inline]
 fn refuse_restricted(
     cx: &mut Context<'_>,
-    command: Option<&'static Command>,
+    found: Option<Found>,
     argv: &[&[u8]],
 ) -> Result<(), CommandError> {
     let Some(host) = &mut cx.host else { return Ok(()) };
-    let command = match command {
-        Some(command) if !command.subcommands.is_empty() => {
-            resolve(command, argv, cx.caller).map_or(Some(command), |(found, _)| Some(found))
+    let command = match found {
+        Some(found) if !found.command.subcommands.is_empty() => {
+            match resolve(found, argv, cx.caller) {
+                Ok((found, _)) => Some(found.command),
+                // The gate says so to everybody.
+                Err(_) => return Ok(()),
+            }
         }
-        command => command,
+        found => found.map(|found| found.command),
     };
     host.session.client.last_command = command.map(|command| command.name);
     match host.session.client.restricted {
@@ -229,37 +298,118 @@ fn refuse_restricted(
 }
 
 /// Runs a command, or keeps it for EXEC where the session queues.
-fn queue_or_run(
-    cx: &mut Context<'_>,
-    command: &'static Command,
-    argv: &[&[u8]],
-) -> Result<(), CommandError> {
-    if command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
-        return run(cx, command, argv);
+fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
+    if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
+        return run_and_note(cx, found, argv);
     }
-    let (command, _) = resolve(command, argv, cx.caller)?;
-    admit(command, argv.len(), cx.caller)?;
+    let (found, _) = enter(cx, found, argv)?;
+    if found.command.flags.has(Flags::NO_MULTI) {
+        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+    }
     cx.enqueue(argv);
     Ok(())
 }
 
-/// Runs a command that has waited; it is neither queued nor looked at again for its form.
+/// Runs a command that has waited; it is neither queued nor counted again.
 pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
-    let Some(command) = argv.first().and_then(|name| find(name)) else { return };
-    if let Err(error) = run(cx, command, argv) {
-        cx.reply.error(&error);
+    let Some(found) = argv.first().and_then(|name| find(name)) else { return };
+    let admitted = enter(cx, found, argv);
+    let outcome = admitted.and_then(|(found, words)| {
+        perform(cx, found.command, words, argv)
+            .inspect_err(|_| cx.server.stats.failed(found.number))
+    });
+    if let Err(error) = outcome {
+        refuse(cx, &error);
     }
 }
 
-/// Runs a command whose row is at hand; on an error nothing is left in the reply.
-#[inline(always)]
-pub(crate) fn run(
+/// Runs a command, and notes how that went: how long it took, where that is asked for, and whether
+/// it answered with an error.
+fn run_and_note(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
+    let (found, words) = enter(cx, found, argv)?;
+    cx.server.stats.called(found.number);
+    let mark = cx.reply.mark();
+    let outcome = match cx.server.measures.timed {
+        true => perform_timed(cx, found, words, argv),
+        false => perform(cx, found.command, words, argv),
+    };
+    if outcome.is_err() || cx.reply.error_at(mark).is_some() {
+        cx.server.stats.failed(found.number);
+    }
+    outcome
+}
+
+#[cold]
+fn perform_timed(
     cx: &mut Context<'_>,
-    command: &'static Command,
+    Found { command, number }: Found,
+    words: usize,
     argv: &[&[u8]],
 ) -> Result<(), CommandError> {
-    let (command, words) = resolve(command, argv, cx.caller)?;
-    admit(command, argv.len(), cx.caller)?;
+    cx.server.secret.clear();
+    let watch = Stopwatch::start();
+    let outcome = perform(cx, command, words, argv);
+    let took = watch.elapsed();
+    let is_fast = command.flags.has(Flags::FAST);
+    let is_never_slow = command.flags.has(Flags::SKIP_SLOWLOG);
+    let client = cx.host.as_ref().map(|host| &host.session.client);
+    let client = client.map_or((&b""[..], &b""[..]), |client| {
+        (address(&client.origin.peer).as_bytes(), &client.name)
+    });
+    let call = Timed { number, argv, client, is_fast, is_never_slow };
+    cx.server.note_time(call, took, cx.keys.now());
+    outcome
+}
+
+/// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
+#[inline(always)]
+pub(crate) fn run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
+    let (found, words) = enter(cx, found, argv)?;
+    cx.server.stats.called(found.number);
+    let outcome = perform(cx, found.command, words, argv);
+    outcome.inspect_err(|_| cx.server.stats.failed(found.number))
+}
+
+/// Finds the row that a call means and passes it through the gates; tells how many words its name
+/// takes.
+#[inline(always)]
+fn enter(
+    cx: &mut Context<'_>,
+    found: Found,
+    argv: &[&[u8]],
+) -> Result<(Found, usize), CommandError> {
+    let (found, words) = resolve(found, argv, cx.caller)?;
+    let admitted = match admit(found.command, argv.len(), cx.caller) {
+        Err(CommandError::ScriptForbidden) if cx.server.debug.scripts_run_all => Ok(()),
+        Ok(()) if cx.server.users.acting().is_some() => permission::permit(cx, found, argv),
+        admitted => admitted,
+    };
+    let admitted = match admitted {
+        Ok(()) if cx.keys.refuses_growth() => check_growth(cx, found.command),
+        admitted => admitted,
+    };
+    match admitted {
+        Ok(()) => Ok((found, words)),
+        Err(error) => {
+            cx.server.stats.rejected(found.number);
+            Err(error)
+        }
+    }
+}
+
+/// Whether a number of arguments, the name counted, is right.
+fn check_arity(command: &Command, argc: usize) -> Result<(), CommandError> {
+    if command.arity.admits(argc) { Ok(()) } else { Err(CommandError::Arity(command.name)) }
+}
+
+/// Runs the handler of a call that was let through.
+#[inline(always)]
+fn perform(
+    cx: &mut Context<'_>,
+    command: &'static Command,
+    words: usize,
+    argv: &[&[u8]],
+) -> Result<(), CommandError> {
     match cx.keys.news().is_overheard() {
         true => monitor::run_overheard(cx, command, argv, words),
         false => call(cx, command, argv, words),
@@ -280,6 +430,54 @@ fn call(
     (command.run)(cx, args).inspect_err(|_| cx.reply.truncate(mark))
 }
 
+/// Whether a script may call a command while there is not enough memory: not one that may need more,
+/// unless the script has written before.
+#[cold]
+fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host {
+        return Ok(());
+    }
+    if command.flags.has(Flags::DENYOOM) {
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.flags.has(Flags::WRITE) {
+        cx.keys.refuse_growth(false);
+    }
+    Ok(())
+}
+
+/// Makes room before a call from outside, where memory is limited; an error if there is not enough
+/// and the command may need more, or would be queued.
+#[cold]
+pub(crate) fn make_room(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
+    if cx.keys.make_room() {
+        return Ok(());
+    }
+    let Some(Found { command, .. }) = argv.first().and_then(|name| find(name)) else {
+        return Ok(());
+    };
+    let grows = |argv: &[&[u8]]| {
+        let found = argv.first().and_then(|name| find(name));
+        let row = found.and_then(|command| resolve(command, argv, Caller::Host).ok());
+        row.is_some_and(|(row, _)| row.command.flags.has(Flags::DENYOOM))
+    };
+    let Some(queue) = cx.queue() else {
+        return if grows(argv) { Err(CommandError::OutOfMemory) } else { Ok(()) };
+    };
+    if !command.flags.has(Flags::UNQUEUED) {
+        queue.refused = true;
+        return Err(CommandError::OutOfMemory);
+    }
+    if command.name == transaction::EXEC_NAME
+        && !queue.refused
+        && queue.commands.iter().any(|c| grows(&c.slices()))
+    {
+        queue.refused = true;
+        return Err(transaction::abandon(cx, &CommandError::OutOfMemory));
+    }
+    Ok(())
+}
+
 /// Runs a command that is not in the table, for a script: one that the host has added.
 #[cold]
 pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
@@ -289,18 +487,16 @@ pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), Com
 /// The row that a call means, the command's own or that of the subcommand it names, and how many
 /// words its name takes.
 #[inline]
-fn resolve(
-    command: &'static Command,
-    argv: &[&[u8]],
-    caller: Caller,
-) -> Result<(&'static Command, usize), CommandError> {
+fn resolve(found: Found, argv: &[&[u8]], caller: Caller) -> Result<(Found, usize), CommandError> {
+    let command = found.command;
     if command.subcommands.is_empty() {
-        return Ok((command, 1));
+        return Ok((found, 1));
     }
-    let Some(name) = argv.get(1) else { return Ok((command, 1)) };
-    let named = |c: &&Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
-    let found = command.subcommands.iter().find(named).map(|found| (found, 2));
-    found.ok_or_else(|| match caller {
+    let Some(name) = argv.get(1) else { return Ok((found, 1)) };
+    let named = |c: &Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
+    let place = command.subcommands.iter().position(named);
+    let own = place.and_then(|place| found.subcommand(place)).map(|found| (found, 2));
+    own.ok_or_else(|| match caller {
         Caller::Script { .. } => CommandError::ScriptUnknown,
         _ => CommandError::unknown_subcommand(command.name, name),
     })
@@ -438,16 +634,24 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_those_of_the_order_and_have_room() {
+        let numbers: Vec<usize> =
+            numbered().flat_map(Found::family).map(|found| found.number).collect();
+        assert_eq!(numbers, (0..rows().len()).collect::<Vec<_>>());
+        assert!(numbers.len() <= crate::server::ROOM, "there is room for {}", numbers.len());
+    }
+
+    #[test]
     fn names_are_unique_lower_case_and_found() {
         let mut seen = BTreeSet::new();
         for (_, row) in rows() {
             assert!(seen.insert(row.name), "{} is there twice", row.name);
             assert_eq!(row.name, row.name.to_ascii_lowercase());
-            assert!(row.name.len() <= NAME_MOST, "{} is too long to be found", row.name);
         }
         for command in FAMILIES.iter().flat_map(|family| family.commands) {
+            assert!(command.name.len() <= NAME_MOST, "{} is too long to be found", command.name);
             let upper = command.name.to_ascii_uppercase();
-            assert!(find(upper.as_bytes()).is_some_and(|found| found.name == command.name));
+            assert!(find(upper.as_bytes()).is_some_and(|found| found.command.name == command.name));
             let own = |sub: &Command| sub.name.strip_prefix(command.name).map(str::to_owned);
             let prefixed = |sub| own(sub).is_some_and(|rest| rest.starts_with('|'));
             assert!(command.subcommands.iter().all(prefixed), "subcommands of {}", command.name);

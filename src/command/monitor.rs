@@ -1,12 +1,13 @@
 //! MONITOR, and what is noted of calls for those who want to know of them.
 
 use super::args::Args;
+use super::connection::{AUTH, HELLO};
 use super::context::{Context, own_session};
 use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
 use super::{Caller, call};
-use crate::clients::{line, redacted};
+use crate::clients::{Events, Misses, line};
 use crate::error::CommandResult;
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
@@ -46,12 +47,31 @@ pub(super) fn run_overheard(
     if is_seen && is_first {
         see(cx, command, argv);
     }
+    let misses = match cx.keys.news().events().has_any(Events::MISS) {
+        true => misses(command, argv),
+        false => Misses::None,
+    };
+    let before = cx.keys.news_mut().set_misses(misses);
     let outcome = call(cx, command, argv, words);
+    cx.keys.news_mut().set_misses(before);
     note_shown(cx, command, argv);
     if is_seen && !is_first {
         see(cx, command, argv);
     }
     outcome
+}
+
+/// Which keys a command asks for to read them, of those that do not exist: all, or for one that
+/// writes those that it only reads.
+fn misses(command: &Command, argv: &[&[u8]]) -> Misses {
+    if command.flags.has(Flags::READONLY) {
+        return Misses::All;
+    }
+    let found = find_keys(&specs_of(command), command.details.varies, argv).unwrap_or_default();
+    let read = found.into_iter().filter(|(_, uses)| uses.first() == Some(&"RO"));
+    let keys: Vec<Box<[u8]>> =
+        read.filter_map(|(at, _)| argv.get(at)).map(|&key| key.into()).collect();
+    if keys.is_empty() { Misses::None } else { Misses::Of(keys) }
 }
 
 fn see(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {
@@ -73,5 +93,49 @@ fn note_shown(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {
     let found = find_keys(&specs_of(command), command.details.varies, argv).unwrap_or_default();
     for key in found.into_iter().filter_map(|(at, _)| argv.get(at)) {
         cx.keys.follow(|followed| followed.show(key, follower));
+    }
+}
+
+/// The arguments of a command with passwords left out.
+fn redacted<'a>(name: &str, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    const HIDDEN: &[u8] = b"(redacted)";
+    let mut shown = argv.to_vec();
+    let hidden = match name {
+        AUTH => 1..argv.len(),
+        HELLO => {
+            let at =
+                argv.iter().skip(2).position(|word| word.eq_ignore_ascii_case(AUTH.as_bytes()));
+            at.map_or(0..0, |at| at + 3..at + 5)
+        }
+        _ => 0..0,
+    };
+    for argument in shown.iter_mut().take(hidden.end).skip(hidden.start) {
+        *argument = HIDDEN;
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, argv: &[&str], expected: &[&str]) {
+        let bytes: Vec<&[u8]> = argv.iter().map(|text| text.as_bytes()).collect();
+        let expected: Vec<&[u8]> = expected.iter().map(|text| text.as_bytes()).collect();
+        assert_eq!(redacted(name, &bytes), expected);
+    }
+
+    #[test]
+    fn passwords_are_hidden() {
+        let hidden = "(redacted)";
+        check(AUTH, &["AUTH", "u", "p"], &["AUTH", hidden, hidden]);
+        check(HELLO, &["HELLO", "3", "SETNAME", "x"], &["HELLO", "3", "SETNAME", "x"]);
+        check(
+            HELLO,
+            &["HELLO", "3", "Auth", "u", "p", "SETNAME", "x"],
+            &["HELLO", "3", "Auth", hidden, hidden, "SETNAME", "x"],
+        );
+        check("get", &["GET", "auth"], &["GET", "auth"]);
     }
 }

@@ -13,7 +13,14 @@ use crate::glob;
 use crate::reply::ReplyBuf;
 
 const ANYTIME: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
-const LISTEN: Flags = ANYTIME.and(Flags::NOSCRIPT);
+const LISTEN: Flags = ANYTIME.and(Flags::NOSCRIPT).and(Flags::LISTENING);
+
+/// The names of those that the host's own subscriptions call.
+pub(crate) const SUBSCRIBE: &str = "subscribe";
+pub(crate) const PSUBSCRIBE: &str = "psubscribe";
+pub(crate) const UNSUBSCRIBE: &str = "unsubscribe";
+pub(crate) const PUNSUBSCRIBE: &str = "punsubscribe";
+pub(crate) const PUBLISH: &str = "publish";
 const TELL: Flags = ANYTIME.and(Flags::FAST).and(Flags::MAY_WRITE);
 const HELP: Flags = Flags::LOADING.and(Flags::STALE);
 
@@ -24,9 +31,9 @@ const ALL: Keys = Keys::ALL;
 pub(super) const FAMILY: Family = Family {
     group: Group::PubSub,
     commands: &[
-        keyless("psubscribe", AtLeast(2), LISTEN, "2.0.0", "O(N) in the patterns there are",
+        keyless(PSUBSCRIBE, AtLeast(2), LISTEN, "2.0.0", "O(N) in the patterns there are",
             "Listens to all channels whose names match patterns.", psubscribe),
-        keyless("publish", Exactly(3), TELL, "2.0.0", "O(N+M) in listeners and patterns",
+        keyless(PUBLISH, Exactly(3), TELL, "2.0.0", "O(N+M) in listeners and patterns",
             "Tells a message to those who listen to a channel.", publish),
         Command {
             name: "pubsub",
@@ -40,17 +47,17 @@ pub(super) const FAMILY: Family = Family {
             details: Details { categories: Some(&["slow"]), ..Details::NONE },
             run: container,
         },
-        keyless("punsubscribe", AtLeast(1), LISTEN, "2.0.0", "O(N) in the patterns there are",
+        keyless(PUNSUBSCRIBE, AtLeast(1), LISTEN, "2.0.0", "O(N) in the patterns there are",
             "Listens by patterns no more, or by some of them.", punsubscribe),
         keyed("spublish", Exactly(3), TELL, Keys::FIRST, "7.0.0", "O(N) in listeners",
             "Tells a message to those who listen to a shard's channel.", spublish),
         keyed("ssubscribe", AtLeast(2), LISTEN, ALL, "7.0.0", "O(N) in channels",
             "Listens to channels of a shard.", ssubscribe),
-        keyless("subscribe", AtLeast(2), LISTEN, "2.0.0", "O(N) in channels",
+        keyless(SUBSCRIBE, AtLeast(2), LISTEN, "2.0.0", "O(N) in channels",
             "Listens to channels.", subscribe),
         keyed("sunsubscribe", AtLeast(1), LISTEN, ALL, "7.0.0", "O(N) in listeners",
             "Listens to channels of a shard no more, or to some of them.", sunsubscribe),
-        keyless("unsubscribe", AtLeast(1), LISTEN, "2.0.0", "O(N) in listeners",
+        keyless(UNSUBSCRIBE, AtLeast(1), LISTEN, "2.0.0", "O(N) in listeners",
             "Listens to channels no more, or to some of them.", unsubscribe),
     ],
 };
@@ -88,31 +95,32 @@ fn container(_: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn subscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    listen(cx, args, Kind::Channel, b"subscribe")
+    listen(cx, args, Kind::Channel)
 }
 
 fn psubscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    listen(cx, args, Kind::Pattern, b"psubscribe")
+    listen(cx, args, Kind::Pattern)
 }
 
 fn ssubscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    listen(cx, args, Kind::Shard, b"ssubscribe")
+    listen(cx, args, Kind::Shard)
 }
 
 fn unsubscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    leave(cx, args, Kind::Channel, b"unsubscribe")
+    leave(cx, args, Kind::Channel)
 }
 
 fn punsubscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    leave(cx, args, Kind::Pattern, b"punsubscribe")
+    leave(cx, args, Kind::Pattern)
 }
 
 fn sunsubscribe(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    leave(cx, args, Kind::Shard, b"sunsubscribe")
+    leave(cx, args, Kind::Shard)
 }
 
 /// One confirmation for each name.
-fn listen(cx: &mut Context<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> CommandResult {
+fn listen(cx: &mut Context<'_>, args: Args<'_>, kind: Kind) -> CommandResult {
+    let word = args.command().as_bytes();
     own_session(cx)?;
     let Context { keys, host, reply, .. } = cx;
     let host = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
@@ -126,7 +134,8 @@ fn listen(cx: &mut Context<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> Comm
 }
 
 /// The same; without names it is all there are, and one confirmation even where there are none.
-fn leave(cx: &mut Context<'_>, args: Args<'_>, kind: Kind, word: &[u8]) -> CommandResult {
+fn leave(cx: &mut Context<'_>, args: Args<'_>, kind: Kind) -> CommandResult {
+    let word = args.command().as_bytes();
     let Context { keys, host, reply, .. } = cx;
     let host = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     let client = &mut host.session.client;

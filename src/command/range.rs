@@ -7,6 +7,7 @@
 use super::args::{Args, clamp_range};
 use crate::error::CommandError;
 use crate::number::{parse_f64, parse_i64};
+use crate::value::Storage;
 use crate::value::zset::ZSet;
 
 /// The next argument, a number that is not negative; anything else is the given error.
@@ -111,7 +112,7 @@ impl<'a> Range<'a> {
     }
 
     /// The ranks that are in the range.
-    pub(super) fn span(self, zset: &ZSet, order: Order) -> Span {
+    pub(super) fn span(self, zset: &ZSet<impl Storage>, order: Order) -> Span {
         match self {
             Range::Rank(first, last) => {
                 let (at, count) = clamp_range(first, last, zset.len());

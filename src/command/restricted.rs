@@ -7,19 +7,6 @@ use super::{admit, transaction};
 use crate::clients::Client;
 use crate::error::{CommandError, CommandResult};
 
-/// What a client that listens to channels in RESP2 may call.
-const LISTENING: [&str; 9] = [
-    "ping",
-    "psubscribe",
-    "punsubscribe",
-    "quit",
-    "reset",
-    "ssubscribe",
-    "subscribe",
-    "sunsubscribe",
-    "unsubscribe",
-];
-
 /// Refuses a call, if it is to be refused: after a wrong number of arguments, which Redis sees
 /// first. A name that is not known at all is somebody else's business.
 #[cold]
@@ -40,7 +27,7 @@ pub(super) fn refuse(
             None => return Ok(()),
         },
     };
-    let needs_password = cx.keys.news().password.is_some();
+    let needs_password = cx.server.users.needs_login();
     let client = &cx.host()?.session.client;
     match refusal(client, needs_password, &name, flags) {
         None => Ok(()),
@@ -60,7 +47,7 @@ fn refusal(
         () if !client.authenticated && needs_password && !flags.has(Flags::NO_AUTH) => {
             Some(CommandError::text("NOAUTH Authentication required."))
         }
-        () if client.only_listens() && !LISTENING.contains(&name) => Some(CommandError::quoting(&[
+        () if client.only_listens() && !flags.has(Flags::LISTENING) => Some(CommandError::quoting(&[
             b"ERR Can't execute '",
             name.as_bytes(),
             b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \

@@ -99,10 +99,10 @@ fn run(
     let split = usize::try_from(count).ok().and_then(|n| args.rest().split_at_checked(n));
     let (keys, argv) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
-    let (host, keyspace, reply) = cx.with_host()?;
+    let (host, keyspace, server, reply) = cx.with_host()?;
     let id = find(host.scripts, script)?;
     let input = Input { keys, args: argv, called: args.word(), read_only };
-    host.scripts.run(id, input, keyspace, reply)
+    host.scripts.run(id, input, keyspace, server, reply)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -8,6 +8,7 @@ use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -59,6 +60,9 @@ fn sadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let added = cx.keys.edit(key, |set: &mut Editor<'_, Set>| {
         args.rest().iter().filter(|member| set.add(member)).count()
     })?;
+    if added > 0 {
+        cx.event(Event::SADD, key);
+    }
     cx.reply.count(added);
     Ok(())
 }
@@ -68,20 +72,23 @@ fn srem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| {
         args.rest().iter().filter(|member| set.remove(member)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::SREM, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
 
 fn scard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
-    cx.reply.count(set.map_or(0, Set::len));
+    cx.reply.count(set.as_ref().map_or(0, Set::len));
     Ok(())
 }
 
 fn sismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, member) = (args.key()?, args.next()?);
     let set = cx.keys.read::<Set>(key)?;
-    cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+    cx.reply.integer(set.as_ref().is_some_and(|set| set.contains(member)).into());
     Ok(())
 }
 
@@ -90,14 +97,14 @@ fn smismember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(key)?;
     cx.reply.array(args.len());
     for member in args.rest() {
-        cx.reply.integer(set.is_some_and(|set| set.contains(member)).into());
+        cx.reply.integer(set.as_ref().is_some_and(|set| set.contains(member)).into());
     }
     Ok(())
 }
 
 fn smembers(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let set = cx.keys.read::<Set>(args.key()?)?;
-    cx.reply.set(set.map_or(0, Set::len));
+    cx.reply.set(set.as_ref().map_or(0, Set::len));
     if let Some(set) = set {
         set.iter().for_each(|member| reply_member(cx.reply, member));
     }
@@ -115,7 +122,10 @@ fn smove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     cx.keys.read::<Set>(to)?;
     if found && from != to {
         cx.keys.edit_existing(from, |set: &mut Editor<'_, Set>| set.remove(member))?;
-        cx.keys.edit(to, |set: &mut Editor<'_, Set>| set.add(member))?;
+        cx.event_of_taking(Event::SREM, from);
+        if cx.keys.edit(to, |set: &mut Editor<'_, Set>| set.add(member))? {
+            cx.event(Event::SADD, to);
+        }
     }
     cx.reply.integer(found.into());
     Ok(())
@@ -127,8 +137,9 @@ fn spop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return spop_count(cx, key, args);
     }
     let popped = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| pop(set, cx.reply))?;
-    if popped.is_none() {
-        cx.reply.null();
+    match popped {
+        Some(()) => cx.event_of_taking(Event::SPOP, key),
+        None => cx.reply.null(),
     }
     Ok(())
 }
@@ -150,12 +161,14 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         return Err(CommandError::Syntax);
     }
     let count = count(&mut args, CommandError::NotPositive)?;
-    let len = cx.keys.read::<Set>(key)?.map_or(0, Set::len);
+    let len = cx.keys.read::<Set>(key)?.map_or(0, |set| set.len());
     cx.reply.set(count.min(len));
     if count >= len {
         let set = cx.keys.read::<Set>(key)?;
-        set.into_iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
-        cx.keys.remove(key);
+        set.iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
+        if cx.keys.remove(key) {
+            cx.event_of_taking(Event::SPOP, key);
+        }
         return Ok(());
     }
     let left = len - count;
@@ -169,6 +182,9 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         popped.for_each(|member| reply_member(cx.reply, member));
         set.replace(kept);
     })?;
+    if count > 0 {
+        cx.event(Event::SPOP, key);
+    }
     Ok(())
 }
 
@@ -225,7 +241,7 @@ fn sscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if set.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 1, |cursor, found| match set {
+    reply_scan(cx.reply, &scan, 1, |cursor, found| match &set {
         Some(set) => set.scan(cursor, &mut |member| member.with_bytes(|bytes| found(&[bytes]))),
         None => 0,
     });

@@ -7,12 +7,13 @@ use super::set::reply_member;
 use super::spec::Arity::AtLeast;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed as row, keyless};
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
 use crate::value::Value;
-use crate::value::set::{Member, Set};
+use crate::value::set::{Member, Set, SetView};
 use smallvec::SmallVec;
 
 const READ: Flags = Flags::READONLY;
@@ -45,14 +46,14 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// The sets that some keys hold, none where there is no key.
-type Sources<'a> = SmallVec<[Option<&'a Set>; 8]>;
+type Sources<'a> = SmallVec<[Option<SetView<'a>>; 8]>;
 
 /// What a command makes of its sources to keep it; the last argument is the number of integers that
 /// a set of integers may have.
 type Combine = fn(&Sources<'_>, usize) -> Set;
 
 fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sources = cx.keys.read_all(args.rest())?;
+    let sources = cx.keys.read_all::<Set>(args.rest())?;
     reply_members(cx.reply, |reply| {
         intersect(&sources, |member| {
             reply_member(reply, member);
@@ -63,7 +64,7 @@ fn sinter(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn sdiff(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sources = cx.keys.read_all(args.rest())?;
+    let sources = cx.keys.read_all::<Set>(args.rest())?;
     reply_members(cx.reply, |reply| subtract(&sources, |member| reply_member(reply, member)));
     Ok(())
 }
@@ -73,7 +74,7 @@ const LOOKED_INTO_MOST: usize = 8;
 
 fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let ints_most = cx.keys.limits().set_intset_entries;
-    let sources: Sources<'_> = cx.keys.read_all(args.rest())?;
+    let sources: Sources<'_> = cx.keys.read_all::<Set>(args.rest())?;
     let all_ints = sources.iter().flatten().all(|set| set.ints().is_some());
     reply_members(cx.reply, |reply| match &*sources {
         // Integers come in their order, as long as there are not too many.
@@ -87,7 +88,7 @@ fn sunion(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Answers with the members of one source that none before it has; returns their number.
-fn reply_new(reply: &mut ReplyBuf, sources: &[Option<&Set>], at: usize) -> usize {
+fn reply_new(reply: &mut ReplyBuf, sources: &[Option<SetView<'_>>], at: usize) -> usize {
     let (before, rest) = sources.split_at_checked(at).unwrap_or_default();
     let Some(Some(set)) = rest.first() else { return 0 };
     let mut count = 0;
@@ -135,7 +136,7 @@ fn sdiffstore(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn sintercard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let keys = counted_keys(&mut args)?;
     let limit = limit(&mut args)?;
-    let sources = cx.keys.read_all(keys)?;
+    let sources = cx.keys.read_all::<Set>(keys)?;
     let mut left = limit;
     let found = intersect(&sources, |_| {
         left -= 1;
@@ -174,13 +175,18 @@ fn limit(args: &mut Args<'_>) -> Result<usize, CommandError> {
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandResult {
     let target = args.key()?;
     let ints_most = cx.keys.limits().set_intset_entries;
-    let result = combine(&cx.keys.read_all(args.rest())?, ints_most);
+    let result = combine(&cx.keys.read_all::<Set>(args.rest())?, ints_most);
     cx.reply.count(result.len());
     match result.len() {
         0 => {
-            cx.keys.remove(target);
+            if cx.keys.remove(target) {
+                cx.event(Event::DEL, target);
+            }
         }
-        _ => cx.keys.put_value(target, Value::Set(result), NEVER),
+        _ => {
+            cx.keys.put_value(target, Value::Set(result), NEVER);
+            cx.event(Event::of_command(Events::SET, args.command()), target);
+        }
     }
     Ok(())
 }
@@ -189,7 +195,7 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandR
 /// it saw.
 fn intersect(sources: &Sources<'_>, mut visit: impl FnMut(Member<'_>) -> bool) -> usize {
     // A missing key is an empty set.
-    let all = sources.iter().copied().collect::<Option<SmallVec<[&Set; 8]>>>();
+    let all = sources.iter().map(Option::as_ref).collect::<Option<SmallVec<[&SetView<'_>; 8]>>>();
     let mut sets = all.unwrap_or_default();
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return 0 };
@@ -216,7 +222,7 @@ fn subtract(sources: &Sources<'_>, mut visit: impl FnMut(Member<'_>)) -> usize {
 }
 
 fn union(sources: &Sources<'_>, ints_most: usize) -> Set {
-    let sets: SmallVec<[&Set; 8]> = sources.iter().copied().flatten().collect();
+    let sets: SmallVec<[&SetView<'_>; 8]> = sources.iter().flatten().collect();
     Set::union(&sets, ints_most)
 }
 
@@ -224,7 +230,7 @@ fn union(sources: &Sources<'_>, ints_most: usize) -> Set {
 /// looks like less work; which of them shows in the encoding of what is kept.
 fn difference(sources: &Sources<'_>, ints_most: usize) -> Set {
     let Some((Some(first), others)) = sources.split_first() else { return Set::new() };
-    let others: SmallVec<[&Set; 8]> = others.iter().copied().flatten().collect();
+    let others: SmallVec<[&SetView<'_>; 8]> = others.iter().flatten().collect();
     let members: usize = others.iter().map(|set| set.len()).sum();
     if first.len() * (others.len() + 1) / 2 <= first.len() + members {
         let mut result = Set::new();

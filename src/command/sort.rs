@@ -6,9 +6,11 @@
 use super::args::Args;
 use super::context::{Caller, Context};
 use super::keyspec::specs;
+use super::permission::may_read_all;
 use super::spec::Arity::AtLeast;
 use super::spec::one_key as row;
 use super::spec::{Family, Flags, Group};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
@@ -84,7 +86,7 @@ impl<'a> Pattern<'a> {
         match field {
             Some(field) => {
                 let hash = keys.read::<Hash>(&key).unwrap_or(None);
-                show(hash.and_then(|hash| hash.get(field)).map(Text::Bytes))
+                show(hash.as_ref().and_then(|hash| hash.get(field)).map(Text::Bytes))
             }
             // A key of another type is as good as none here.
             None => show(keys.string(&key).unwrap_or(None)),
@@ -139,6 +141,19 @@ impl<'a> Options<'a> {
             }
         }
         Ok(options)
+    }
+
+    /// Patterns name keys that nobody can tell beforehand: only who may read all may use them.
+    fn check_rights(&self, cx: &Context<'_>) -> CommandResult {
+        let denied = match () {
+            () if may_read_all(cx) => return Ok(()),
+            () if matches!(self.by, Some(Pattern::Key { .. })) => "BY",
+            () if !self.get.is_empty() => "GET",
+            () => return Ok(()),
+        };
+        let text =
+            format!("ERR {denied} option of SORT denied due to insufficient ACL permissions.");
+        Err(CommandError::Text(text.into()))
     }
 
     /// Whether the elements stay in the order they have.
@@ -337,6 +352,7 @@ fn sort_ro(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResult {
     let key = args.key()?;
     let mut options = Options::parse(args, may_store)?;
+    options.check_rights(cx)?;
     let in_script = matches!(cx.caller, Caller::Script { .. });
     let mut sorting = load(cx.keys, key, &mut options, in_script)?;
     if !options.keeps_order() {
@@ -360,7 +376,7 @@ fn load(
     in_script: bool,
 ) -> Result<Sorting, CommandError> {
     let mut sorting = Sorting::default();
-    let slot = keys.slot(key);
+    let slot = keys.slot_unused(key);
     match keys.type_name(slot) {
         None => (),
         Some("zset") => {
@@ -422,10 +438,17 @@ fn store(
         }
     }
     let result = if options.get.is_empty() { sorting } else { &found };
-    cx.keys.remove(target);
+    let replaces = cx.keys.remove(target);
+    cx.keys.news_mut().set_replacing(replaces);
     cx.keys.edit(target, |list: &mut Editor<'_, List>| {
         result.items.iter().for_each(|item| list.push(End::Right, result.get(item.element)));
     })?;
+    cx.keys.news_mut().set_replacing(false);
+    match result.items.is_empty() {
+        false => cx.event(Event::SORTSTORE, target),
+        true if replaces => cx.event(Event::DEL, target),
+        true => (),
+    }
     cx.reply.count(result.items.len());
     Ok(())
 }

@@ -195,6 +195,7 @@ pub(crate) struct Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     Bitmap,
+    Cluster,
     Connection,
     Generic,
     Geo,
@@ -216,6 +217,7 @@ impl Group {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::Geo => "geo",
@@ -245,7 +247,7 @@ impl Group {
             Group::List => &["list"],
             Group::PubSub => &["pubsub"],
             Group::Scripting => &["scripting"],
-            Group::Server => &[],
+            Group::Cluster | Group::Server => &[],
             Group::Set => &["set"],
             Group::SortedSet => &["sortedset"],
             Group::Stream => &["stream"],
@@ -335,14 +337,20 @@ impl Flags {
     pub(crate) const ADMIN: Flags = Flags(1 << 14);
     /// Has to do with channels.
     pub(crate) const PUBSUB: Flags = Flags(1 << 15);
+    /// Not allowed while data is loaded in the background.
+    pub(crate) const NO_ASYNC_LOADING: Flags = Flags(1 << 16);
+    /// Not allowed in a transaction.
+    pub(crate) const NO_MULTI: Flags = Flags(1 << 17);
     /// Is run after MULTI rather than queued. Redis has no name for this one.
     pub(crate) const UNQUEUED: Flags = Flags(1 << 31);
+    /// Allowed to a client that listens to channels in RESP2. Redis does not show this one.
+    pub(crate) const LISTENING: Flags = Flags(1 << 29);
     /// Only reads as far as its flags tell, but may change what replicas would have to be told.
     /// Scripts that promise not to write may not call it. Redis does not show this one either.
     pub(crate) const MAY_WRITE: Flags = Flags(1 << 30);
 
     /// Every flag of Redis's with its name, in the order in which COMMAND INFO shows them.
-    pub(crate) const NAMES: [(Flags, &'static str); 16] = [
+    pub(crate) const NAMES: [(Flags, &'static str); 18] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
@@ -357,6 +365,8 @@ impl Flags {
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::NO_MULTI, "no_multi"),
         (Flags::MOVABLEKEYS, "movablekeys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
     ];

@@ -8,6 +8,7 @@ use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream_id::{NewId, end_from, id_from, ids_from, new_id_from, start_from};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -174,30 +175,33 @@ fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         false => Some(cx.keys.edit(key, run)??),
     };
     match added {
-        Some(id) => reply_id(cx.reply, id),
+        Some((id, trimmed)) => {
+            cx.event(Event::XADD, key);
+            if trimmed > 0 {
+                cx.event(Event::XTRIM, key);
+            }
+            reply_id(cx.reply, id);
+        }
         None => cx.reply.null(),
     }
     Ok(())
 }
 
-/// Appends an entry and trims; returns the ID it got.
+/// Appends an entry and trims; returns the ID it got, and how many entries went.
 fn add(
     stream: &mut Editor<'_, Stream>,
     id: NewId,
     now: i64,
     pairs: &[Pair<'_>],
     trim: Option<Trim>,
-) -> Result<Id, CommandError> {
+) -> Result<(Id, usize), CommandError> {
     let id = next_id(stream.marks().last_id, id, now)?;
     let bytes = pairs.iter().map(|[field, value]| field.len() + value.len());
     if bytes.sum::<usize>() > NODE_BYTES_MOST {
         return Err(CommandError::StreamEntryTooLarge);
     }
     stream.append(id, pairs);
-    if let Some(trim) = trim {
-        stream.trim(trim);
-    }
-    Ok(id)
+    Ok((id, trim.map_or(0, |trim| stream.trim(trim))))
 }
 
 /// The ID of the next entry behind the last one.
@@ -230,6 +234,9 @@ fn xtrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
         trim.map_or(0, |trim| stream.trim(trim))
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event(Event::XTRIM, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -248,7 +255,11 @@ fn xdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.set_marks(marks);
         Ok(deleted)
     })?;
-    cx.reply.count(deleted.transpose()?.unwrap_or(0));
+    let deleted = deleted.transpose()?.unwrap_or(0);
+    if deleted > 0 {
+        cx.event(Event::XDEL, key);
+    }
+    cx.reply.count(deleted);
     Ok(())
 }
 
@@ -322,6 +333,7 @@ fn xsetid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let set = |stream: &mut Editor<'_, Stream>| set_marks(stream, last_id, added, max_deleted);
     cx.keys.edit_existing(key, set)?.ok_or(CommandError::NoSuchKey)??;
+    cx.event(Event::XSETID, key);
     cx.reply.ok();
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::{Ids, end_from, id_from, ids_from, start_from};
-use super::stream_read::see_consumer;
+use super::stream_read::{Newcomer, see_consumer};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::number::{parse_i64, parse_u64};
@@ -225,6 +225,7 @@ fn min_idle(args: &mut Args<'_>) -> Result<i64, CommandError> {
 fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, consumer) = (args.key()?, args.next()?, args.next()?);
     let now = cx.keys.now();
+    let newcomer = Newcomer::of(cx.keys, key, name, consumer);
     let claimed = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
         let Some(at) = stream.find_group(name) else { return Ok(false) };
         let claim = Claim::parse(args, now)?;
@@ -246,6 +247,7 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         reply.set_len(start, len);
         Ok(true)
     })?;
+    newcomer.announce(cx.keys);
     match claimed.transpose()? {
         Some(true) => Ok(()),
         _ => Err(CommandError::no_key_or_group(key, name, "")),
@@ -330,10 +332,12 @@ fn xautoclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
     }
     let now = cx.keys.now();
+    let newcomer = Newcomer::of(cx.keys, key, name, consumer);
     let done = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
         let heir = Heir { at: stream.find_group(name)?, name: consumer, id: None, now };
         Sweep { heir, min_idle_ms, ids_only }.run(stream, cx.reply, start, count)
     })?;
+    newcomer.announce(cx.keys);
     done.flatten().ok_or_else(|| CommandError::no_key_or_group(key, name, ""))
 }
 

@@ -6,6 +6,7 @@ use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys, container, keyed};
 use super::stream_id::{bound_from, id_from};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::value::stream::{Cursor, Id, Stream};
@@ -93,6 +94,7 @@ fn create(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.add_group(name, Cursor { last_id, entries_read });
         Ok(())
     })??;
+    cx.event(Event::XGROUP_CREATE, key);
     cx.reply.ok();
     Ok(())
 }
@@ -119,6 +121,7 @@ fn setid(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.set_cursor(group, Cursor { last_id, entries_read });
         Ok(())
     })?;
+    cx.event(Event::XGROUP_SETID, key);
     cx.reply.ok();
     Ok(())
 }
@@ -129,6 +132,9 @@ fn destroy(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         stream.find_group(name).map(|group| stream.remove_group(group)).is_some()
     })?;
     let destroyed = destroyed.ok_or_else(missing_stream)?;
+    if destroyed {
+        cx.event(Event::XGROUP_DESTROY, key);
+    }
     cx.reply.integer(destroyed.into());
     Ok(())
 }
@@ -143,6 +149,9 @@ fn createconsumer(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         }
         Ok(is_new)
     })?;
+    if created {
+        cx.event(Event::XGROUP_CREATECONSUMER, key);
+    }
     cx.reply.integer(created.into());
     Ok(())
 }
@@ -151,9 +160,12 @@ fn delconsumer(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, consumer) = (args.key()?, args.next()?, args.next()?);
     let pending = in_group(cx, key, name, |stream, group| {
         let found = stream.group(group).and_then(|group| group.find(consumer));
-        Ok(found.map_or(0, |consumer| stream.remove_consumer(group, consumer)))
+        Ok(found.map(|consumer| stream.remove_consumer(group, consumer)))
     })?;
-    cx.reply.count(pending);
+    if pending.is_some() {
+        cx.event(Event::XGROUP_DELCONSUMER, key);
+    }
+    cx.reply.count(pending.unwrap_or(0));
     Ok(())
 }
 

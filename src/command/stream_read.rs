@@ -8,8 +8,9 @@ use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::id_from;
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::Editor;
+use crate::keyspace::{Editor, Keyspace};
 use crate::reply::{Mark, ReplyBuf};
 use crate::session::WaitKind;
 use crate::value::stream::{ConsumerId, Id, Pending, Stream};
@@ -251,6 +252,7 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let streams = looked_at(cx, &read, &after);
     let mut answer = Answer::new(cx.reply);
     for (key, after) in &streams {
+        let newcomer = Newcomer::of(cx.keys, key, group, consumer);
         cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
             let Some(at) = stream.find_group(group) else { return };
             let mut reader = Reader { stream, at, name: consumer, now, count: read.count };
@@ -260,11 +262,48 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
                 reader.deliver(answer.begin(key), read.no_ack);
             }
         })?;
+        newcomer.announce(cx.keys);
     }
     if !answer.end() {
         nothing_to_read(cx, &read, &all, &after);
     }
     Ok(())
+}
+
+/// A consumer that may come to be by what is done for it, which is told.
+pub(super) struct Newcomer<'a> {
+    key: &'a [u8],
+    group: &'a [u8],
+    name: &'a [u8],
+    /// Whether anybody wants to know, and it was not there before.
+    is_awaited: bool,
+}
+
+impl<'a> Newcomer<'a> {
+    pub(super) fn of(
+        keys: &Keyspace,
+        key: &'a [u8],
+        group: &'a [u8],
+        name: &'a [u8],
+    ) -> Newcomer<'a> {
+        let mut newcomer = Newcomer { key, group, name, is_awaited: false };
+        newcomer.is_awaited =
+            keys.news().events().has_any(Events::STREAM) && !newcomer.is_there(keys);
+        newcomer
+    }
+
+    fn is_there(&self, keys: &Keyspace) -> bool {
+        let Ok(Some(stream)) = keys.peek::<Stream>(self.key) else { return false };
+        let group = stream.find_group(self.group).and_then(|at| stream.group(at));
+        group.is_some_and(|group| group.find(self.name).is_some())
+    }
+
+    /// Tells of it, if it is there now.
+    pub(super) fn announce(self, keys: &mut Keyspace) {
+        if self.is_awaited && self.is_there(keys) {
+            keys.notify(Event::XGROUP_CREATECONSUMER, self.key);
+        }
+    }
 }
 
 /// The consumer with a name, who is seen now; made if there is none.

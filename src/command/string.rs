@@ -7,6 +7,7 @@ use super::keyspec::{self, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
 use crate::number::{LongDouble, parse_i64, short_sum};
@@ -115,6 +116,7 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if args.is_empty() {
         let slot = cx.keys.slot(key);
         cx.keys.put(slot, key, content(value), NEVER);
+        cx.event(Event::SET, key);
         cx.reply.ok();
         return Ok(());
     }
@@ -145,6 +147,10 @@ fn put_until(cx: &mut Context<'_>, slot: Slot, key: &[u8], value: &[u8], deadlin
         Deadline::Unsaid => NEVER,
     };
     cx.keys.put(slot, key, content(value), at);
+    cx.event(Event::SET, key);
+    if let Deadline::At(_) = deadline {
+        cx.event(Event::EXPIRE, key);
+    }
 }
 
 fn set_options(cx: &Context<'_>, mut args: Args<'_>) -> Result<SetOptions, CommandError> {
@@ -192,6 +198,7 @@ fn setnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(key);
     if !slot.exists() {
         cx.keys.put(slot, key, content(value), NEVER);
+        cx.event(Event::SET, key);
     }
     cx.reply.integer((!slot.exists()).into());
     Ok(())
@@ -209,25 +216,37 @@ fn set_expiring(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
     let (key, time, value) = (args.key()?, args.next()?, args.next()?);
     let deadline = deadline_from(time, unit, cx.keys.now(), args.command())?;
     let slot = cx.keys.slot(key);
-    cx.keys.put(slot, key, content(value), deadline);
+    put_until(cx, slot, key, value, Deadline::At(deadline));
     cx.reply.ok();
     Ok(())
+}
+
+/// A key is read before it is written, which is told where it does not exist.
+fn note_missing(cx: &mut Context<'_>, slot: Slot, key: &[u8]) {
+    if !slot.exists() {
+        cx.event(Event::KEYMISS, key);
+    }
 }
 
 fn getset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, value) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
+    note_missing(cx, slot, key);
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
-    cx.keys.put(slot, key, content(value), NEVER);
+    put_until(cx, slot, key, value, Deadline::Unsaid);
     Ok(())
 }
 
 fn getdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let slot = cx.keys.slot(args.key()?);
+    let key = args.key()?;
+    let slot = cx.keys.slot(key);
+    note_missing(cx, slot, key);
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
-    cx.keys.remove_slot(slot);
+    if cx.keys.remove_slot(slot) {
+        cx.event(Event::DEL, key);
+    }
     Ok(())
 }
 
@@ -235,6 +254,7 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let deadline = getex_deadline(&mut args)?;
     let slot = cx.keys.slot(key);
+    note_missing(cx, slot, key);
     let text = cx.keys.string_at(slot)?;
     if text.is_none() {
         cx.reply.null();
@@ -243,13 +263,20 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     reply_text(cx.reply, text);
     match deadline {
         None => (),
-        Some((Unit::Persist, _)) => cx.keys.set_deadline(slot, key, NEVER),
+        Some((Unit::Persist, _)) => {
+            if cx.keys.deadline_at(slot) != NEVER {
+                cx.keys.set_deadline(slot, key, NEVER);
+                cx.event(Event::PERSIST, key);
+            }
+        }
         Some((unit, text)) => {
             let at = deadline_from(text, unit, cx.keys.now(), args.command())?;
             if at <= cx.keys.now() {
                 cx.keys.remove_slot(slot);
+                cx.event(Event::DEL, key);
             } else {
                 cx.keys.set_deadline(slot, key, at);
+                cx.event(Event::EXPIRE, key);
             }
         }
     }
@@ -282,7 +309,7 @@ fn mget(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn mset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for (key, value) in args.pairs()? {
         let slot = cx.keys.slot(key);
-        cx.keys.put(slot, key, content(value), NEVER);
+        put_until(cx, slot, key, value, Deadline::Unsaid);
     }
     cx.reply.ok();
     Ok(())
@@ -296,7 +323,7 @@ fn msetnx(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     pairs.by_ref().for_each(|(key, value)| {
         let slot = cx.keys.slot(key);
-        cx.keys.put(slot, key, content(value), NEVER);
+        put_until(cx, slot, key, value, Deadline::Unsaid);
     });
     cx.reply.integer(1);
     Ok(())
@@ -313,11 +340,13 @@ fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(key);
     let Some(len) = cx.keys.string_at(slot)?.map(Text::len) else {
         cx.keys.put(slot, key, content(bytes), NEVER);
+        cx.event(Event::APPEND, key);
         cx.reply.count(bytes.len());
         return Ok(());
     };
     check_length(len as i64, bytes.len())?;
     let len = cx.keys.append(slot, key, len, bytes);
+    cx.event(Event::APPEND, key);
     cx.reply.count(len);
     Ok(())
 }
@@ -342,6 +371,7 @@ fn setrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     check_length(offset, bytes.len())?;
     cx.keys.write_at(slot, key, offset as usize, bytes);
+    cx.event(Event::SETRANGE, key);
     cx.reply.count(len.max(offset as usize + bytes.len()));
     Ok(())
 }
@@ -383,6 +413,7 @@ fn add(cx: &mut Context<'_>, key: &[u8], delta: i64) -> CommandResult {
         Some(sum) => sum?,
         None => add_to_text(cx, key, sum)?,
     };
+    cx.event(Event::INCRBY, key);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -432,5 +463,6 @@ pub(super) fn sum_text(sum: LongDouble) -> Result<Vec<u8>, CommandError> {
 fn reply_sum(cx: &mut Context<'_>, slot: Slot, key: &[u8], text: &[u8]) {
     let deadline = cx.keys.deadline_at(slot);
     cx.keys.put(slot, key, Content::Bytes(text), deadline);
+    cx.event(Event::INCRBYFLOAT, key);
     cx.reply.bulk(text);
 }

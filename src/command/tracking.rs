@@ -3,10 +3,52 @@
 //! What is remembered, and who is told, is in `clients/tracking.rs` and `engine/delivery.rs`.
 
 use super::args::Args;
+use super::client::OWN;
 use super::context::{Context, own_session};
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::Command;
+use super::spec::keyless as row;
 use crate::clients::{Client, Mode, Tracking};
 use crate::error::{CommandError, CommandResult};
 use std::collections::BTreeSet;
+
+// Their rows, which are part of CLIENT's.
+pub(super) const CACHING: Command = row(
+    "client|caching",
+    Exactly(3),
+    OWN,
+    "6.0.0",
+    "O(1)",
+    "Whether the client keeps what the next command shows.",
+    caching,
+);
+pub(super) const GETREDIR: Command = row(
+    "client|getredir",
+    Exactly(2),
+    OWN,
+    "6.0.0",
+    "O(1)",
+    "The client that is told of changed keys instead.",
+    getredir,
+);
+pub(super) const TRACKING: Command = row(
+    "client|tracking",
+    AtLeast(3),
+    OWN,
+    "6.0.0",
+    "O(1), or O(N) in prefixes",
+    "Whether the client is told of keys that change.",
+    tracking,
+);
+pub(super) const TRACKINGINFO: Command = row(
+    "client|trackinginfo",
+    Exactly(2),
+    OWN,
+    "6.2.0",
+    "O(1)",
+    "How the client is told of keys that change.",
+    trackinginfo,
+);
 
 /// What the arguments of CLIENT TRACKING say.
 #[derive(Default)]
@@ -33,7 +75,7 @@ const NO_CACHING: CommandError = CommandError::text(
      OPTOUT mode enabled",
 );
 
-pub(super) fn tracking(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+fn tracking(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     own_session(cx)?;
     let wish = parse(cx, args)?;
     let Context { keys, host, .. } = cx;
@@ -158,7 +200,7 @@ fn overlapping(own: &[u8], which: &[u8], other: &[u8]) -> CommandError {
     CommandError::quoting(&parts)
 }
 
-pub(super) fn caching(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn caching(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let word = args.next()?;
     let tracking = cx.host()?.session.client.tracking.as_mut().ok_or(NO_CACHING)?;
     let mode = match () {
@@ -184,7 +226,7 @@ fn wrong_mode(meant: Mode) -> CommandError {
     })
 }
 
-pub(super) fn getredir(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+fn getredir(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let redirect = redirect(cx.host()?.session.client.tracking.as_deref());
     cx.reply.integer(redirect);
     Ok(())
@@ -195,7 +237,7 @@ fn redirect(tracking: Option<&Tracking>) -> i64 {
     tracking.map_or(-1, |tracking| tracking.redirect.unwrap_or(0) as i64)
 }
 
-pub(super) fn trackinginfo(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+fn trackinginfo(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let Context { host, reply, .. } = cx;
     let host = host.as_ref().ok_or(CommandError::ScriptForbidden)?;
     let tracking = host.session.client.tracking.as_deref();

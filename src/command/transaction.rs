@@ -19,6 +19,7 @@ const FAST: Flags = ANYTIME.and(Flags::FAST).and(Flags::ALLOW_BUSY);
 const UNQUEUED: Flags = FAST.and(Flags::UNQUEUED);
 /// The one command that ends a transaction even by a wrong number of arguments.
 pub(super) const EXEC_NAME: &str = "exec";
+/// What begins a transaction, and what is denied in one is said to be in.
 pub(super) const MULTI_NAME: &str = "multi";
 pub(crate) const DISCARD_NAME: &str = "discard";
 pub(super) const UNWATCH_NAME: &str = "unwatch";
@@ -96,9 +97,11 @@ fn exec(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 fn run_queued(cx: &mut Context<'_>, commands: &[Argv]) -> CommandResult {
     let before = std::mem::replace(&mut cx.host()?.blocking, Blocking::Refused);
     cx.reply.array(commands.len());
+    cx.server.users.executing = true;
     for argv in commands {
         dispatch(cx, &argv.slices());
     }
+    cx.server.users.executing = false;
     cx.host()?.blocking = before;
     Ok(())
 }
@@ -120,11 +123,11 @@ fn watch(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if own_session(cx)?.session.queue.is_some() {
         return Err(WATCH_INSIDE);
     }
-    let (host, keys, _) = cx.with_host()?;
+    let (host, keys, ..) = cx.with_host()?;
     let watched = &mut host.session.watched;
     for key in args.rest() {
         let name = KeyName::new(keys.database(), key);
-        let existed = keys.slot(key).exists();
+        let existed = keys.slot_unused(key).exists();
         if watched.iter().all(|watched| watched.name != name) {
             keys.listen(&name);
             watched.push(Watched { name, existed });
@@ -142,16 +145,17 @@ fn unwatch(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 
 /// Whether a watched key has changed, or expired.
 fn watched_changed(cx: &mut Context<'_>) -> Result<bool, CommandError> {
-    let (Host { session, .. }, keys, _) = cx.with_host()?;
+    let (Host { session, .. }, keys, ..) = cx.with_host()?;
     let mut gone = |watched: &Watched| {
         let name = &watched.name;
-        watched.existed && !keys.in_database(name.database, |keys| keys.slot(&name.key).exists())
+        watched.existed
+            && !keys.in_database(name.database, |keys| keys.slot_unused(&name.key).exists())
     };
     Ok(session.dirty || session.watched.iter().any(&mut gone))
 }
 
 fn forget_watched(cx: &mut Context<'_>) -> CommandResult {
-    let (Host { session, .. }, keys, _) = cx.with_host()?;
+    let (Host { session, .. }, keys, ..) = cx.with_host()?;
     session.watched.drain(..).for_each(|watched| keys.unlisten(&watched.name));
     session.dirty = false;
     Ok(())

@@ -10,11 +10,13 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
 use crate::reply::ReplyBuf;
-use crate::value::zset::{PackedLimits, ZSet};
+use crate::value::Storage;
+use crate::value::zset::{PackedLimits, ZSet, ZSetView};
 use smallvec::SmallVec;
 
 const READ: Flags = Flags::READONLY;
@@ -219,18 +221,21 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
-    let changed = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let mut changed = 0;
+    let (added, changed) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let (mut added, mut changed) = (0, 0);
         for ([_, member], &score) in pairs.iter().zip(&scores) {
-            changed += match place(zset, member, score, &options)? {
-                Placed::Added(_) => 1,
-                Placed::Changed(_) => usize::from(options.count_changed),
-                Placed::Same(_) | Placed::Skipped | Placed::Nan => 0,
-            };
+            match place(zset, member, score, &options)? {
+                Placed::Added(_) => added += 1,
+                Placed::Changed(_) => changed += 1,
+                Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
+            }
         }
-        Ok(changed)
+        Ok((added, changed))
     })??;
-    cx.reply.count(changed);
+    if added + changed > 0 {
+        cx.event(Event::ZADD, key);
+    }
+    cx.reply.count(if options.count_changed { added + changed } else { added });
     Ok(())
 }
 
@@ -249,6 +254,9 @@ fn increment(
     options: &AddOptions,
 ) -> CommandResult {
     let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
+    if matches!(placed, Placed::Added(_) | Placed::Changed(_)) {
+        cx.event(Event::ZINCR, key);
+    }
     match placed {
         Placed::Skipped | Placed::Nan => cx.reply.null(),
         Placed::Added(score) | Placed::Changed(score) | Placed::Same(score) => {
@@ -263,13 +271,16 @@ fn zrem(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let removed = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
         args.rest().iter().filter(|member| zset.remove(member).is_some()).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::ZREM, key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
 
 fn zcard(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let zset = cx.keys.read::<ZSet>(args.key()?)?;
-    cx.reply.count(zset.map_or(0, ZSet::len));
+    cx.reply.count(zset.as_ref().map_or(0, ZSet::len));
     Ok(())
 }
 
@@ -283,7 +294,7 @@ fn reply_score(reply: &mut ReplyBuf, score: Option<f64>) {
 fn zscore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, member) = (args.key()?, args.next()?);
     let zset = cx.keys.read::<ZSet>(key)?;
-    reply_score(cx.reply, zset.and_then(|zset| zset.score(member)));
+    reply_score(cx.reply, zset.as_ref().and_then(|zset| zset.score(member)));
     Ok(())
 }
 
@@ -292,7 +303,7 @@ fn zmscore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let zset = cx.keys.read::<ZSet>(key)?;
     cx.reply.array(args.len());
     for member in args.rest() {
-        reply_score(cx.reply, zset.and_then(|zset| zset.score(member)));
+        reply_score(cx.reply, zset.as_ref().and_then(|zset| zset.score(member)));
     }
     Ok(())
 }
@@ -308,7 +319,7 @@ fn zrevrank(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn rank(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult {
     let (key, member) = (args.key()?, args.next()?);
     let zset = cx.keys.read::<ZSet>(key)?;
-    let rank = zset.and_then(|zset| {
+    let rank = zset.as_ref().and_then(|zset| {
         let rank = zset.rank(member)?;
         Some(if order == Order::Ascending { rank } else { zset.len() - 1 - rank })
     });
@@ -331,7 +342,7 @@ fn count_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResul
     let (key, min, max) = (args.key()?, args.next()?, args.next()?);
     let range = Range::parse(by, Order::Ascending, min, max)?;
     let zset = cx.keys.read::<ZSet>(key)?;
-    cx.reply.count(zset.map_or(0, |zset| range.span(zset, Order::Ascending).count));
+    cx.reply.count(zset.as_ref().map_or(0, |zset| range.span(zset, Order::Ascending).count));
     Ok(())
 }
 
@@ -357,6 +368,9 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
         }
         span.count
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        cx.event_of_taking(Event::of_command(Events::ZSET, args.command()), key);
+    }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
 }
@@ -396,10 +410,20 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, order: Order) -> CommandResult 
             cx.reply.double(score);
         });
     })?;
-    if popped.is_none() {
-        cx.reply.array(0);
+    match popped {
+        None => cx.reply.array(0),
+        Some(()) if most != Some(0) => cx.event_of_taking(pop_event(order), key),
+        Some(()) => (),
     }
     Ok(())
+}
+
+/// What is told of a pop.
+pub(super) fn pop_event(order: Order) -> Event {
+    match order {
+        Order::Ascending => Event::ZPOPMIN,
+        Order::Descending => Event::ZPOPMAX,
+    }
 }
 
 /// Removes so many members from an end, each after it was shown.
@@ -459,12 +483,15 @@ impl<'a> FirstPop<'a> {
                     reply.double(score);
                 });
             })?;
+            if popped.is_some() {
+                cx.event_of_taking(pop_event(self.order), key);
+            }
             Ok(popped.is_some())
         })
     }
 }
 
-impl<'a> Members<'a> for &'a ZSet {
+impl<'a> Members<'a> for &'a ZSetView<'_> {
     type Worth = f64;
 
     fn count(self) -> usize {
@@ -491,9 +518,9 @@ impl<'a> Members<'a> for &'a ZSet {
 fn zrandmember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let key = args.key()?;
     let draw = if args.is_empty() { None } else { Some(Draw::parse(args, "withscores")?) };
-    let found = cx.keys.read_random::<ZSet>(key)?;
+    let mut found = cx.keys.read_random::<ZSet>(key)?;
     let Some(draw) = draw else {
-        let drawn = found.and_then(|(zset, random)| zset.draw(random));
+        let drawn = found.as_mut().and_then(|(zset, random)| zset.draw(random));
         cx.reply.bulk_or_null(drawn.map(|(drawn, _)| drawn));
         return Ok(());
     };
@@ -502,7 +529,7 @@ fn zrandmember(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     };
     draw.begin(cx.reply, zset.len())?;
-    draw.run(zset, random, |member, score| {
+    draw.run(&zset, random, |member, score| {
         cx.reply.bulk(member);
         if draw.with_worth {
             cx.reply.double(score);
@@ -606,7 +633,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The ranks that are walked.
-    fn span(&self, zset: &ZSet) -> Span {
+    fn span(&self, zset: &ZSet<impl Storage>) -> Span {
         let span = self.range.span(zset, self.order);
         match self.limits {
             Some((offset, limit)) => span.limited(offset, limit, self.order),
@@ -628,14 +655,14 @@ fn range(
         cx.reply.array(0);
         return Ok(());
     };
-    reply_span(cx.reply, zset, walk.span(zset), walk.order, walk.with_scores);
+    reply_span(cx.reply, &zset, walk.span(&zset), walk.order, walk.with_scores);
     Ok(())
 }
 
 impl Walk<'_> {
     /// How many members Redis stores before a target that was small becomes large. Until then zeros
     /// lose their sign.
-    fn stored_small(&self, zset: &ZSet, span: Span, limits: PackedLimits) -> usize {
+    fn stored_small(&self, zset: &ZSet<impl Storage>, span: Span, limits: PackedLimits) -> usize {
         let is_long = |(member, _): (&[u8], f64)| member.len() > limits.value_bytes;
         let mut members = zset.range(span.start, span.count);
         let first_long = match self.order {
@@ -653,11 +680,11 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let walk = Walk::parse(args, by_default)?;
     let limits = cx.keys.limits().zset;
     let stored = cx.keys.read::<ZSet>(source)?.map_or_else(ZSet::new, |zset| {
-        let span = walk.span(zset);
+        let span = walk.span(&zset);
         let members = zset.range(span.start, span.count);
         // A range by ranks tells its length beforehand, and so the form of the target.
         let is_large = walk.limits.is_none() && span.count > limits.entries;
-        let unsigned = if is_large { 0 } else { walk.stored_small(zset, span, limits) };
+        let unsigned = if is_large { 0 } else { walk.stored_small(&zset, span, limits) };
         // Counted as they are stored, from the end that the walk begins at.
         let place =
             |at: usize| if walk.order == Order::Ascending { at } else { span.count - 1 - at };
@@ -667,11 +694,17 @@ fn zrangestore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         ZSet::from_sorted(signed, limits)
     });
     cx.reply.count(stored.len());
-    put(cx.keys, target, stored);
+    put(cx.keys, target, stored, Event::ZRANGESTORE);
     Ok(())
 }
 
-fn reply_span(reply: &mut ReplyBuf, zset: &ZSet, span: Span, order: Order, with_scores: bool) {
+fn reply_span(
+    reply: &mut ReplyBuf,
+    zset: &ZSet<impl Storage>,
+    span: Span,
+    order: Order,
+    with_scores: bool,
+) {
     if with_scores {
         reply.pairs(span.count);
     } else {
@@ -698,7 +731,7 @@ fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if zset.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 2, |cursor, found| match zset {
+    reply_scan(cx.reply, &scan, 2, |cursor, found| match &zset {
         Some(zset) => {
             zset.scan(cursor, &mut |member, score| match integer_in_packed(zset, score) {
                 Some(integer) => found(&[member, IntText::new(integer).as_bytes()]),
@@ -712,7 +745,7 @@ fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// The scores of a small set that Redis keeps as integers. ZSCAN shows a score as it is kept, so
 /// these never have an exponent.
-fn integer_in_packed(zset: &ZSet, score: f64) -> Option<i64> {
+fn integer_in_packed(zset: &ZSet<impl Storage>, score: f64) -> Option<i64> {
     const MOST: f64 = (1_u64 << 62) as f64;
     let kept_so = zset.is_packed() && score.abs() <= MOST && score.fract() == 0.0;
     kept_so.then_some(score as i64)

@@ -10,13 +10,14 @@ use super::keyspec::specs;
 use super::range::count;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed as row};
+use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Keyspace, NEVER};
 use crate::number::{IntText, parse_f64};
 use crate::reply::ReplyBuf;
 use crate::value::Value;
-use crate::value::set::{Member, Set};
-use crate::value::zset::ZSet;
+use crate::value::set::{Member, Set, SetView};
+use crate::value::zset::{ZSet, ZSetView};
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -120,6 +121,7 @@ fn reply_members(reply: &mut ReplyBuf, members: &[Scored<'_>], with_scores: bool
 
 /// Stores the result, in place of whatever the target held, and answers with its size.
 fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> CommandResult {
+    let event = Event::of_command(Events::ZSET, args.command());
     let target = args.key()?;
     let limits = cx.keys.limits().zset;
     let zset = {
@@ -129,17 +131,23 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, operation: Operation) -> Comm
         ZSet::from_sorted(members.iter().map(|(member, score)| (&**member, *score)), limits)
     };
     cx.reply.count(zset.len());
-    put(cx.keys, target, zset);
+    put(cx.keys, target, zset, event);
     Ok(())
 }
 
-/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key.
-pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
+/// Puts a sorted set in the place of whatever a key held; an empty one is a missing key. `event` is
+/// what is told of it.
+pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet, event: Event) {
     match zset.len() {
         0 => {
-            keys.remove(target);
+            if keys.remove(target) {
+                keys.notify(Event::DEL, target);
+            }
         }
-        _ => keys.put_value(target, Value::ZSet(zset), NEVER),
+        _ => {
+            keys.put_value(target, Value::ZSet(zset), NEVER);
+            keys.notify(event, target);
+        }
     }
 }
 
@@ -147,7 +155,7 @@ pub(super) fn put(keys: &mut Keyspace, target: &[u8], zset: ZSet) {
 type Scored<'a> = (Cow<'a, [u8]>, f64);
 
 /// One of the sets that are combined.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Source<'a> {
     held: Held<'a>,
     /// What its scores are multiplied by.
@@ -155,12 +163,12 @@ struct Source<'a> {
 }
 
 /// What the key of a source holds.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Held<'a> {
     Nothing,
-    ZSet(&'a ZSet),
+    ZSet(ZSetView<'a>),
     /// Its members have the score 1.
-    Set(&'a Set),
+    Set(SetView<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -174,7 +182,7 @@ impl<'a> Source<'a> {
     }
 
     fn len(&self) -> usize {
-        match self.held {
+        match &self.held {
             Held::Nothing => 0,
             Held::ZSet(zset) => zset.len(),
             Held::Set(set) => set.len(),
@@ -182,8 +190,8 @@ impl<'a> Source<'a> {
     }
 
     /// The members with their scores, times the weight.
-    fn members(self) -> impl Iterator<Item = Scored<'a>> {
-        let (zset, set) = match self.held {
+    fn members(&self) -> impl Iterator<Item = Scored<'_>> {
+        let (zset, set) = match &self.held {
             Held::Nothing => (None, None),
             Held::ZSet(zset) => (Some(zset), None),
             Held::Set(set) => (None, Some(set)),
@@ -200,7 +208,7 @@ impl<'a> Source<'a> {
 
     /// The score of a member, times the weight.
     fn score(&self, member: &[u8]) -> Option<f64> {
-        let score = match self.held {
+        let score = match &self.held {
             Held::Nothing => None,
             Held::ZSet(zset) => zset.score(member),
             Held::Set(set) => set.contains(member).then_some(1.0),
@@ -233,7 +241,7 @@ fn sources<'a>(keys: &'a mut Keyspace, args: &mut Args<'_>) -> Result<Sources<'a
 
 /// The members of all sources. Those of small ones first, as in Redis: the order can show in the
 /// last digit of a sum.
-fn union<'a>(sources: &mut [Source<'a>], aggregate: Aggregate) -> Vec<Scored<'a>> {
+fn union<'a>(sources: &'a mut [Source<'_>], aggregate: Aggregate) -> Vec<Scored<'a>> {
     sources.sort_by_key(Source::len);
     let room = sources.last().map_or(0, Source::len);
     let mut scores = HashMap::with_capacity_and_hasher(room, FixedState::default());
@@ -246,7 +254,7 @@ fn union<'a>(sources: &mut [Source<'a>], aggregate: Aggregate) -> Vec<Scored<'a>
 
 /// The members that all sources have, in the order of the smallest.
 fn intersection<'a>(
-    sources: &mut [Source<'a>],
+    sources: &'a mut [Source<'_>],
     aggregate: Aggregate,
 ) -> impl Iterator<Item = Scored<'a>> {
     sources.sort_by_key(Source::len);
@@ -259,14 +267,16 @@ fn intersection<'a>(
 }
 
 /// The members that only the first source has.
-fn difference<'a>(sources: &[Source<'a>]) -> impl Iterator<Item = Scored<'a>> {
+fn difference<'a>(sources: &'a [Source<'_>]) -> impl Iterator<Item = Scored<'a>> {
     let (first, others) = first_and_others(sources);
     let members = first.into_iter().flat_map(Source::members);
     members.filter(move |(member, _)| !others.iter().any(|other| other.has(member)))
 }
 
-fn first_and_others<'a, 's>(sources: &'s [Source<'a>]) -> (Option<Source<'a>>, &'s [Source<'a>]) {
-    sources.split_first().map_or((None, sources), |(first, others)| (Some(*first), others))
+fn first_and_others<'s, 'a>(
+    sources: &'s [Source<'a>],
+) -> (Option<&'s Source<'a>>, &'s [Source<'a>]) {
+    sources.split_first().map_or((None, sources), |(first, others)| (Some(first), others))
 }
 
 /// What is done with the sources.
@@ -279,7 +289,7 @@ enum Operation {
 
 impl Operation {
     /// The members of the result, in order.
-    fn run<'a>(self, sources: &mut [Source<'a>], aggregate: Aggregate) -> Vec<Scored<'a>> {
+    fn run<'a>(self, sources: &'a mut [Source<'_>], aggregate: Aggregate) -> Vec<Scored<'a>> {
         let mut members: Vec<Scored<'a>> = match self {
             Operation::Union => union(sources, aggregate),
             Operation::Inter => intersection(sources, aggregate).collect(),

@@ -256,6 +256,14 @@ impl State {
 
 /// What CLIENT has the engine do.
 impl State {
+    /// The engine is closed: nobody is told anything any more.
+    pub(super) fn close_mailboxes(&mut self) {
+        for session in self.sessions.iter().flatten() {
+            session.client.mailbox.close();
+            self.bells.add(&session.client.mailbox);
+        }
+    }
+
     /// Does what calls have left to be done.
     pub(super) fn carry_out(&mut self) {
         while let Some(order) = self.orders.pop() {

@@ -3,21 +3,54 @@
 
 use super::waiting::{Outcome, Waits};
 use super::{Call, Engine, Session, Shared, Tick};
-use crate::clients::Waker;
+use crate::clients::{OutputLimit, Waker};
 use crate::error::Error;
 use crate::reply::ReplyBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// An engine as a door holds it: it does not keep the engine open.
 pub(crate) struct Door {
     shared: Arc<Shared>,
+    changes: Arc<AtomicU64>,
+}
+
+/// What the engine's parameters say of clients.
+#[derive(Clone, Copy)]
+pub(crate) struct ClientLimits {
+    /// How many there may be.
+    pub(crate) most: usize,
+    /// How long one may be silent, and after how long the system looks whether it is there.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) keepalive: Option<Duration>,
+    /// The longest argument, and the most bytes of requests that wait to be executed.
+    pub(crate) bulk_most: usize,
+    pub(crate) input_most: usize,
+    /// How much of its replies one may leave unread.
+    pub(crate) output: OutputLimit,
 }
 
 impl Engine {
     /// The engine for a door that runs on a thread of its own.
-    pub(crate) fn door(&self) -> Door {
-        Door { shared: Arc::clone(&self.shared) }
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(crate) fn door(&self) -> Result<Door, Error> {
+        let changes = self.shared.enter(|state| Arc::clone(&state.server.changes))?;
+        Ok(Door { shared: Arc::clone(&self.shared), changes })
+    }
+}
+
+impl Engine {
+    /// Sets the password that clients have to give.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(crate) fn set_password(&self, password: &str) -> Result<(), Error> {
+        let pair = (&b"requirepass"[..], password.as_bytes());
+        let set = self.shared.enter(|state| state.server.configure([pair].into_iter()))?;
+        set.map_err(|error| Error::Options { message: error.to_string() })
     }
 }
 
@@ -25,6 +58,38 @@ impl Door {
     /// Opens a session.
     pub(crate) fn session(&self) -> Result<Session, Error> {
         self.shared.open_session()
+    }
+
+    /// Opens a session for one who is to come while the engine is busy: nobody sees it until it is
+    /// attached, and it is trusted no more than it will be then.
+    pub(crate) fn spare_session(&self) -> Result<Session, Error> {
+        let session = self.session()?;
+        self.shared.enter(|state| state.set_spare(session.id))?;
+        Ok(session)
+    }
+
+    /// A number that is another one once parameters have changed. Takes no lock.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// What the parameters say now.
+    pub(crate) fn limits(&self) -> Result<ClientLimits, Error> {
+        self.shared.enter(|state| {
+            let config = &state.server.config;
+            let seconds = |name| {
+                let time = Duration::from_secs(config.count(name) as u64);
+                Some(time).filter(|time| !time.is_zero())
+            };
+            ClientLimits {
+                most: config.count("maxclients"),
+                idle: seconds("timeout"),
+                keepalive: seconds("tcp-keepalive"),
+                bulk_most: config.count("proto-max-bulk-len"),
+                input_most: config.count("client-query-buffer-limit"),
+                output: state.keys.news().output_limits.normal,
+            }
+        })
     }
 
     /// As [`Engine::set_meanwhile`].

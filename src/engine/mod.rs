@@ -12,6 +12,7 @@ mod hosted;
 mod interrupt;
 mod session;
 mod state;
+mod subscription;
 mod waiting;
 
 #[cfg(feature = "c-abi")]
@@ -19,18 +20,21 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 use busy::Busy;
 pub use busy::WhenBusy;
 #[cfg(feature = "listen")]
-pub(crate) use door::{Door, Pending, Submitted};
+pub(crate) use door::{ClientLimits, Door, Pending, Submitted};
 pub use session::Session;
+pub use subscription::{Message, Subscription};
 
 use crate::clients::Bells;
 use crate::clock::Now;
-use crate::command::{Registry, configure};
+use crate::command::{self, Registry};
+use crate::config::Config;
 use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
+use crate::server::{Server, Shutdown};
 use delivery::Replayed;
 use smallvec::SmallVec;
 use state::{COMMON, State, Turn};
@@ -155,19 +159,26 @@ impl Engine {
         options.check()?;
         let mut keys = Keyspace::new(now, options.databases);
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        configure(&mut keys, pairs)
+        let config = Config::open(options.databases, pairs)
             .map_err(|error| Error::Options { message: error.to_string() })?;
-        Engine::with_keys(options, keys)
+        command::act(&mut keys, &config);
+        Engine::with_keys(options, keys, config)
     }
 
-    fn with_keys(options: &Options, keys: Keyspace) -> Result<Engine, Error> {
+    fn with_keys(options: &Options, keys: Keyspace, config: Config) -> Result<Engine, Error> {
         let running = Arc::new(Running::new(options.on_error == OnError::Keep));
         let scripts = Scripts::new(options, Arc::clone(&running))
             .map_err(|message| Error::Interpreter { message })?;
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
+        let server = Server::new(config);
         let shared = Shared {
-            state: Mutex::new(Some(State::new(keys, scripts, hosted, Arc::clone(&bells), options))),
+            state: Mutex::new(Some(State::new(
+                (keys, scripts, server),
+                hosted,
+                Arc::clone(&bells),
+                options,
+            ))),
             inside: AtomicUsize::new(0),
             running,
             dropped: Mutex::new(Vec::new()),
@@ -201,9 +212,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::call`].
     pub fn fork(&self) -> Result<Engine, Error> {
-        let copied = |state: &mut State| (state.keys.snapshot(), state.scripts.library_codes());
-        let (keys, codes) = self.shared.enter_as(COMMON, copied)?;
-        let engine = Engine::with_keys(&self.shared.options, keys)?;
+        let copied = |state: &mut State| {
+            let (config, users) = (state.server.config.clone(), state.server.users.copy());
+            (state.keys.snapshot(), config, users, state.scripts.library_codes())
+        };
+        let (keys, config, users, codes) = self.shared.enter_as(COMMON, copied)?;
+        let engine = Engine::with_keys(&self.shared.options, keys, config)?;
+        engine.shared.enter_as(COMMON, |state| state.server.users = users)?;
         for code in codes {
             let load = |state: &mut State| state.scripts.load_library(&code, false);
             let loaded = engine.shared.enter_as(COMMON, load)?;
@@ -496,6 +511,23 @@ impl Engine {
         self.shared.tick(budget)
     }
 
+    /// The bytes that the data takes: counted while `maxmemory` limits them, estimated from some of
+    /// the keys otherwise. What the interpreter and the engine itself take is not in it.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn used_memory(&self) -> Result<usize, Error> {
+        self.shared.enter_as(COMMON, |state| state.keys.used_memory())
+    }
+
+    /// How many keys were evicted to keep to `maxmemory`.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn evicted_keys(&self) -> Result<u64, Error> {
+        self.shared.enter_as(COMMON, |state| state.keys.evicted_keys())
+    }
+
     /// Moves a [`Clock::Manual`] forward; returns its time, in milliseconds since 1970.
     ///
     /// # Errors
@@ -509,6 +541,34 @@ impl Engine {
         })?;
         let message = "the clock is the system's, or would overflow".to_owned();
         moved.ok_or(Error::Options { message })
+    }
+
+    /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it
+    /// is asked. Without this it is an error: the program is the host's.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// let engine = moonkv::Engine::new()?;
+    /// assert!(engine.command(&["SHUTDOWN"]).is_err());
+    /// engine.await_shutdown()?;
+    /// engine.command(&["SHUTDOWN"])?;
+    /// assert!(engine.shutdown_asked()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn await_shutdown(&self) -> Result<(), Error> {
+        self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
+    }
+
+    /// Whether the program is asked to end.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub fn shutdown_asked(&self) -> Result<bool, Error> {
+        self.shared.enter(|state| state.server.shutdown == Shutdown::Asked)
     }
 
     /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs
@@ -723,7 +783,9 @@ impl Shared {
 
     fn close(&self) -> Result<(), Error> {
         let drop_state = |place: &mut Option<State>| {
-            drop(place.take());
+            if let Some(mut state) = place.take() {
+                state.close_mailboxes();
+            }
             Ok(())
         };
         self.locked(|| self.lock(), drop_state)?;
@@ -735,6 +797,9 @@ impl Shared {
     fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         let start = Instant::now();
         self.enter_as(COMMON, |state| {
+            if state.server.debug.expires_not() {
+                return Tick { expired: 0, complete: true };
+            }
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
             state.settle();
             Tick { expired, complete }

@@ -274,6 +274,11 @@ impl Session {
         self.mailbox.is_stranger()
     }
 
+    /// Where what is told to it lies.
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// Whether the session is to be closed, once the replies there are have been written.
     pub fn is_closing(&self) -> bool {
         self.mailbox.is_closing()
@@ -429,7 +434,7 @@ fn check(savepoint: usize, open: usize) -> Result<usize, Error> {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.client).finish_non_exhaustive()
     }
 }
 

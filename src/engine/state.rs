@@ -10,6 +10,7 @@ use crate::number::IntText;
 use crate::options::{Clock, Limits, Options};
 use crate::reply::{Protocol, ReplyBuf};
 use crate::script::{Input, ScriptId, Scripts};
+use crate::server::Server;
 use crate::session::{Argv, Blocking, Order, Session, Sessions, Wait, WaitKind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
@@ -21,6 +22,7 @@ pub(super) const COMMON: usize = 0;
 pub(super) struct State {
     pub(super) keys: Keyspace,
     pub(super) scripts: Scripts,
+    pub(super) server: Server,
     /// The commands that the host has added; the scripts know them too.
     hosted: Arc<Registry>,
     /// By their number; none where one was closed.
@@ -54,8 +56,7 @@ pub(super) enum Turn {
 
 impl State {
     pub(super) fn new(
-        keys: Keyspace,
-        scripts: Scripts,
+        (keys, scripts, server): (Keyspace, Scripts, Server),
         hosted: Arc<Registry>,
         bells: Arc<Bells>,
         options: &Options,
@@ -66,6 +67,7 @@ impl State {
         State {
             keys,
             scripts,
+            server,
             hosted,
             sessions: vec![Some(Box::new(common))],
             clients: 1,
@@ -92,6 +94,8 @@ impl State {
 
     /// Opens a session; returns its place, its client's number and its mailbox.
     pub(super) fn open_session(&mut self) -> (usize, u64, Arc<Mailbox>) {
+        self.server.clients.open += 1;
+        self.server.clients.opened += 1;
         self.clients += 1;
         let client = Client::new(self.clients, self.keys.now(), self.protocol);
         let mailbox = Arc::clone(&client.mailbox);
@@ -118,20 +122,33 @@ impl State {
             session.client.mailbox.set_protocol(Protocol::Resp2);
             session.client.origin = origin;
             session.client.attached = true;
+            session.client.spare = false;
         }
         // The host's own sessions are trusted; who comes from elsewhere has to say who it is.
-        let needs_password = self.keys.news().password.is_some();
+        let needs_password = self.server.users.needs_login();
         if let Some(session) = self.session(id) {
             session.client.authenticated = !needs_password;
             session.client.restrict();
         }
     }
 
+    /// A session is kept for one who is to come.
+    #[cfg(feature = "listen")]
+    pub(super) fn set_spare(&mut self, id: usize) {
+        let needs_password = self.server.users.needs_login();
+        if let Some(session) = self.session(id) {
+            session.client.spare = true;
+            session.client.mailbox.set_stranger(needs_password);
+        }
+    }
+
     /// Closes a session: what it queued is dropped, what it began is undone.
     pub(super) fn close_session(&mut self, id: usize) {
         self.retire(id);
-        if let Some(place) = self.sessions.get_mut(id) {
-            *place = None;
+        if let Some(place) = self.sessions.get_mut(id)
+            && place.take().is_some()
+        {
+            self.server.clients.open -= 1;
         }
         self.settle();
     }
@@ -177,6 +194,7 @@ impl State {
         let attached = session.client.attached;
         self.speaker = id;
         self.keys.select(session.database);
+        self.server.users.act_as(session.user());
         self.keys.news_mut().begin_call(session.client.as_follower(id));
         if let Some(pause) = self.keys.news().pause
             && let Some(waits) = self.put_off(id, pause, call)
@@ -235,7 +253,7 @@ impl State {
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
-        let State { keys, scripts, hosted, sessions, orders, .. } = self;
+        let State { keys, scripts, server, hosted, sessions, orders, .. } = self;
         // Taken from among the others, so that the command can look at those too.
         let mut session = sessions.get_mut(id)?.take()?;
         let blocking = match session.sections.is_empty() {
@@ -245,7 +263,15 @@ impl State {
         let own = &mut *session;
         let host =
             Some(Host { scripts, session: own, blocking, place: id, others: sessions, orders });
-        dispatch(&mut Context { keys, reply, caller: Caller::Host, hosted, host }, argv);
+        let mut cx = Context { keys, reply, caller: Caller::Host, server, hosted, host };
+        let has_room = match cx.keys.is_limited() {
+            true => command::make_room(&mut cx, argv),
+            false => Ok(()),
+        };
+        match has_room {
+            Ok(()) => dispatch(&mut cx, argv),
+            Err(error) => cx.reply.error(&error),
+        }
         let database = self.keys.database();
         session.database = database;
         if let Some(tracking) = &mut session.client.tracking
@@ -271,6 +297,7 @@ impl State {
         let waiter = Waiter { ticket: Arc::clone(&ticket), session, database, wait, deadline };
         self.waiters.add(&mut self.keys, waiter);
         self.mark_blocked(session, true);
+        self.server.clients.waiting = self.waiters.len();
         Waits { ticket, most }
     }
 
@@ -278,6 +305,7 @@ impl State {
     pub(super) fn forget_wait(&mut self, ticket: &Arc<Ticket>) -> Option<Waiter> {
         let waiter = self.waiters.forget(&mut self.keys, ticket)?;
         self.mark_blocked(waiter.session, false);
+        self.server.clients.waiting = self.waiters.len();
         Some(waiter)
     }
 
@@ -331,8 +359,11 @@ impl State {
         args: &[&[u8]],
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
+        if self.keys.is_limited() {
+            self.keys.make_room();
+        }
         let input = Input { keys, args, called: EVAL.as_bytes(), read_only: false };
-        self.scripts.run(id, input, &mut self.keys, reply)
+        self.scripts.run(id, input, &mut self.keys, &mut self.server, reply)
     }
 }
 
@@ -385,6 +416,7 @@ impl State {
                 Some(reply) => {
                     self.waiters.remove(&mut self.keys, place);
                     self.mark_blocked(session, false);
+                    self.server.clients.waiting = self.waiters.len();
                     ticket.serve(reply);
                     from = place;
                 }
@@ -419,10 +451,11 @@ impl State {
         kind: WaitKind,
         argv: &Argv,
     ) -> Option<ReplyBuf> {
-        let State { keys, scripts, hosted, sessions, orders, .. } = self;
+        let State { keys, scripts, server, hosted, sessions, orders, .. } = self;
+        server.users.act_as(session.user());
         let mut reply = ReplyBuf::new();
         keys.select(name.database);
-        let slot = keys.slot(&name.key);
+        let slot = keys.slot_unused(&name.key);
         if keys.type_name(slot) != Some(kind.type_name()) {
             if kind != WaitKind::Group {
                 return None;
@@ -433,7 +466,8 @@ impl State {
         let mut waits_on = false;
         let blocking = Blocking::Serving(&name.key, &mut waits_on);
         let host = Some(Host { scripts, session, blocking, place, others: sessions, orders });
-        let mut cx = Context { keys, reply: &mut reply, caller: Caller::Host, hosted, host };
+        let mut cx =
+            Context { keys, reply: &mut reply, caller: Caller::Host, server, hosted, host };
         command::serve(&mut cx, &argv.slices());
         (!waits_on).then_some(reply)
     }

@@ -172,6 +172,11 @@ impl Waiter {
 pub(super) struct Waiters(Vec<Waiter>);
 
 impl Waiters {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// One more waits.
     pub(super) fn add(&mut self, keys: &mut Keyspace, waiter: Waiter) {
         waiter.names().for_each(|name| keys.listen(&name));

@@ -13,10 +13,15 @@ mod call;
 mod engine;
 mod host;
 mod limits;
+#[cfg(feature = "listen")]
+mod listen;
 mod log;
 mod options;
 mod panic;
 mod reply;
 mod script;
 mod session;
+mod statistics;
+mod subscription;
+mod traceback;
 mod version;

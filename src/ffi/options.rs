@@ -45,8 +45,9 @@ pub struct kv_options {
     pub protocol: u32,
     /// Where the time comes from: one of KV_CLOCK_...
     pub clock: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 1 to keep the time that scripts take, for kv_script_stats. Default 0: the clock would be read
+    /// twice in each run.
+    pub script_statistics: u32,
     /// Where KV_CLOCK_MANUAL begins, in milliseconds since 1970. Default 0.
     pub clock_start_ms: i64,
     /// The longest a script may run, in milliseconds. Default 5000; 0 for no limit.
@@ -86,7 +87,7 @@ const BAD_RANDOM: &CStr = c"ERR invalid options: lua_random must be one of KV_LU
 const BAD_FALSE: &CStr = c"ERR invalid options: lua_false must be one of KV_LUA_FALSE_...";
 const BAD_PROTOCOL: &CStr = c"ERR invalid options: protocol must be 0, 2 or 3";
 const BAD_CLOCK: &CStr = c"ERR invalid options: clock must be one of KV_CLOCK_...";
-const BAD_RESERVED: &CStr = c"ERR invalid options: reserved must be 0";
+const BAD_STATISTICS: &CStr = c"ERR invalid options: script_statistics must be 0 or 1";
 const BAD_MEMORY: &CStr = c"ERR invalid options: script_memory_bytes is out of range";
 
 /// Fills in the defaults for a struct of a given size. Programs in C call kv_options_init, which
@@ -123,7 +124,7 @@ impl Default for kv_options {
             lua_false: KV_LUA_FALSE_NIL,
             protocol: 0,
             clock: KV_CLOCK_SYSTEM,
-            reserved: 0,
+            script_statistics: defaults.script_statistics.into(),
             clock_start_ms: 0,
             script_timeout_ms: ms(defaults.script_timeout),
             script_memory_bytes: defaults.script_memory.map_or(0, |limit| limit as u64),
@@ -183,9 +184,6 @@ impl kv_options {
     }
 
     fn checked(&self) -> Result<Options, Failure> {
-        if self.reserved != 0 {
-            return Err(BAD_RESERVED.into());
-        }
         let mut options = Options::default();
         options.on_error = match self.on_error {
             KV_ON_ERROR_ROLLBACK => OnError::Rollback,
@@ -227,6 +225,11 @@ impl kv_options {
         options.busy_timeout = limit(self.busy_timeout_ms).map(Duration::from_millis);
         // What is too many stays so.
         options.databases = usize::try_from(self.databases).unwrap_or(usize::MAX);
+        options.script_statistics = match self.script_statistics {
+            0 => false,
+            1 => true,
+            _ => return Err(BAD_STATISTICS.into()),
+        };
         Ok(())
     }
 }

@@ -136,6 +136,9 @@ impl kv_reply {
         let mut buffer = KEPT.try_with(Cell::take).unwrap_or_default();
         call(&mut buffer)?;
         let reply = kv_reply::walked(&buffer, protocol);
+        if let Some(traceback) = buffer.take_traceback() {
+            super::traceback::keep(traceback);
+        }
         buffer.clear();
         let _ = KEPT.try_with(|kept| kept.set(buffer));
         Ok(reply)

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::interest::KeyName;
 use super::journal::Change;
 use super::{Keyspace, Slot};
-use crate::clients::{Events, Followed, News};
+use crate::clients::{Event, Followed, Misses, News};
 use crate::table::Table;
 use std::mem::swap;
 
@@ -22,6 +22,18 @@ impl Databases {
     /// So many databases, the first of them selected.
     pub(super) fn new(count: usize) -> Databases {
         Databases { tables: vec![Table::new(); count], selected: 0 }
+    }
+
+    pub(super) fn tables(&self) -> &[Table<Entry>] {
+        &self.tables
+    }
+
+    pub(super) fn tables_mut(&mut self) -> &mut [Table<Entry>] {
+        &mut self.tables
+    }
+
+    pub(super) fn selected(&self) -> usize {
+        self.selected
     }
 }
 
@@ -106,7 +118,8 @@ impl Keyspace {
         self.remove_at(at);
         self.in_database(database, |keys| {
             keys.journal.record(key, |_| Change::Entry(None));
-            keys.table.insert_hashed(slot.hash, entry);
+            keys.insert_entry(slot.hash, entry);
+            keys.notify(Event::NEW, key);
         });
     }
 
@@ -160,12 +173,17 @@ impl Keyspace {
         self.journal.followed(change)
     }
 
+    /// The command at work does not tell of keys that it looks for and does not find.
+    pub(crate) fn look_unnoticed(&mut self) {
+        self.journal.news.set_misses(Misses::None);
+    }
+
     /// Something happened to a key of the selected database, which those are told who want to know.
     #[inline]
-    pub(crate) fn notify(&mut self, class: Events, event: &str, key: &[u8]) {
-        if self.journal.news.events().has_any(class) {
+    pub(crate) fn notify(&mut self, event: Event, key: &[u8]) {
+        if self.journal.news.events().has_any(event.class) {
             let database = self.database();
-            self.journal.news.event(class, event, key, database);
+            self.journal.news.event(event, key, database);
         }
     }
 

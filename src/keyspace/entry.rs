@@ -1,35 +1,45 @@
 //! One key with its value and deadline, as the table holds it.
 //!
-//! A string lies in one allocation with its key; anything else is an object behind an `Arc`, so
-//! that a copy of a shared segment of the table copies no collection.
+//! A string lies in one allocation with its key, and so does a small collection; anything else is an
+//! object behind an `Arc`, so that a copy of a shared segment of the table copies nothing large.
 
 use super::{NEVER, Text};
 use crate::cow::own;
 use crate::table::Keyed;
-use crate::value::{Collection, Value};
+use crate::value::{Collection, Kind, Value, ValueView};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A key and what it holds.
 #[derive(Clone)]
 pub(crate) enum Entry {
-    /// A string, packed with its key.
+    /// A string or a small collection, packed with its key.
     Packed(Block),
     /// Anything else.
     Object(Arc<Object>),
 }
 
-/// A key whose value is more than a packed string.
-#[derive(Clone)]
+/// A key whose value is not packed with it.
 pub(crate) struct Object {
+    /// When or how often the key was used.
+    note: AtomicU32,
     /// One of up to 16 bytes lies in the object itself.
     pub(crate) key: SmallVec<[u8; 16]>,
     pub(crate) deadline: i64,
     pub(crate) value: Value,
 }
 
-/// A string with its key in one allocation: a byte of flags, the key's length as a varint, the
-/// deadline if the flags say so, the key, the value.
+impl Clone for Object {
+    fn clone(&self) -> Self {
+        let note = AtomicU32::new(self.note.load(Ordering::Relaxed));
+        let Object { key, deadline, value, .. } = self;
+        Object { note, key: key.clone(), deadline: *deadline, value: value.clone() }
+    }
+}
+
+/// A string or a small collection with its key in one allocation: a byte of flags, three of the note
+/// that says when or how often the key was used, the key's length as a varint, the deadline if the flags say so, the key, the value.
 #[derive(Clone)]
 pub(crate) struct Block(Box<[u8]>);
 
@@ -39,6 +49,11 @@ const INTEGER: u8 = 1;
 const RAW: u8 = 2;
 /// A deadline lies before the key.
 const DEADLINE: u8 = 4;
+/// The bits above are the kind of the collection, nought for a string.
+const KIND_SHIFT: u32 = 3;
+
+/// Bytes of flags and note.
+const FIXED: usize = 4;
 
 /// What a packed string is made of.
 #[derive(Clone, Copy)]
@@ -54,7 +69,7 @@ pub(crate) enum Content<'a> {
 impl Block {
     pub(crate) fn new(key: &[u8], deadline: i64, content: Content<'_>) -> Block {
         let integer;
-        let (mut flags, value) = match content {
+        let (flags, value) = match content {
             Content::Integer(value) => {
                 integer = value.to_le_bytes();
                 (INTEGER, &integer[..])
@@ -62,20 +77,70 @@ impl Block {
             Content::Bytes(value) => (0, value),
             Content::Raw(value) => (RAW, value),
         };
-        let mut room = 1 + varint_len(key.len()) + key.len() + value.len();
-        if deadline != NEVER {
-            flags |= DEADLINE;
-            room += size_of::<i64>();
+        let mut bytes = head(key, deadline, value.len());
+        if let Some(first) = bytes.first_mut() {
+            *first |= flags;
         }
-        let mut bytes = Vec::with_capacity(room);
-        bytes.push(flags);
-        push_varint(&mut bytes, key.len());
-        if deadline != NEVER {
-            bytes.extend_from_slice(&deadline.to_le_bytes());
-        }
-        bytes.extend_from_slice(key);
         bytes.extend_from_slice(value);
         Block(bytes.into_boxed_slice())
+    }
+
+    /// The same value with another key and deadline.
+    fn rebuilt(&self, key: &[u8], deadline: i64) -> Block {
+        let value = self.value_bytes();
+        let mut bytes = head(key, deadline, value.len());
+        if let Some(first) = bytes.first_mut() {
+            *first |= self.flags() & !DEADLINE;
+        }
+        bytes.extend_from_slice(value);
+        let mut block = Block(bytes.into_boxed_slice());
+        block.set_note(self.note());
+        block
+    }
+
+    #[inline]
+    fn note(&self) -> u32 {
+        self.0.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) >> 8)
+    }
+
+    fn set_note(&mut self, note: u32) {
+        if let Some([_, bytes @ ..]) = self.0.first_chunk_mut::<FIXED>() {
+            let [a, b, c, _] = note.to_le_bytes();
+            *bytes = [a, b, c];
+        }
+    }
+
+    /// A collection that was closed up behind the head of a block.
+    #[inline]
+    fn closed(kind: Kind, mut bytes: Vec<u8>) -> Block {
+        if let Some(first) = bytes.first_mut() {
+            *first = *first & DEADLINE | (kind as u8) << KIND_SHIFT;
+        }
+        Block(bytes.into_boxed_slice())
+    }
+
+    /// Puts a changed collection back.
+    #[inline]
+    fn close(&mut self, kind: Kind, bytes: Vec<u8>) {
+        *self = Block::closed(kind, bytes);
+    }
+
+    /// The kind of collection that lies in the block; none if it is a string.
+    #[inline]
+    fn kind(&self) -> Option<Kind> {
+        Kind::of_number(self.flags() >> KIND_SHIFT)
+    }
+
+    /// Whether it is a string.
+    pub(crate) fn is_string(&self) -> bool {
+        self.kind().is_none()
+    }
+
+    /// Length of all that lies before the value.
+    #[inline]
+    fn head_len(&self) -> usize {
+        let (start, len) = self.key_span();
+        start + len
     }
 
     fn flags(&self) -> u8 {
@@ -85,12 +150,12 @@ impl Block {
     /// Where the key starts and how long it is.
     #[inline]
     fn key_span(&self) -> (usize, usize) {
-        let (len, len_size) = match self.0.get(1) {
+        let (len, len_size) = match self.0.get(FIXED) {
             Some(&short) if short < 0x80 => (short as usize, 1),
-            _ => read_varint(self.0.get(1..).unwrap_or_default()),
+            _ => read_varint(self.0.get(FIXED..).unwrap_or_default()),
         };
         let deadline = if self.flags() & DEADLINE == 0 { 0 } else { size_of::<i64>() };
-        (1 + len_size + deadline, len)
+        (FIXED + len_size + deadline, len)
     }
 
     #[inline]
@@ -175,15 +240,26 @@ impl Block {
         }
         true
     }
-
-    fn content(&self) -> Content<'_> {
-        match self.text() {
-            Text::Integer(value) => Content::Integer(value),
-            Text::Bytes(bytes) if self.flags() & RAW != 0 => Content::Raw(bytes),
-            Text::Bytes(bytes) => Content::Bytes(bytes),
-        }
-    }
 }
+
+/// What lies before the value in a block, its note and its flags but for the deadline still to be
+/// set, with room for the value.
+fn head(key: &[u8], deadline: i64, room: usize) -> Vec<u8> {
+    let has_deadline = deadline != NEVER;
+    let deadline_len = if has_deadline { size_of::<i64>() } else { 0 };
+    let len = FIXED + varint_len(key.len()) + deadline_len + key.len();
+    let mut bytes = Vec::with_capacity(len + room);
+    bytes.extend_from_slice(&[if has_deadline { DEADLINE } else { 0 }, 0, 0, 0]);
+    push_varint(&mut bytes, key.len());
+    if has_deadline {
+        bytes.extend_from_slice(&deadline.to_le_bytes());
+    }
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+/// Room for the first elements of a new collection, whose size is not known.
+const FIRST_ROOM: usize = 32;
 
 impl Entry {
     /// A key that holds a string.
@@ -192,15 +268,97 @@ impl Entry {
     }
 
     /// A key that holds anything else.
-    pub(crate) fn object(key: &[u8], deadline: i64, value: Value) -> Entry {
-        Entry::Object(Arc::new(Object { key: key.into(), deadline, value }))
+    pub(crate) fn value(key: &[u8], deadline: i64, value: Value) -> Entry {
+        match value.into_block(head(key, deadline, 0)) {
+            Ok((kind, block)) => Entry::Packed(Block::closed(kind, block)),
+            Err(value) => {
+                let note = AtomicU32::new(0);
+                Entry::Object(Arc::new(Object { note, key: key.into(), deadline, value }))
+            }
+        }
+    }
+
+    /// An empty collection to be filled, ready to become the value of a key.
+    #[inline]
+    pub(crate) fn begin<C: Collection>(key: &[u8]) -> C {
+        C::behind(head(key, NEVER, FIRST_ROOM))
+    }
+
+    /// A key that holds a collection which was begun for it.
+    #[inline]
+    pub(crate) fn begun<C: Collection>(key: &[u8], mut collection: C) -> Entry {
+        match collection.close(FIXED + varint_len(key.len()) + key.len()) {
+            Some((kind, block)) => Entry::Packed(Block::closed(kind, block)),
+            None => Entry::value(key, NEVER, collection.into_value()),
+        }
+    }
+
+    /// The collection the key holds; none if it holds anything else.
+    #[inline]
+    pub(crate) fn collection<C: Collection>(&self) -> Option<C::View<'_>> {
+        match self {
+            Entry::Packed(block) => C::in_block(block.kind()?, &block.0, block.head_len()),
+            Entry::Object(object) => C::of(object.value.view()),
+        }
+    }
+
+    /// Changes the collection the key holds; none if it holds anything else.
+    #[inline]
+    pub(crate) fn change<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Option<R> {
+        let block = match self {
+            Entry::Packed(block) => block,
+            Entry::Object(object) if !C::is(&object.value) => return None,
+            Entry::Object(object) => return C::of_mut(&mut own(object).value).map(change),
+        };
+        let (kind, deadline, prefix) = (block.kind()?, block.deadline(), block.head_len());
+        let note = block.note();
+        if !C::is_in(kind) {
+            return None;
+        }
+        let mut collection = C::open(kind, std::mem::take(&mut block.0).into_vec(), prefix);
+        let result = change(&mut collection);
+        match collection.close(prefix) {
+            Some((kind, bytes)) => block.close(kind, bytes),
+            None => {
+                *self = Entry::value(key, deadline, collection.into_value());
+                self.set_note(note);
+            }
+        }
+        Some(result)
+    }
+
+    /// Changes the value the key holds, whatever it is, unless it is a packed string.
+    pub(crate) fn change_value(&mut self, key: &[u8], change: impl FnOnce(&mut Value)) {
+        let block = match self {
+            Entry::Packed(block) => block,
+            Entry::Object(object) => return change(&mut own(object).value),
+        };
+        let (Some(kind), deadline, prefix) = (block.kind(), block.deadline(), block.head_len())
+        else {
+            return;
+        };
+        let note = block.note();
+        let bytes = std::mem::take(&mut block.0).into_vec();
+        let mut value = Value::from_block(kind, bytes, prefix);
+        change(&mut value);
+        match value.close(prefix) {
+            Some((kind, bytes)) => block.close(kind, bytes),
+            None => {
+                *self = Entry::value(key, deadline, value);
+                self.set_note(note);
+            }
+        }
     }
 
     /// The string, if the key holds one.
     #[inline]
     pub(crate) fn text(&self) -> Option<Text<'_>> {
         match self {
-            Entry::Packed(block) => Some(block.text()),
+            Entry::Packed(block) => block.kind().is_none().then(|| block.text()),
             Entry::Object(object) => match &object.value {
                 Value::Text(bytes) => Some(Text::Bytes(bytes)),
                 _ => None,
@@ -209,21 +367,13 @@ impl Entry {
     }
 
     /// The value, unless it is a packed string.
-    pub(crate) fn value(&self) -> Option<&Value> {
-        match self {
-            Entry::Packed(_) => None,
-            Entry::Object(object) => Some(&object.value),
-        }
-    }
-
-    /// The collection the key holds, for change; none if it holds anything else.
     #[inline]
-    pub(crate) fn collection_mut<C: Collection>(&mut self) -> Option<&mut C> {
+    pub(crate) fn view(&self) -> Option<ValueView<'_>> {
         match self {
-            Entry::Object(object) if C::of(&object.value).is_some() => {
-                C::of_mut(&mut own(object).value)
+            Entry::Packed(block) => {
+                Some(ValueView::in_block(block.kind()?, &block.0, block.head_len()))
             }
-            _ => None,
+            Entry::Object(object) => Some(object.value.view()),
         }
     }
 
@@ -237,7 +387,7 @@ impl Entry {
 
     /// The name TYPE answers.
     pub(crate) fn type_name(&self) -> &'static str {
-        match self.value() {
+        match self.view() {
             None | Some(Value::Text(_)) => "string",
             Some(Value::List(_)) => "list",
             Some(Value::Hash(_)) => "hash",
@@ -250,8 +400,10 @@ impl Entry {
     /// The same under another key; a collection shares what it can with the original.
     pub(crate) fn copy_to(&self, key: &[u8]) -> Entry {
         match self {
-            Entry::Packed(block) => Entry::string(key, block.deadline(), block.content()),
-            Entry::Object(object) => Entry::object(key, object.deadline, object.value.clone()),
+            Entry::Packed(block) => Entry::Packed(block.rebuilt(key, block.deadline())),
+            Entry::Object(object) => {
+                Entry::Object(Arc::new(Object { key: key.into(), ..Object::clone(object) }))
+            }
         }
     }
 
@@ -269,10 +421,33 @@ impl Entry {
         }
     }
 
+    /// When or how often the key was used: 24 bits.
+    #[inline]
+    pub(crate) fn note(&self) -> u32 {
+        match self {
+            Entry::Packed(block) => block.note(),
+            Entry::Object(object) => object.note.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn set_note(&mut self, note: u32) {
+        match self {
+            Entry::Packed(block) => block.set_note(note),
+            Entry::Object(_) => self.share_note(note),
+        }
+    }
+
+    /// The same for an entry that others have too, as far as it can be.
+    pub(crate) fn share_note(&self, note: u32) {
+        if let Entry::Object(object) = self {
+            object.note.store(note, Ordering::Relaxed);
+        }
+    }
+
     /// Gives the key another deadline.
     pub(crate) fn set_deadline(&mut self, deadline: i64) {
         match self {
-            Entry::Packed(block) => *block = Block::new(block.key(), deadline, block.content()),
+            Entry::Packed(block) => *block = block.rebuilt(block.key(), deadline),
             Entry::Object(object) => own(object).deadline = deadline,
         }
     }
@@ -280,7 +455,7 @@ impl Entry {
     /// Gives the value another key.
     pub(crate) fn set_key(&mut self, key: &[u8]) {
         match self {
-            Entry::Packed(block) => *block = Block::new(key, block.deadline(), block.content()),
+            Entry::Packed(block) => *block = block.rebuilt(key, block.deadline()),
             Entry::Object(object) => own(object).key = key.into(),
         }
     }

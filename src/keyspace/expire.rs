@@ -4,6 +4,7 @@
 //! sweep passes over what is not due at 8 bytes a segment and finds everything that is.
 
 use super::Keyspace;
+use crate::clients::Event;
 use crate::table::Keyed;
 
 impl Keyspace {
@@ -52,8 +53,10 @@ impl Keyspace {
         for key in &due {
             if let Some(at) = self.table.find(key) {
                 self.remove_at(at);
+                self.notify(Event::EXPIRED, key);
             }
         }
+        self.expired += due.len() as u64;
         due.len()
     }
 }

@@ -3,13 +3,14 @@
 use super::entry::Entry;
 use super::journal::Change;
 use super::{Keyspace, NEVER, Slot};
+use crate::clients::Event;
 use crate::table::{Keyed, Table};
 use crate::value::Value;
 
 impl Keyspace {
     /// Removes a key; tells whether it existed.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
-        let slot = self.slot(key);
+        let slot = self.slot_unused(key);
         self.remove_slot(slot)
     }
 
@@ -21,7 +22,7 @@ impl Keyspace {
     /// Gives a key a value, which must not be empty, and a deadline, whatever it held before.
     pub(crate) fn put_value(&mut self, key: &[u8], value: Value, deadline: i64) {
         let slot = self.slot(key);
-        self.put_entry(slot, Entry::object(key, deadline, value));
+        self.put_entry(slot, Entry::value(key, deadline, value));
     }
 
     /// The name TYPE answers for what is at a slot.
@@ -41,7 +42,7 @@ impl Keyspace {
         if old == deadline {
             return;
         }
-        self.table.get_mut(at).set_deadline(deadline);
+        self.weighed(at, |keys| keys.table.get_mut(at).set_deadline(deadline));
         self.table.note_deadline(at, deadline);
         if !self.journal.covers(key) {
             self.journal.record(key, |_| Change::Deadline(old));
@@ -51,8 +52,8 @@ impl Keyspace {
     /// Moves what one key holds to another, with its deadline; what the other held is gone.
     pub(crate) fn rename(&mut self, from: &[u8], to: &[u8]) {
         // The target first: if it has expired it is removed here, which may move what else there is.
-        let old = self.slot(to);
-        let slot = self.slot(from);
+        let old = self.slot_unused(to);
+        let slot = self.slot_unused(from);
         let Some(at) = slot.at else { return };
         if from == to {
             return;
@@ -60,18 +61,19 @@ impl Keyspace {
         let at =
             if self.remove_slot(old) { self.table.find_hashed(slot.hash, from) } else { Some(at) };
         let Some(at) = at else { return };
-        let mut entry = self.table.remove(at);
+        let mut entry = self.take_entry(at);
         entry.set_key(to);
-        self.table.insert_hashed(old.hash, entry);
+        self.insert_entry(old.hash, entry);
         self.journal.touch(from);
         self.journal.record(to, |j| Change::Renamed { from: j.keep(from) });
+        self.notify(Event::NEW, to);
     }
 
     /// Removes every key of the selected database.
     pub(crate) fn flush(&mut self) {
         self.touch_all();
         self.journal.flushed();
-        let old = std::mem::replace(&mut self.table, Table::new());
+        let old = self.replace_table(Table::new());
         self.journal.record_other(Change::Flushed(Box::new(old)));
     }
 
@@ -107,6 +109,9 @@ impl Keyspace {
             table: self.table.clone(),
             databases: self.databases.clone(),
             limits: self.limits,
+            eviction: self.eviction,
+            noted: self.noted,
+            used: self.used,
             now: self.now.clone(),
             random: self.random.clone(),
             ..Keyspace::default()

@@ -7,9 +7,11 @@
 //!
 //! This room knows no commands and no replies.
 
+mod access;
 mod databases;
 mod editor;
 mod entry;
+mod evict;
 mod expire;
 mod interest;
 mod journal;
@@ -19,6 +21,7 @@ mod strings;
 mod undo;
 mod whole;
 
+pub(crate) use access::{Eviction, Policy};
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use interest::KeyName;
@@ -26,12 +29,14 @@ pub(crate) use journal::End;
 pub(crate) use undo::Section;
 pub(crate) use whole::Held;
 
+use crate::clients::Event;
 use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
 pub(crate) use crate::table::NEVER;
 use crate::table::{Keyed, Location, Table, hash};
 use crate::value::{Collection, Limits, Value};
+use access::EVERY_USE;
 use databases::Databases;
 use entry::Entry;
 use fastrand::Rng;
@@ -52,6 +57,20 @@ pub(crate) struct Keyspace {
     /// Where active expiry goes on.
     expire_from: usize,
     random: Random,
+    /// How many keys were removed because they had expired.
+    expired: u64,
+    eviction: Eviction,
+    /// What the second of now is mixed with to be compared with notes of uses: a note is written
+    /// where they differ.
+    noted: u32,
+    /// What uses are counted and keys to evict are chosen by, apart from what commands draw.
+    dice: Random,
+    /// Bytes that the data takes, counted while memory is limited.
+    used: usize,
+    /// How many keys were evicted.
+    evicted: u64,
+    /// Whether commands that may need more memory are refused to the script that runs.
+    refuses_growth: bool,
 }
 
 /// What random commands draw from. Each engine begins with the same seed, so the same calls on the
@@ -70,17 +89,19 @@ impl Random {
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0.usize(..bound)
     }
+
+    /// Some number from 0 up to 1.
+    fn fraction(&mut self) -> f64 {
+        self.0.f64()
+    }
 }
 
 /// The collection an entry holds, if there is an entry.
 #[inline]
-fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<&C>, CommandError> {
+fn collection<C: Collection>(entry: Option<&Entry>) -> Result<Option<C::View<'_>>, CommandError> {
     match entry {
         None => Ok(None),
-        Some(entry) => {
-            let value = entry.value().ok_or(CommandError::WrongType)?;
-            C::of(value).map(Some).ok_or(CommandError::WrongType)
-        }
+        Some(entry) => entry.collection::<C>().map(Some).ok_or(CommandError::WrongType),
     }
 }
 
@@ -173,19 +194,49 @@ impl Keyspace {
         self.limits = limits;
     }
 
+    /// How many keys were removed because they had expired.
+    pub(crate) fn expired_count(&self) -> u64 {
+        self.expired
+    }
+
+    /// Begins to count anew what has expired.
+    pub(crate) fn forget_counts(&mut self) {
+        self.expired = 0;
+    }
+
+    /// Another limit of memory, and another way of noting uses.
+    pub(crate) fn set_eviction(&mut self, eviction: Eviction) {
+        let was_limited = self.is_limited();
+        self.eviction = eviction;
+        if !was_limited && self.is_limited() {
+            self.used = self.weigh_all();
+        }
+        self.noted = if eviction.policy.is_by_frequency() { EVERY_USE } else { 0 };
+    }
+
     /// Number of keys, those included that expired and were not yet noticed.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Looks a key up, once for any number of reads and the first change. A key past its
+    /// Looks a key up for use, once for any number of reads and the first change. A key past its
     /// deadline is removed on the way.
     #[inline(always)]
     pub(crate) fn slot(&mut self, key: &[u8]) -> Slot {
+        let slot = self.look_up(key);
+        if let Some(at) = slot.at {
+            self.note_use(at);
+        }
+        slot
+    }
+
+    #[inline(always)]
+    fn look_up(&mut self, key: &[u8]) -> Slot {
         let hash = hash(key);
         let at = self.table.find_hashed(hash, key);
         match at {
-            Some(at) if self.is_gone(at) => self.expired_slot(hash, at),
+            Some(at) if self.is_gone(at) => self.expired_slot(key, hash, at),
+            None if self.journal.news.tells_misses() => self.missing_slot(key, hash),
             at => Slot { hash, at },
         }
     }
@@ -197,9 +248,24 @@ impl Keyspace {
     }
 
     #[cold]
-    fn expired_slot(&mut self, hash: u64, at: Location) -> Slot {
+    fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
+        self.expired += 1;
         self.remove_at(at);
+        self.notify(Event::EXPIRED, key);
+        self.missing_slot(key, hash)
+    }
+
+    /// A key was asked for that does not exist, which is told where it was asked for to be read.
+    #[cold]
+    fn missing_slot(&mut self, key: &[u8], hash: u64) -> Slot {
+        let database = self.database();
+        self.journal.news.missed(key, database);
         Slot { hash, at: None }
+    }
+
+    /// Whether a key is there, expired or not.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.table.find(key).is_some()
     }
 
     #[inline]
@@ -225,45 +291,53 @@ impl Keyspace {
 
     /// The collection a key holds, or none.
     #[inline]
-    pub(crate) fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+    pub(crate) fn read<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<C::View<'_>>, CommandError> {
         let slot = self.slot(key);
-        collection(self.entry(slot))
+        collection::<C>(self.entry(slot))
     }
 
-    /// Removes those of some keys that have expired, so that all can be read side by side, by
+    /// Uses some keys, and removes those that have expired, so that all can be read side by side, by
     /// [`Keyspace::peek`].
     pub(crate) fn settle(&mut self, keys: &[&[u8]]) -> &Keyspace {
-        // Removing one may move what was found before.
-        if self.table.has_deadlines() {
-            for key in keys {
-                self.slot(key);
-            }
+        for key in keys {
+            self.slot(key);
         }
         self
     }
 
     /// The collection a key holds, or none. Expired ones are seen too.
-    pub(crate) fn peek<C: Collection>(&self, key: &[u8]) -> Result<Option<&C>, CommandError> {
-        collection(self.table.find(key).map(|at| self.table.get(at)))
+    pub(crate) fn peek<C: Collection>(
+        &self,
+        key: &[u8],
+    ) -> Result<Option<C::View<'_>>, CommandError> {
+        collection::<C>(self.table.find(key).map(|at| self.table.get(at)))
     }
 
     /// The collection a key holds, or none, and the generator of random commands.
     pub(crate) fn read_random<C: Collection>(
         &mut self,
         key: &[u8],
-    ) -> Result<Option<(&C, &mut Random)>, CommandError> {
+    ) -> Result<Option<(C::View<'_>, &mut Random)>, CommandError> {
         let slot = self.slot(key);
         let entry = slot.at.map(|at| self.table.get(at));
-        Ok(collection(entry)?.map(|found| (found, &mut self.random)))
+        Ok(collection::<C>(entry)?.map(|found| (found, &mut self.random)))
     }
 
     /// The collections that several keys hold, none where there is no key.
     pub(crate) fn read_all<C: Collection>(
         &mut self,
         keys: &[&[u8]],
-    ) -> Result<SmallVec<[Option<&C>; 8]>, CommandError> {
-        let settled = self.settle(keys);
-        keys.iter().map(|key| settled.peek(key)).collect()
+    ) -> Result<SmallVec<[Option<C::View<'_>>; 8]>, CommandError> {
+        // Removing one that has expired may move what was found before.
+        if self.table.has_deadlines() {
+            keys.iter().for_each(|key| _ = self.slot_unused(key));
+        }
+        let slots: SmallVec<[Slot; 8]> = keys.iter().map(|key| self.slot(key)).collect();
+        let settled = &*self;
+        slots.into_iter().map(|slot| collection::<C>(settled.entry(slot))).collect()
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied
@@ -298,16 +372,19 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let Keyspace { table, journal, closed, limits, random, .. } = self;
-        let Some(value) = table.get_mut(at).collection_mut::<C>() else {
-            return Err(CommandError::WrongType);
-        };
-        // What undoes the whole key undoes every change in it, so those need no records.
-        let covered = journal.is_open() && journal.covers(key);
-        let journal = if covered { closed } else { journal };
-        let mut editor = Editor::new(value, key, journal, limits, random);
-        let result = run(&mut editor);
-        if editor.is_empty() {
+        let changed = self.weighed(at, |keys| {
+            let Keyspace { table, journal, closed, limits, random, .. } = keys;
+            table.get_mut(at).change(key, |value| {
+                // What undoes the whole key undoes every change in it, so those need no records.
+                let covered = journal.is_open() && journal.covers(key);
+                let journal = if covered { closed } else { journal };
+                let mut editor = Editor::new(value, key, journal, limits, random);
+                let result = run(&mut editor);
+                (result, editor.is_empty())
+            })
+        });
+        let (result, is_empty) = changed.ok_or(CommandError::WrongType)?;
+        if is_empty {
             self.remove_at(at);
         }
         Ok(result)
@@ -319,22 +396,23 @@ impl Keyspace {
         key: &[u8],
         run: impl FnOnce(&mut Editor<'_, C>) -> R,
     ) -> Result<R, CommandError> {
-        let mut value = C::empty();
-        let Some(collection) = C::of_mut(&mut value) else { return Err(CommandError::WrongType) };
+        let mut collection = Entry::begin::<C>(key);
         // Undoing the creation of the key undoes all there is, so its elements need no records.
         let Keyspace { closed, limits, random, .. } = self;
-        let mut editor = Editor::new(collection, key, closed, limits, random);
+        let mut editor = Editor::new(&mut collection, key, closed, limits, random);
         let result = run(&mut editor);
         if !editor.is_empty() {
             self.journal.record(key, |_| Change::Entry(None));
-            self.table.insert_hashed(hash, Entry::object(key, NEVER, value));
+            let entry = self.fresh(Entry::begun(key, collection));
+            self.insert_entry(hash, entry);
+            self.notify(Event::NEW, key);
         }
         Ok(result)
     }
 
     /// Removes the key at a location; whatever it holds moves to the journal.
     fn remove_at(&mut self, at: Location) {
-        let entry = self.table.remove(at);
+        let entry = self.take_entry(at);
         self.journal.record_entry(entry);
     }
 }

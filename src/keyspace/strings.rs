@@ -2,7 +2,8 @@
 
 use super::entry::{Content, Entry};
 use super::journal::{Change, Journal};
-use super::{Keyspace, NEVER, Slot, Text};
+use super::{Keyspace, Location, NEVER, Slot, Text};
+use crate::clients::{Event, Events};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
@@ -26,18 +27,26 @@ impl Keyspace {
     }
 
     /// Puts an entry at a slot, whatever was there before.
-    pub(super) fn put_entry(&mut self, slot: Slot, entry: Entry) {
+    pub(super) fn put_entry(&mut self, slot: Slot, mut entry: Entry) {
         let Some(at) = slot.at else {
+            let entry = self.fresh(entry);
             if !self.journal.covers(entry.key()) {
                 self.journal.record(entry.key(), |_| Change::Entry(None));
             }
-            self.table.insert_hashed(slot.hash, entry);
+            let news = self.journal.news.events().has_any(Events::NEW);
+            let key = news.then(|| Box::<[u8]>::from(entry.key()));
+            self.insert_entry(slot.hash, entry);
+            if let Some(key) = key {
+                self.notify(Event::NEW, &key);
+            }
             return;
         };
         if entry.deadline() != NEVER {
             self.table.note_deadline(at, entry.deadline());
         }
-        let old = std::mem::replace(self.table.get_mut(at), entry);
+        // Uses of the key count on, whatever it holds.
+        entry.set_note(self.table.get(at).note());
+        let old = self.weighed(at, |keys| std::mem::replace(keys.table.get_mut(at), entry));
         self.journal.record_entry(old);
     }
 
@@ -87,17 +96,22 @@ impl Keyspace {
         removed: usize,
         bytes: &[u8],
     ) {
-        let Keyspace { table, journal, .. } = self;
-        if let Some(Entry::Object(object)) = slot.at.map(|at| table.get_mut(at))
-            && matches!(object.value, Value::Text(_))
-            && let Value::Text(text) = &mut own(object).value
-        {
+        let in_place = |keys: &mut Keyspace, place| {
+            let Keyspace { table, journal, .. } = keys;
+            let Entry::Object(object) = table.get_mut(place) else { return false };
+            if !matches!(object.value, Value::Text(_)) {
+                return false;
+            }
+            let Value::Text(text) = &mut own(object).value else { return false };
             if !journal.covers(key) {
                 let old = text.get(at..at + removed).unwrap_or_default();
                 let now = bytes.len();
                 journal.record(key, |j| Change::Spliced { at, old: j.keep(old), now });
             }
             splice(text, at, removed, bytes);
+            true
+        };
+        if slot.at.is_some_and(|place| self.weighed(place, |keys| in_place(keys, place))) {
             return;
         }
         let mut text = self.text_copy(slot, self.text_len(slot) + bytes.len());
@@ -110,7 +124,7 @@ impl Keyspace {
         if text.len() <= PACKED_MOST {
             self.put(slot, key, Content::Raw(&text), deadline);
         } else {
-            self.put_entry(slot, Entry::object(key, deadline, Value::Text(text)));
+            self.put_entry(slot, Entry::value(key, deadline, Value::Text(text)));
         }
     }
 
@@ -133,6 +147,10 @@ impl Keyspace {
     /// Writes into a string that was written in place before, if it has the room; false if not.
     fn write_in_place(&mut self, slot: Slot, key: &[u8], offset: usize, bytes: &[u8]) -> bool {
         let Some(at) = slot.at else { return false };
+        self.weighed(at, |keys| keys.write_there(at, key, offset, bytes))
+    }
+
+    fn write_there(&mut self, at: Location, key: &[u8], offset: usize, bytes: &[u8]) -> bool {
         let Keyspace { table, journal, .. } = self;
         if !table.get(at).is_raw() {
             return false;

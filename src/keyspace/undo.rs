@@ -5,7 +5,6 @@ use super::journal::{Change, End, Record, Savepoint, Span};
 use super::streams::undo_in_stream;
 use super::strings::{overwrite, splice};
 use super::{Keyspace, Location, Value};
-use crate::cow::own;
 use crate::table::{Keyed, hash};
 use crate::value::list::List;
 
@@ -58,7 +57,7 @@ impl Keyspace {
         match record.change {
             Change::Selected(database) => return self.switch_to(database),
             Change::Swapped(a, b) => return self.exchange(a, b),
-            Change::Flushed(table) => return self.table = *table,
+            Change::Flushed(table) => return drop(self.replace_table(*table)),
             _ => (),
         }
         let key = self.journal.bytes(record.key);
@@ -67,12 +66,12 @@ impl Keyspace {
         match (record.change, at) {
             (Change::Entry(old), at) => self.undo_entry(hash, at, old),
             (Change::Renamed { from }, Some(at)) => {
-                let mut entry = self.table.remove(at);
+                let mut entry = self.take_entry(at);
                 entry.set_key(self.journal.bytes(from));
-                self.table.insert(entry);
+                self.insert_entry(super::hash(entry.key()), entry);
             }
             (Change::Deadline(old), Some(at)) => {
-                self.table.get_mut(at).set_deadline(old);
+                self.weighed(at, |keys| keys.table.get_mut(at).set_deadline(old));
                 self.table.note_deadline(at, old);
             }
             (Change::Integer(old), Some(at)) => {
@@ -80,7 +79,9 @@ impl Keyspace {
                     block.overwrite_integer(old);
                 }
             }
-            (change, Some(at)) => self.undo_in_value(at, change),
+            (change, Some(at)) => {
+                self.weighed(at, |keys| keys.undo_in_value(at, record.key, change));
+            }
             // Every record but those above is of a key that exists once all later ones are undone.
             (_, None) => debug_assert!(false, "a record of a key that is gone"),
         }
@@ -90,27 +91,24 @@ impl Keyspace {
         match (at, old) {
             (Some(at), Some(old)) => {
                 self.table.note_deadline(at, old.deadline());
-                *self.table.get_mut(at) = old;
+                self.weighed(at, |keys| *keys.table.get_mut(at) = old);
             }
-            (Some(at), None) => {
-                self.table.remove(at);
-            }
-            (None, Some(old)) => {
-                self.table.insert_hashed(hash, old);
-            }
+            (Some(at), None) => drop(self.take_entry(at)),
+            (None, Some(old)) => self.insert_entry(hash, old),
             (None, None) => (),
         }
     }
 
-    fn undo_in_value(&mut self, at: Location, change: Change) {
+    fn undo_in_value(&mut self, at: Location, key: Span, change: Change) {
         let Keyspace { table, journal, limits, .. } = self;
         let bytes = |span| journal.bytes(span);
-        let object = match table.get_mut(at) {
-            Entry::Object(object) => object,
-            Entry::Packed(block) => return undo_in_block(block, change, &bytes),
-        };
-        let value = &mut own(object).value;
-        match (change, value) {
+        let entry = table.get_mut(at);
+        if let Entry::Packed(block) = entry
+            && block.is_string()
+        {
+            return undo_in_block(block, change, &bytes);
+        }
+        let undo = |value: &mut Value| match (change, value) {
             (Change::Value(old), value) => *value = old,
             (Change::Length(len), Value::Text(text)) => text.truncate(len),
             (Change::Overwritten { at, old, len }, Value::Text(text)) => {
@@ -146,7 +144,8 @@ impl Keyspace {
             }
             (change, Value::List(list)) => undo_in_list(list, change, &bytes, limits.list),
             _ => debug_assert!(false, "a record of another type"),
-        }
+        };
+        entry.change_value(bytes(key), undo);
     }
 }
 

@@ -1,16 +1,17 @@
 //! Whole values: what a key holds at all, copies, and sizes.
 
 use super::entry::Entry;
-use super::{Keyspace, Slot, Text};
-use crate::value::Value;
+use super::{Keyspace, NEVER, Slot, Text};
+use crate::table::Keyed;
+use crate::value::ValueView;
 
 /// What a key holds, of whatever type.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Held<'a> {
     /// A string.
     Text(Text<'a>),
     /// A collection.
-    Value(&'a Value),
+    Value(ValueView<'a>),
 }
 
 impl Keyspace {
@@ -19,7 +20,7 @@ impl Keyspace {
         let entry = self.entry(slot)?;
         match entry.text() {
             Some(text) => Some(Held::Text(text)),
-            None => entry.value().map(Held::Value),
+            None => entry.view().map(Held::Value),
         }
     }
 
@@ -31,6 +32,19 @@ impl Keyspace {
             let slot = keys.slot(to);
             keys.put_entry(slot, copy);
         });
+    }
+
+    /// How many keys of the selected database have a deadline, and how many milliseconds are left
+    /// to them on average. Looks at all keys, unless none has one.
+    pub(crate) fn deadlines(&self) -> (usize, i64) {
+        if !self.table.has_deadlines() {
+            return (0, 0);
+        }
+        let set = self.table.iter().map(Keyed::deadline).filter(|deadline| *deadline != NEVER);
+        let left = set.map(|deadline| deadline.saturating_sub(self.now()).max(0));
+        let add = |(count, sum): (usize, i128), left: i64| (count + 1, sum + i128::from(left));
+        let (count, sum) = left.fold((0, 0), add);
+        (count, (sum / (count as i128).max(1)) as i64)
     }
 
     /// Bytes that the key at a slot takes with its value. Of a large collection so many elements

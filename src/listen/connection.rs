@@ -5,11 +5,10 @@
 //! to write from is lent to it for each turn. It keeps what is left over: a request that has not
 //! come whole, requests behind one that waits, replies that the socket does not take yet.
 
-use super::ListenOptions;
 use super::output::Output;
 use super::stream::Stream;
 use crate::clients::{Origin, Waker};
-use crate::engine::{Pending, Session, Submitted, WhenBusy};
+use crate::engine::{ClientLimits, Pending, Session, Submitted, WhenBusy};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;
 use crate::resp::{Allowed, Decoder, Step, encode};
@@ -51,8 +50,6 @@ pub(super) struct Connection {
     held_up: Option<Argv>,
     /// What its session could not look at because the engine is busy.
     unheard: bool,
-    /// Whether the engine knows who it is.
-    attached: bool,
     /// Nothing more is executed; it ends once all is written.
     closing: bool,
     /// When it was last heard of.
@@ -104,7 +101,7 @@ pub(super) const NOTHING: Signs =
 
 /// What a turn is held to.
 pub(super) struct Scene<'a> {
-    pub(super) options: &'a ListenOptions,
+    pub(super) limits: ClientLimits,
     pub(super) registry: &'a Registry,
     pub(super) now: Instant,
     /// Whether the turn is within a call of another connection's, whose script runs for long.
@@ -142,7 +139,6 @@ impl Connection {
             deadline: None,
             held_up: None,
             unheard: false,
-            attached: false,
             closing: false,
             heard: now,
         }
@@ -157,7 +153,6 @@ impl Connection {
     pub(super) fn attach(&mut self, origin: Origin) {
         // A closed engine answers its first call with that.
         let _ = self.session.attach(origin, Arc::clone(&self.waker));
-        self.attached = true;
     }
 
     /// Whether there is something that it could not do because the engine is busy.
@@ -174,7 +169,7 @@ impl Connection {
 
     /// Whether it has been silent, or leaves its replies unread, for longer than it may.
     pub(super) fn is_over(&mut self, scene: &Scene<'_>) -> bool {
-        let most = if self.closing { Some(LINGER) } else { scene.options.idle_timeout };
+        let most = if self.closing { Some(LINGER) } else { scene.limits.idle };
         let silent = scene.now.saturating_duration_since(self.heard);
         let is_silent = self.pending.is_none() && most.is_some_and(|most| silent > most);
         is_silent || self.is_too_slow(scene)
@@ -182,7 +177,7 @@ impl Connection {
 
     /// Whether it leaves more of its replies unread than it may.
     fn is_too_slow(&mut self, scene: &Scene<'_>) -> bool {
-        self.output.exceeds(&scene.options.output_limit, scene.now)
+        self.output.exceeds(&scene.limits.output, scene.now)
     }
 
     /// Does what there is to do.
@@ -202,9 +197,9 @@ impl Connection {
             // There may be messages that were not taken meanwhile.
             self.unheard = true;
         }
-        self.session.set_when_busy(match self.attached && !self.session.is_stranger() {
-            true => WhenBusy::Answer,
-            false => WhenBusy::Hold,
+        self.session.set_when_busy(match self.session.is_stranger() {
+            true => WhenBusy::Hold,
+            false => WhenBusy::Answer,
         });
         self.unheard |= signs.woken;
         if self.is_held_up() && !scene.busy {
@@ -268,7 +263,7 @@ impl Connection {
         match &mut self.unread {
             Some(unread) => {
                 unread.push(lent.chunk.get(..len).unwrap_or_default());
-                if unread.len() > scene.options.input_most {
+                if unread.len() > scene.limits.input_most {
                     return Err(io::ErrorKind::QuotaExceeded.into());
                 }
                 if self.is_free() {
@@ -295,7 +290,9 @@ impl Connection {
         let rest = input.get(decoder.spent()..).unwrap_or_default();
         decoder.forget_spent();
         match rest.is_empty() || self.closing {
-            true => lent.decoder = decoder,
+            // What a connection left in the middle must not be the next one's beginning.
+            true if decoder.is_between() => lent.decoder = decoder,
+            true => (),
             false => self.unread = Some(Box::new(Unread { bytes: rest.to_vec(), decoder })),
         }
         lent.chunk = chunk;
@@ -324,7 +321,7 @@ impl Connection {
     ) -> io::Result<()> {
         while self.is_free() {
             let stranger = self.session.is_stranger();
-            let allowed = Allowed { bulk_most: scene.options.bulk_most, stranger };
+            let allowed = Allowed { bulk_most: scene.limits.bulk_most, stranger };
             match decoder.next(input, allowed) {
                 Ok(Step::More) => break,
                 Ok(Step::Request) => {
@@ -343,6 +340,7 @@ impl Connection {
     #[inline]
     fn request(&mut self, words: &[&[u8]], lent: &mut Lent, scene: &Scene<'_>) {
         if is_from_a_browser(words) {
+            lent.output.clear();
             self.closing = true;
             return;
         }
@@ -426,7 +424,7 @@ impl Unread {
 }
 
 /// Whether this is HTTP rather than a request: a page in a browser tries to talk to the engine.
-/// Redis hangs up too.
+/// As Redis, it hangs up without a word.
 fn is_from_a_browser(words: &[&[u8]]) -> bool {
     let Some(first) = words.first() else { return false };
     matches!(first, [b'P' | b'p' | b'H' | b'h', _, _, _, ..])

@@ -5,17 +5,16 @@
 //! that the engine is busy, and may end the script. What cannot be done there, because it needs the
 //! engine, is left for the turn after.
 
-use super::ListenOptions;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, Lent, NOTHING, Next, Scene, Signs};
 use super::stream::Stream;
 use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
-use crate::engine::{Door, Session};
+use crate::engine::{ClientLimits, Door, Session};
 use crate::error::Error;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +43,6 @@ pub(super) struct EventLoop {
     state: Mutex<State>,
     registry: Registry,
     wakeups: Arc<Wakeups>,
-    options: ListenOptions,
     door: Door,
 }
 
@@ -56,11 +54,17 @@ struct State {
     /// The slots that are free, and how many are not.
     free: Vec<usize>,
     connected: usize,
-    /// Connections that have more to read.
+    /// Connections whose turn it is. A turn within a turn takes its share of them: whoever comes
+    /// behind a script that runs for long must not have to wait for it.
+    turns: VecDeque<(usize, Signs)>,
+    /// Connections that have more to do, when all others have had their turn.
     again: Vec<(usize, Signs)>,
     /// When calls that wait are given up.
     deadlines: BTreeSet<(Instant, usize)>,
     next_round: Instant,
+    /// What the engine's parameters say of clients, and how often those had changed by then.
+    limits: ClientLimits,
+    changes: u64,
     lent: Vec<Lent>,
     /// Sessions for those who come while the engine is busy, and who has come in that way: the
     /// engine does not know them yet.
@@ -81,7 +85,6 @@ enum Slot {
 /// What a turn of the loop has to do.
 #[derive(Default)]
 struct Work {
-    turns: Vec<(usize, Signs)>,
     accepts: bool,
     round: bool,
 }
@@ -90,8 +93,8 @@ impl EventLoop {
     /// A loop for sockets that are bound.
     pub(super) fn new(
         mut acceptors: Vec<Acceptor>,
-        options: ListenOptions,
         door: Door,
+        limits: ClientLimits,
     ) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
@@ -106,15 +109,18 @@ impl EventLoop {
             slots: Vec::new(),
             free: Vec::new(),
             connected: 0,
+            turns: VecDeque::new(),
             again: Vec::new(),
             deadlines: BTreeSet::new(),
             next_round: Instant::now() + ROUND,
+            limits,
+            changes: door.changes(),
             lent: Vec::new(),
             spare: Vec::new(),
             newcomers: Vec::new(),
             doomed: Vec::new(),
         };
-        Ok(EventLoop { state: Mutex::new(state), registry, wakeups, options, door })
+        Ok(EventLoop { state: Mutex::new(state), registry, wakeups, door })
     }
 
     /// What wakes the loop from elsewhere.
@@ -145,6 +151,7 @@ impl EventLoop {
     fn turn(&self) -> bool {
         let work = self.state().wait(&self.wakeups);
         self.settle_newcomers();
+        self.heed_changes();
         let scene = self.scene(false);
         self.work(&work, &scene);
         !work.round || self.round(&scene)
@@ -157,18 +164,34 @@ impl EventLoop {
         self.work(&work, &self.scene(true));
     }
 
+    /// Looks at the engine's parameters again, if some have changed.
+    fn heed_changes(&self) {
+        let changes = self.door.changes();
+        if changes == self.state().changes {
+            return;
+        }
+        if let Ok(limits) = self.door.limits() {
+            let mut state = self.state();
+            (state.limits, state.changes) = (limits, changes);
+        }
+    }
+
     fn scene(&self, busy: bool) -> Scene<'_> {
-        let Self { options, registry, .. } = self;
-        Scene { options, registry, now: Instant::now(), busy }
+        let limits = self.state().limits;
+        Scene { limits, registry: &self.registry, now: Instant::now(), busy }
     }
 
     fn work(&self, work: &Work, scene: &Scene<'_>) {
-        for (slot, signs) in &work.turns {
-            self.serve(*slot, *signs, scene);
+        while let Some((slot, signs)) = self.next_turn() {
+            self.serve(slot, signs, scene);
         }
         if work.accepts || work.round {
             self.accept_all(scene);
         }
+    }
+
+    fn next_turn(&self) -> Option<(usize, Signs)> {
+        self.state().turns.pop_front()
     }
 
     /// Gives a connection its turn.
@@ -201,7 +224,7 @@ impl EventLoop {
         }
         for _ in 0..missing {
             // Without them those who come have to wait until the engine is not busy any more.
-            let Ok(session) = self.door.session() else { return };
+            let Ok(session) = self.door.spare_session() else { return };
             self.state().spare.push(session);
         }
     }
@@ -220,12 +243,12 @@ impl EventLoop {
     /// again.
     fn accept(&self, at: usize) -> Option<(Stream, Origin)> {
         let state = self.state();
-        state.acceptors.get(at)?.accept(self.options.keepalive).ok()?
+        state.acceptors.get(at)?.accept(state.limits.keepalive).ok()?
     }
 
     /// Makes a client of a socket; one too many is told so.
     fn welcome(&self, mut stream: Stream, origin: Origin, scene: &Scene<'_>) {
-        if self.state().connected >= self.options.max_clients {
+        if self.state().connected >= scene.limits.most {
             // Whoever does not read even this much is not waited for.
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
             return;
@@ -292,13 +315,16 @@ impl State {
     fn look(&mut self, wakeups: &Wakeups, time: Duration) -> Work {
         let polled = self.poll.poll(&mut self.events, Some(time));
         wakeups.get_up();
-        let mut work = Work { turns: take(&mut self.again), ..Work::default() };
+        let mut work = Work::default();
+        self.turns.extend(self.again.drain(..));
         // A signal wakes it early; nothing was looked at then.
         if polled.is_ok() {
-            self.events.iter().for_each(|event| work.note(event));
+            for event in &self.events {
+                work.note(event, &mut self.turns);
+            }
         }
         let woken = wakeups.take().into_iter();
-        work.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
+        self.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
         work
     }
 
@@ -409,15 +435,19 @@ impl State {
 }
 
 impl Work {
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event, turns: &mut VecDeque<(usize, Signs)>) {
         match event.token() {
             WAKE => (),
             Token(token) if token < CONNECTIONS => self.accepts = true,
             Token(token) => {
                 let ended = event.is_read_closed() || event.is_error();
                 let readable = event.is_readable() || ended;
-                let signs = Signs { readable, ended, writable: event.is_writable(), woken: false };
-                self.turns.push((token - CONNECTIONS, signs));
+                // A write finds out what is wrong with the socket.
+                let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+                turns.push_back((
+                    token - CONNECTIONS,
+                    Signs { readable, ended, writable, woken: false },
+                ));
             }
         }
     }

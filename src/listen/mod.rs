@@ -12,7 +12,7 @@ mod output;
 mod stream;
 mod wakeups;
 
-pub use options::{ListenOptions, OutputLimit};
+pub use options::ListenOptions;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -64,10 +64,12 @@ impl Engine {
         let acceptors = acceptor::bind(options)?;
         let addresses = acceptors.iter().filter_map(Acceptor::address).collect();
         if let Some(password) = &options.password {
-            self.command(&["CONFIG", "SET", "requirepass", password])?;
+            self.set_password(password)?;
         }
         let failed = |error: std::io::Error| Error::Listen { message: error.to_string() };
-        let event_loop = EventLoop::new(acceptors, options.clone(), self.door()).map_err(failed)?;
+        let door = self.door()?;
+        let limits = door.limits()?;
+        let event_loop = EventLoop::new(acceptors, door, limits).map_err(failed)?;
         let event_loop = Arc::new(event_loop);
         let wakeups = Arc::clone(event_loop.wakeups());
         let thread = thread::Builder::new().name("moonkv-listen".to_owned());
@@ -95,6 +97,11 @@ impl Listener {
     /// Disconnects all clients and stops listening; returns when that is done. Dropping the
     /// listener does the same.
     pub fn close(self) {}
+
+    /// Whether the listener has ended: because the engine is closed, as long as nobody closes this.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
 
     /// Waits until the listener has ended: because the engine is closed, as long as nobody closes
     /// this.

@@ -1,8 +1,8 @@
 //! What a client has been answered and its socket has not taken yet.
 
-use super::options::OutputLimit;
+use crate::clients::OutputLimit;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes on their way out. It owns memory only while a client does not read.
 #[derive(Default)]
@@ -54,14 +54,15 @@ impl Output {
     /// Whether there is more than a client may leave unread.
     pub(super) fn exceeds(&mut self, limit: &OutputLimit, now: Instant) -> bool {
         let len = self.len();
-        if limit.hard.is_some_and(|hard| len > hard) {
+        if limit.hard > 0 && len > limit.hard {
             return true;
         }
-        let Some((_, time)) = limit.soft.filter(|(soft, _)| len > *soft) else {
+        if limit.soft == 0 || len <= limit.soft {
             self.above_since = None;
             return false;
-        };
-        now.saturating_duration_since(*self.above_since.get_or_insert(now)) > time
+        }
+        let most = Duration::from_secs(u64::try_from(limit.soft_seconds).unwrap_or(0));
+        now.saturating_duration_since(*self.above_since.get_or_insert(now)) > most
     }
 }
 
@@ -83,7 +84,6 @@ fn write(bytes: &[u8], socket: &mut impl Write) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     /// A socket that takes so many bytes at a time, and then would block.
     struct Slow {
@@ -127,10 +127,11 @@ mod tests {
         output.send(&[0; 100], &mut socket).unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let hard = |most| OutputLimit { hard: Some(most), soft: None };
-        assert!(!output.exceeds(&OutputLimit::NONE, start));
+        let limit = |hard, soft| OutputLimit { hard, soft, soft_seconds: 10 };
+        let hard = |most| limit(most, 0);
+        assert!(!output.exceeds(&limit(0, 0), start));
         assert!(!output.exceeds(&hard(100), start) && output.exceeds(&hard(99), start));
-        let soft = |most| OutputLimit { hard: None, soft: Some((most, Duration::from_secs(10))) };
+        let soft = |most| limit(0, most);
         assert!(!output.exceeds(&soft(99), start) && !output.exceeds(&soft(99), after(10)));
         assert!(output.exceeds(&soft(99), after(11)));
         assert!(!output.exceeds(&soft(100), after(12)), "and the time begins anew");

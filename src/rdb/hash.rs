@@ -3,12 +3,12 @@
 use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
-use crate::value::hash::Hash;
+use crate::value::hash::{Hash, HashView};
 use crate::value::zset::PackedLimits;
 use crate::value::{Collection, Value};
 
 /// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
-pub(super) fn write(out: &mut Writer, hash: &Hash) {
+pub(super) fn write(out: &mut Writer, hash: &HashView<'_>) {
     if hash.is_packed() {
         let mut packed = listpack::Builder::new();
         for (field, value) in hash.iter() {

@@ -4,7 +4,7 @@ use super::read::{Elements, Reader};
 use super::write::Writer;
 use super::{kind, listpack, ziplist};
 use crate::value::Value;
-use crate::value::list::{ChunkLimit, List};
+use crate::value::list::{ChunkLimit, List, ListView};
 
 /// A node that is one element.
 const PLAIN: u64 = 1;
@@ -16,7 +16,7 @@ const ELEMENT_OVERHEAD_BYTES: usize = 8;
 
 /// Writes a list in nodes. They are those that Redis has after the elements were pushed to the
 /// right end one by one; which pushes there really were is forgotten, and makes no difference.
-pub(super) fn write(out: &mut Writer, list: &List, limit: ChunkLimit) {
+pub(super) fn write(out: &mut Writer, list: &ListView<'_>, limit: ChunkLimit) {
     out.byte(kind::LIST_QUICKLIST_2);
     let mut nodes = Vec::new();
     let mut node = listpack::Builder::new();

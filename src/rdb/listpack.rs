@@ -40,8 +40,8 @@ pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
     while !reader.is_empty() {
         let before = reader.len();
         let element = element(&mut reader)?;
-        let back = BackLength::of(before - reader.len());
-        if reader.take(back.as_bytes().len())? != back.as_bytes() {
+        let len = before - reader.len();
+        if !take_back_length(&mut reader, len)? {
             return None;
         }
         visit(element)?;
@@ -50,7 +50,18 @@ pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
     (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
 }
 
+/// Takes the length behind an element; tells whether it is right.
+#[inline]
+fn take_back_length(reader: &mut Reader<'_>, len: usize) -> Option<bool> {
+    if len < 128 {
+        return Some(usize::from(reader.byte()?) == len);
+    }
+    let back = BackLength::of(len);
+    Some(reader.take(back.as_bytes().len())? == back.as_bytes())
+}
+
 /// An element without the length behind it.
+#[inline]
 fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
     let first = reader.byte()?;
     Some(match first {

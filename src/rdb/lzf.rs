@@ -78,7 +78,9 @@ fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -
 /// The compressed bytes, unless they would not be fewer by enough.
 pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut runs = Runs::new(bytes, bytes.len().checked_sub(SAVED_LEAST)?);
-    let slots = (bytes.len() * 2).next_power_of_two().min(HASHES);
+    // Many slots mean few that are taken by another hash, but more to clear.
+    let many = (bytes.len() * 8).next_power_of_two().min(SLOTS_FEW);
+    let slots = (bytes.len() * 2).next_power_of_two().max(many).min(HASHES);
     let (mut few, mut many) = ([0; SLOTS_FEW], Vec::new());
     let slots = match few.get_mut(..slots) {
         Some(few) => few,
@@ -109,7 +111,7 @@ pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Slots that need no allocation; enough for most packed forms.
-const SLOTS_FEW: usize = 512;
+const SLOTS_FEW: usize = 1024;
 
 /// Three bytes as a number.
 #[inline]

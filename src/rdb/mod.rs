@@ -24,7 +24,7 @@ mod zset;
 
 pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
-use crate::value::{Limits, Value};
+use crate::value::{Limits, Value, ValueView};
 use crc::{CRC_64_REDIS, Crc, Table};
 use read::Reader;
 use write::Writer;
@@ -68,14 +68,13 @@ mod kind {
 }
 
 /// A value to be written.
-#[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     /// A string that is kept as an integer.
     Integer(i64),
     /// Any other string.
     Bytes(&'a [u8]),
     /// A collection, or a string with room to grow.
-    Value(&'a Value),
+    Value(ValueView<'a>),
 }
 
 /// A value that was read.
@@ -111,13 +110,18 @@ pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
             out.byte(kind::STRING);
             out.string(bytes);
         }
-        Source::Value(Value::List(list)) => list::write(&mut out, list, limits.list),
-        Source::Value(Value::Hash(hash)) => hash::write(&mut out, hash),
-        Source::Value(Value::Set(set)) => set::write(&mut out, set),
-        Source::Value(Value::ZSet(zset)) => zset::write(&mut out, zset),
+        Source::Value(Value::List(list)) => list::write(&mut out, &list, limits.list),
+        Source::Value(Value::Hash(hash)) => hash::write(&mut out, &hash),
+        Source::Value(Value::Set(set)) => set::write(&mut out, &set),
+        Source::Value(Value::ZSet(zset)) => zset::write(&mut out, &zset),
         Source::Value(Value::Stream(stream)) => stream::write(&mut out, stream),
     }
     seal(out.finish())
+}
+
+/// How many bytes a value takes where it is written, its kind not counted.
+pub(crate) fn value_bytes(source: Source<'_>, limits: &Limits) -> usize {
+    dump(source, limits).len() - FOOTER_BYTES - 1
 }
 
 /// A body with the version and the checksum.

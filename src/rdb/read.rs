@@ -5,6 +5,8 @@
 
 use super::lzf;
 use crate::number::{IntText, parse_f64, parse_i64};
+use crate::table::hash;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
@@ -71,9 +73,29 @@ pub(super) fn pairs<'a>(
 
 /// None if one of some texts is there twice.
 pub(super) fn check_distinct<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Option<()> {
-    let mut texts: Vec<&[u8]> = texts.collect();
+    let mut texts: SmallVec<[&[u8]; MARKED_MOST]> = texts.collect();
+    if texts.len() <= MARKED_MOST && hash_differently(&texts) {
+        return Some(());
+    }
     texts.sort_unstable();
     texts.is_sorted_by(|a, b| a < b).then_some(())
+}
+
+/// Up to so many texts are likely to have different marks.
+const MARKED_MOST: usize = 32;
+const MARKS: usize = 2048;
+
+/// Whether no two texts have the same mark, a part of their hash. To see that takes less than to
+/// sort them; it is not said that others are equal.
+fn hash_differently(texts: &[&[u8]]) -> bool {
+    let mut marks = [0_u64; MARKS / 64];
+    texts.iter().all(|text| {
+        let mark = hash(text) as usize % MARKS;
+        let Some(word) = marks.get_mut(mark / 64) else { return false };
+        let before = *word;
+        *word |= 1 << (mark % 64);
+        *word != before
+    })
 }
 
 /// A length, or the way in which a string is written otherwise.

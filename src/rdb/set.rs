@@ -4,11 +4,11 @@ use super::kind;
 use super::read::Reader;
 use super::write::Writer;
 use crate::number::IntText;
-use crate::value::set::{Added, Ints, Set};
+use crate::value::set::{Added, Ints, Set, SetView};
 use crate::value::{Collection, Value};
 
 /// Writes a set: integers in one string while they are kept as such, members one by one otherwise.
-pub(super) fn write(out: &mut Writer, set: &Set) {
+pub(super) fn write(out: &mut Writer, set: &SetView<'_>) {
     let Some(ints) = set.ints() else {
         out.byte(kind::SET);
         out.length(set.len());

@@ -4,7 +4,7 @@ use super::read::{Elements, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
-use crate::value::zset::{PackedLimits, ZSet};
+use crate::value::zset::{PackedLimits, ZSet, ZSetView};
 use crate::value::{Collection, Value};
 
 /// Scores beyond this are written as text even if they are integers.
@@ -12,7 +12,7 @@ const INTEGER_SCORE_MOST: f64 = (i64::MAX / 2) as f64;
 
 /// Writes a sorted set: one listpack while it is small, members one by one from the highest score
 /// down otherwise, as that is how Redis best takes them.
-pub(super) fn write(out: &mut Writer, zset: &ZSet) {
+pub(super) fn write(out: &mut Writer, zset: &ZSetView<'_>) {
     if zset.is_packed() {
         let mut packed = listpack::Builder::new();
         for (member, score) in zset.range(0, usize::MAX) {

@@ -99,6 +99,11 @@ impl Decoder {
         if self.left == 0 { self.at } else { self.begun }
     }
 
+    /// Whether it is between two requests.
+    pub(crate) fn is_between(&self) -> bool {
+        self.left == 0 && self.at == 0
+    }
+
     /// The spent bytes were taken off the front of the input.
     pub(crate) fn forget_spent(&mut self) {
         let spent = self.spent();

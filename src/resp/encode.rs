@@ -8,8 +8,32 @@ use crate::reply::{Item, Protocol, ReplyBuf};
 pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     let mut walker = reply.walk(protocol);
     while !walker.is_done() {
+        if let Some(len) = walker.attribute() {
+            container(out, b'|', len);
+            continue;
+        }
         let double_text = if walker.is_at_decimal() { F64Text::decimal } else { F64Text::new };
         encode_item(walker.next(), protocol, double_text, out);
+    }
+}
+
+impl ReplyBuf {
+    /// All that the buffer holds as the bytes that a Redis server would send.
+    ///
+    /// ```
+    /// # use moonkv::{Call, Engine, Protocol, ReplyBuf};
+    /// # fn main() -> Result<(), moonkv::Error> {
+    /// # let engine = Engine::new()?;
+    /// let mut reply = ReplyBuf::new();
+    /// engine.call(Call::Command(&[b"SET", b"k", b"v"]), &mut reply)?;
+    /// assert_eq!(reply.to_resp(Protocol::Resp3), b"+OK\r\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_resp(&self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(self, protocol, &mut out);
+        out
     }
 }
 

@@ -50,6 +50,12 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// How many scripts there are, and the bytes of their texts.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        let scripts = || self.scripts.iter().flatten();
+        (self.by_sha.len(), scripts().map(|script| script.source.len()).sum())
+    }
+
     /// A script by its identity.
     pub(super) fn get(&self, id: ScriptId) -> Option<&CachedScript> {
         self.scripts.get(id.0 as usize)?.as_ref()

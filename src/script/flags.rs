@@ -7,14 +7,14 @@ use crate::error::CommandError;
 pub(super) struct ScriptFlags {
     /// It never writes; a write is an error.
     pub(super) no_writes: bool,
+    /// It may need more memory where there is not enough.
+    pub(super) allow_oom: bool,
     /// It has a `#!` line at all: without one, what EVAL_RO may run is decided call by call.
     pub(super) declared: bool,
 }
 
-/// Flags that are accepted and mean nothing in one process without a memory limit, replicas or
-/// slots.
-const WITHOUT_EFFECT: [&[u8]; 4] =
-    [b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"];
+/// Flags that are accepted and mean nothing in one process without replicas or slots.
+const WITHOUT_EFFECT: [&[u8]; 3] = [b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"];
 
 /// Reads the flags of a script and returns them with the part Lua is to compile, from the end of
 /// the first line on so that line numbers stay right.
@@ -30,7 +30,7 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
     if engine != b"#!lua" {
         return Err(refuse("ERR Unexpected engine in script shebang: ", engine));
     }
-    let mut flags = ScriptFlags { no_writes: false, declared: true };
+    let mut flags = ScriptFlags { declared: true, ..ScriptFlags::default() };
     for option in words {
         let Some(names) = option.strip_prefix(b"flags=") else {
             return Err(refuse("ERR Unknown lua shebang option: ", option));
@@ -38,6 +38,7 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
         for name in names.split(|&b| b == b',').filter(|name| !name.is_empty()) {
             match name {
                 b"no-writes" => flags.no_writes = true,
+                b"allow-oom" => flags.allow_oom = true,
                 name if WITHOUT_EFFECT.contains(&name) => (),
                 name => return Err(refuse("ERR Unexpected flag in script shebang: ", name)),
             }
@@ -55,7 +56,7 @@ fn refuse(text: &str, what: &[u8]) -> CommandError {
 pub(crate) struct FunctionFlags(u8);
 
 impl FunctionFlags {
-    /// In the order in which they are shown. Only the first has an effect here.
+    /// In the order in which they are shown. Only the first two have an effect here.
     const NAMES: [&'static str; 5] =
         ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
 
@@ -70,6 +71,11 @@ impl FunctionFlags {
     /// Whether it never writes.
     pub(crate) fn no_writes(self) -> bool {
         self.0 & 1 != 0
+    }
+
+    /// Whether it may need more memory where there is not enough.
+    pub(crate) fn allow_oom(self) -> bool {
+        self.0 & 2 != 0
     }
 
     /// The names of those that are set.

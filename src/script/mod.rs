@@ -35,6 +35,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Limits, OnError, Options};
 use crate::rdb::{self, LibraryDamage};
 use crate::reply::ReplyBuf;
+use crate::server::Server;
 use cache::Cache;
 use failure::Origin;
 use stats::Outcome;
@@ -153,12 +154,19 @@ impl Scripts {
         self.vm.collect();
     }
 
+    /// Bytes the interpreter uses, and the number and bytes of the texts that are cached.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        let (count, bytes) = self.cache.sizes();
+        (self.vm.bytes_in_use(), count, bytes)
+    }
+
     /// Runs a script as one atomic step; the reply is its result or its error.
     pub(crate) fn run(
         &mut self,
         id: ScriptId,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let script = self.cache.get(id).ok_or(CommandError::NoScript)?;
@@ -167,8 +175,11 @@ impl Scripts {
             return Err(MAY_WRITE);
         }
         let (function, sha) = (script.function, script.sha);
+        // Without a `#!` line it is asked call by call.
+        let refused = declared.declared && !declared.no_writes && !declared.allow_oom;
+        begin_limited(keys, refused, declared.allow_oom)?;
         let read_only = input.read_only || declared.no_writes;
-        let run = Run { input, read_only, name: &sha, keys, reply };
+        let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
         if let Some(counts) = self.cache.counts(id) {
             counts.note(outcome);
@@ -182,13 +193,16 @@ impl Scripts {
         callee: &Callee,
         input: Input<'_>,
         keys: &mut Keyspace,
+        server: &mut Server,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let read_only = callee.flags.no_writes();
         if input.read_only && !read_only {
             return Err(MAY_WRITE);
         }
-        let run = Run { input, read_only, name: &callee.name, keys, reply };
+        let allow_oom = callee.flags.allow_oom();
+        begin_limited(keys, !read_only && !allow_oom, allow_oom)?;
+        let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
             counts.note(outcome);
@@ -199,13 +213,15 @@ impl Scripts {
     /// Runs what is compiled.
     #[inline]
     fn perform(&mut self, function: Function, origin: Origin<'_>, run: Run<'_>) -> Outcome {
-        let Run { input, read_only, name, keys, reply } = run;
+        let Run { input, read_only, name, keys, server, reply } = run;
         let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
+        server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
-        let outcome = self.vm.run(function, Run { input, read_only, name, keys, reply });
+        let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
+        keys.refuse_growth(false);
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -222,6 +238,9 @@ impl Scripts {
             let message = String::from_utf8_lossy(&text).into_owned();
             Box::new(LastError { message, at_ms: keys.now() })
         });
+        if let Some(text) = reply.error_at(mark) {
+            server.stats.script_error(text);
+        }
         Outcome { time: started.map(|started| started.elapsed()), error }
     }
 }
@@ -334,6 +353,19 @@ impl Scripts {
             error
         })
     }
+}
+
+/// Begins a script where memory is limited: one that may write is refused if there is not enough,
+/// unless it allows for that.
+#[inline]
+fn begin_limited(keys: &mut Keyspace, refused: bool, allow_oom: bool) -> Result<(), CommandError> {
+    if keys.is_over() {
+        if refused {
+            return Err(CommandError::OutOfMemory);
+        }
+        keys.refuse_growth(!allow_oom);
+    }
+    Ok(())
 }
 
 /// One of the `_RO` commands was called with what may write.

@@ -135,7 +135,7 @@ impl Profile {
         Profile { tree, source }
     }
 
-    /// The time of the whole run.
+    /// The time of the whole run, without what the engine does before and after it.
     pub fn total(&self) -> Duration {
         self.tree.nodes.iter().map(|node| node.own).sum()
     }

@@ -174,7 +174,7 @@ impl Running {
     pub(crate) fn runs_long(&self) -> Option<Kind> {
         let threshold = self.threshold_ms.load(Ordering::Relaxed);
         let kind = self.kind()?;
-        let ran = self.now_ms().saturating_sub(self.since_ms.load(Ordering::Relaxed));
+        let ran = self.ms_at(Instant::now()).saturating_sub(self.since_ms.load(Ordering::Relaxed));
         (self.is_attending() || threshold > 0 && ran >= threshold).then_some(kind)
     }
 
@@ -208,8 +208,8 @@ impl Running {
         talk.answer.take()
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn ms_at(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -227,9 +227,9 @@ impl Running {
     }
 
     /// A run shows itself.
-    pub(crate) fn show(&self, kind: Kind, threshold_ms: u64) {
+    pub(crate) fn show(&self, kind: Kind, threshold_ms: u64, now: Instant) {
         self.threshold_ms.store(threshold_ms, Ordering::Relaxed);
-        self.since_ms.store(self.now_ms(), Ordering::Relaxed);
+        self.since_ms.store(self.ms_at(now), Ordering::Relaxed);
         self.kind.store(kind as u8, Ordering::Release);
     }
 

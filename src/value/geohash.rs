@@ -17,6 +17,8 @@ const LON_MOST: f64 = 180.0;
 const LAT_MOST: f64 = 85.05112878;
 /// How often each direction is halved in what is kept.
 const STEPS: u32 = 26;
+/// How near to the edge of a circle, by its haversine, sines have to tell what is inside.
+const MARGIN: f64 = 1e-6;
 /// The letters of a geohash as text.
 const LETTERS: &[u8; 32] = b"0123456789bcdefghjkmnpqrstuvwxyz";
 
@@ -108,10 +110,49 @@ impl Origin {
         2.0 * EARTH_RADIUS_M * a.sqrt().asin()
     }
 
+    /// Bounds of what the distance to a place is made from, in a tenth of its time.
+    fn haversine_bounds(&self, to: Point) -> [f64; 2] {
+        let lat = radians(to.lat);
+        let [u_low, u_high] = sine_bounds((lat - self.lat_radians) / 2.0);
+        let [v_low, v_high] = sine_bounds((radians(to.lon) - self.lon_radians) / 2.0);
+        let [cosine_low, cosine_high] = cosine_bounds(lat);
+        let haversine = |u: f64, v: f64, cosine: f64| u * u + self.lat_cosine * cosine * v * v;
+        [haversine(u_low, v_low, cosine_low), haversine(u_high, v_high, cosine_high)]
+    }
+
     /// The distance between the two latitudes.
     fn meridian_distance_m(&self, to: Point) -> f64 {
         EARTH_RADIUS_M * (radians(to.lat) - self.lat_radians).abs()
     }
+}
+
+/// The haversine of a distance: the square of the sine of half its angle.
+fn haversine_of(distance_m: f64) -> f64 {
+    let half = distance_m / (2.0 * EARTH_RADIUS_M);
+    // Beyond a quarter of the globe, and what rounding may add to it, there is nothing farther.
+    if half > 1.6 {
+        return f64::INFINITY;
+    }
+    let sine = half.min(std::f64::consts::FRAC_PI_2).sin();
+    sine * sine
+}
+
+/// Bounds of the size of a sine, for angles up to half a turn: the first terms of its series, each
+/// of which makes good for more than all that follow it.
+#[inline]
+fn sine_bounds(x: f64) -> [f64; 2] {
+    let xx = x * x;
+    let sine = |rest: f64| x.abs() * (1.0 - xx * (1.0 / 6.0) * (1.0 - xx * (1.0 / 20.0) * rest));
+    [sine(1.0 - xx * (1.0 / 42.0)).max(0.0), sine(1.0)]
+}
+
+/// Bounds of the cosine of a latitude, by its series.
+#[inline]
+fn cosine_bounds(x: f64) -> [f64; 2] {
+    let xx = x * x;
+    let third = |rest: f64| 1.0 - xx * (1.0 / 12.0) * (1.0 - xx * (1.0 / 30.0) * rest);
+    let cosine = |rest: f64| 1.0 - xx * 0.5 * third(rest);
+    [cosine(1.0).max(0.0), cosine(1.0 - xx * (1.0 / 56.0))]
 }
 
 fn radians(degrees: f64) -> f64 {
@@ -145,21 +186,45 @@ pub(crate) struct Area {
     center: Point,
     origin: Origin,
     shape: Shape,
+    /// Of a circle, the haversine at its edge.
+    reach: f64,
 }
 
 impl Area {
     /// The area of a shape around a place.
     pub(crate) fn new(center: Point, shape: Shape) -> Area {
-        Area { center, origin: Origin::new(center), shape }
+        let reach = match shape {
+            Shape::Circle { radius_m } => haversine_of(radius_m),
+            Shape::Box { .. } => f64::INFINITY,
+        };
+        Area { center, origin: Origin::new(center), shape, reach }
+    }
+
+    /// Whether a place is in the area. How far it is takes longer to tell and is reckoned only
+    /// where it is needed for that.
+    pub(crate) fn contains(&self, to: Point) -> bool {
+        self.circle_contains(to).unwrap_or_else(|| self.distance_m(to).is_some())
+    }
+
+    /// Whether a place is in the circle, if it is not too near to its edge to tell without sines.
+    fn circle_contains(&self, to: Point) -> Option<bool> {
+        if matches!(self.shape, Shape::Box { .. }) {
+            return None;
+        }
+        let [least, most] = self.origin.haversine_bounds(to);
+        // The margin is far above what rounding can make of either, or of the distance.
+        if least > self.reach * (1.0 + MARGIN) {
+            Some(false)
+        } else {
+            (most < self.reach * (1.0 - MARGIN)).then_some(true)
+        }
     }
 
     /// How far a place is from the center, if it is in the area.
     pub(crate) fn distance_m(&self, to: Point) -> Option<f64> {
         match self.shape {
             Shape::Circle { radius_m } => {
-                // What is outside by its latitude alone needs no sines. The margin is far above
-                // what rounding can make of the distance below.
-                if self.origin.meridian_distance_m(to) > radius_m * 1.000_001 {
+                if self.circle_contains(to) == Some(false) {
                     return None;
                 }
                 let distance_m = self.origin.distance_m(to);
@@ -332,8 +397,9 @@ fn grid_index(coordinate: f64, most: f64, steps: u32) -> u32 {
 
 /// The coordinates of a column or row.
 fn degrees_of(index: u32, most: f64, steps: u32) -> Range<f64> {
-    let count = (1_u64 << steps) as f64;
-    let edge = |index: f64| -most + index / count * (most + most);
+    // The inverse of a power of two is exact, and so is what it makes of an index.
+    let part = 1.0 / (1_u64 << steps) as f64;
+    let edge = |index: f64| -most + index * part * (most + most);
     edge(f64::from(index))..edge(f64::from(index) + 1.0)
 }
 
@@ -363,6 +429,35 @@ mod tests {
 
     const PALERMO: Point = Point { lon: 13.361389, lat: 38.115556 };
     const CATANIA: Point = Point { lon: 15.087269, lat: 37.502669 };
+
+    #[test]
+    fn a_circle_contains_what_is_not_farther_than_its_edge() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let mut told = 0;
+        for _ in 0..20_000 {
+            let mut point = || Point {
+                lon: (random.f64() - 0.5) * 2.0 * LON_MOST,
+                lat: (random.f64() - 0.5) * 2.0 * LAT_MOST,
+            };
+            let (center, other) = (point(), point());
+            let far = Origin::new(center).distance_m(other);
+            let near = Point { lon: center.lon + other.lon * 1e-6, lat: center.lat };
+            for to in [other, near, center] {
+                let exact = Origin::new(center).distance_m(to);
+                for factor in [0.0, 0.1, 0.999, 0.999_999_9, 1.0, 1.000_000_1, 1.001, 3.0] {
+                    let radius_m = exact * factor;
+                    let area = Area::new(center, Shape::Circle { radius_m });
+                    let inside = exact <= radius_m;
+                    assert_eq!(area.contains(to), inside, "{center:?} {to:?} {radius_m}");
+                    assert_eq!(area.distance_m(to), inside.then_some(exact));
+                    told += usize::from(area.circle_contains(to).is_some());
+                }
+            }
+            let wide = Area::new(center, Shape::Circle { radius_m: far + 1e9 });
+            assert!(wide.contains(other));
+        }
+        assert!(told > 100_000, "bounds tell most: {told}");
+    }
 
     #[test]
     fn bits_are_spread_and_gathered() {

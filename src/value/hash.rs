@@ -6,18 +6,22 @@
 //!
 //! This room knows no commands, replies or journals.
 
-use super::packed::Packed;
+use super::packed::{self, Packed};
 use super::zset::PackedLimits;
+use super::{Borrowed, Kind, Owned, Storage};
 use crate::table::{Keyed, Table};
 
 /// A hash. The clone of a large one shares its pairs until one of the two is changed.
 #[derive(Clone)]
-pub(crate) enum Hash {
+pub(crate) enum Hash<S: Storage = Owned> {
     /// Fields and values in turn.
-    Packed(Packed),
+    Packed(Packed<S::Bytes>),
     /// Pairs by field; boxed, lest the many small hashes take as much room.
-    Table(Box<Table<Pair>>),
+    Table(S::Large<Table<Pair>>),
 }
+
+/// A hash, borrowed for reading.
+pub(crate) type HashView<'a> = Hash<Borrowed<'a>>;
 
 /// A field and its value in one allocation: the length of the field, the field, the value.
 #[derive(Clone)]
@@ -58,17 +62,42 @@ impl Keyed for Pair {
     }
 }
 
+/// Changing.
 impl Hash {
     /// An empty, packed hash, without an allocation.
     pub(crate) const fn new() -> Hash {
         Hash::Packed(Packed::new())
     }
 
-    /// Number of fields.
-    pub(crate) fn len(&self) -> usize {
+    /// An empty, packed hash behind a prefix.
+    pub(crate) fn behind(prefix: Vec<u8>) -> Hash {
+        Hash::Packed(Packed::behind(prefix))
+    }
+
+    /// The kinds of blocks it lies in.
+    pub(super) const KINDS: &'static [Kind] = &[Kind::Hash];
+
+    /// Opens a block.
+    #[inline]
+    pub(super) fn from_block(_: Kind, block: Vec<u8>, prefix: usize) -> Hash {
+        Hash::Packed(Packed::from_block(block, prefix))
+    }
+
+    /// Closes a small hash up, if it lies behind a prefix of so many bytes.
+    #[inline]
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
         match self {
-            Hash::Packed(packed) => packed.len() / 2,
-            Hash::Table(table) => table.len(),
+            Hash::Packed(packed) => Some((Kind::Hash, packed.close(prefix)?)),
+            Hash::Table(_) => None,
+        }
+    }
+
+    /// The same hash, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> HashView<'_> {
+        match self {
+            Hash::Packed(packed) => Hash::Packed(packed.view()),
+            Hash::Table(table) => Hash::Table(&**table),
         }
     }
 
@@ -80,11 +109,6 @@ impl Hash {
                 size_of::<Table<Pair>>() + table.heap_size(samples, |pair| pair.0.len())
             }
         }
-    }
-
-    /// Whether the hash is in its small form, "listpack".
-    pub(crate) fn is_packed(&self) -> bool {
-        matches!(self, Hash::Packed(_))
     }
 
     /// Whether a field or value of this length is too long for the small form.
@@ -104,14 +128,6 @@ impl Hash {
             table.insert(Pair::new(field, value));
         }
         std::mem::replace(self, Hash::Table(Box::new(table)))
-    }
-
-    /// The value of a field.
-    pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
-        match self {
-            Hash::Packed(packed) => packed.find_pair(field).map(|found| packed.at(found.second)),
-            Hash::Table(table) => table.find(field).map(|at| table.get(at).split().1),
-        }
     }
 
     /// Sets a field. `overwritten` sees the old value, if there was one; the result tells
@@ -192,15 +208,44 @@ impl Hash {
             }
         }
     }
+}
+
+impl<'a> HashView<'a> {
+    /// The hash in a block of a kind, if it is one.
+    #[inline]
+    pub(super) fn in_block(kind: Kind, block: &'a [u8], prefix: usize) -> Option<Self> {
+        (kind == Kind::Hash).then(|| Hash::Packed(Packed::in_block(block, prefix)))
+    }
+}
+
+/// Reading.
+impl<S: Storage> Hash<S> {
+    /// Number of fields.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Hash::Packed(packed) => packed.len() / 2,
+            Hash::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether the hash is in its small form, "listpack".
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self, Hash::Packed(_))
+    }
+
+    /// The value of a field.
+    pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
+        match self {
+            Hash::Packed(packed) => packed.find_pair(field).map(|found| packed.at(found.second)),
+            Hash::Table(table) => table.find(field).map(|at| table.get(at).split().1),
+        }
+    }
 
     /// All fields with their values: in the order they were added while small, in none otherwise.
-    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+    pub(crate) fn iter(&self) -> Pairs<'_> {
         match self {
-            Hash::Packed(packed) => {
-                let mut elements = packed.iter();
-                Box::new(std::iter::from_fn(move || Some((elements.next()?, elements.next()?))))
-            }
-            Hash::Table(table) => Box::new(table.iter().map(Pair::split)),
+            Hash::Packed(packed) => Pairs::Packed(packed.iter()),
+            Hash::Table(table) => Pairs::Table(Box::new(table.iter().map(Pair::split))),
         }
     }
 
@@ -227,6 +272,25 @@ impl Hash {
                 let (field, value) = pair.split();
                 visit(field, value);
             }),
+        }
+    }
+}
+
+/// The fields of a hash with their values.
+pub(crate) enum Pairs<'a> {
+    Packed(packed::Iter<'a>),
+    /// A walk of a large hash is long enough for a box and a call a pair.
+    Table(Box<dyn Iterator<Item = (&'a [u8], &'a [u8])> + 'a>),
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Pairs::Packed(elements) => Some((elements.next()?, elements.next()?)),
+            Pairs::Table(pairs) => pairs.next(),
         }
     }
 }

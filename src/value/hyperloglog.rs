@@ -252,25 +252,41 @@ fn raise_dense(bytes: &[u8], register: usize, value: u8) -> Raise {
 }
 
 /// The run that has a register, and where the one before it is.
-///
-/// All time goes to stepping over runs, whose kinds no processor can foretell: so a step has no
-/// branches but the end.
 fn run_of(bytes: &[u8], register: usize) -> Option<(Found, Option<usize>)> {
     let (mut at, mut first, mut before) = (HEADER_BYTES, 0, None);
     loop {
-        let (byte, next) = (*bytes.get(at)?, bytes.get(at + 1).copied().unwrap_or(0));
-        let is_wide = usize::from(byte >> 6 == 1);
-        let low = usize::from(byte & 0x3f >> (4 * (byte >> 7)));
-        let len = ((low << (8 * is_wide)) | (usize::from(next) * is_wide)) + 1;
-        if register < first + len {
-            break;
+        if let Some(len) = short_runs(bytes, at).filter(|len| register >= first + len) {
+            (at, first, before) = (at + EIGHT, first + len, Some(at + EIGHT - 1));
+            continue;
         }
-        before = Some(at);
-        at += 1 + is_wide;
-        first += len;
+        let (run, width) = Run::read(bytes.get(at..)?)?;
+        if register < first + run.len {
+            return Some((Found { run, at, width, first }, before));
+        }
+        (at, first, before) = (at + width, first + run.len, Some(at));
     }
-    let (run, width) = Run::read(bytes.get(at..)?)?;
-    Some((Found { run, at, width, first }, before))
+}
+
+/// Runs that are stepped over at once.
+const EIGHT: usize = size_of::<u64>();
+
+/// How many registers eight runs have together, if there are so many and each takes one byte. To
+/// walk to a run is most of the time an element takes, and most runs are such.
+#[inline]
+fn short_runs(bytes: &[u8], at: usize) -> Option<usize> {
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    const LENGTHS: u64 = 0x3f3f_3f3f_3f3f_3f3f;
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<EIGHT>()?);
+    let values = word & HIGHEST;
+    if word << 1 & HIGHEST & !values != 0 {
+        return None;
+    }
+    // Of a run of values, the two lowest bits tell its length, of zeros six.
+    let less = word & LENGTHS & !((values >> 7) * 0x3c);
+    // Sums of two in sixteen bits each, which are added up in the highest sixteen.
+    let pairs = (less & EVEN) + (less >> 8 & EVEN);
+    Some((pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize + EIGHT)
 }
 
 fn raise_sparse(
@@ -408,7 +424,9 @@ impl Registers {
         let mut rest = &mut self.0[..];
         for run in runs(bytes) {
             let (registers, behind) = rest.split_at_mut_checked(run.len).ok_or(Fault::Corrupt)?;
-            registers.iter_mut().for_each(|old| *old = run.value.max(*old));
+            if run.value > 0 {
+                registers.iter_mut().for_each(|old| *old = run.value.max(*old));
+            }
             rest = behind;
         }
         if rest.is_empty() { Ok(()) } else { Err(Fault::Corrupt) }
@@ -497,15 +515,23 @@ fn tau(share: f64) -> f64 {
     }
 }
 
+/// Registers that are passed over at once if none of them is raised.
+const ZEROS_AT_ONCE: usize = 32;
+const ZEROS: [u8; ZEROS_AT_ONCE] = [0; ZEROS_AT_ONCE];
+
 /// A HyperLogLog with each register raised to another's, its estimate out of date.
 pub(crate) fn merged(
     mut bytes: Vec<u8>,
     registers: &Registers,
     sparse_most: usize,
 ) -> Result<Vec<u8>, Fault> {
-    for (register, &value) in registers.values().iter().enumerate().filter(|(_, v)| **v != 0) {
-        let change = raise(&bytes, register, value, sparse_most)?;
-        apply(&mut bytes, change);
+    // Most registers of a small HyperLogLog are zero.
+    let (groups, _) = registers.0.as_chunks::<ZEROS_AT_ONCE>();
+    for (nth, group) in groups.iter().enumerate().filter(|(_, group)| **group != ZEROS) {
+        for (at, &value) in group.iter().enumerate().filter(|(_, value)| **value != 0) {
+            let change = raise(&bytes, nth * ZEROS_AT_ONCE + at, value, sparse_most)?;
+            apply(&mut bytes, change);
+        }
     }
     set_stale(&mut bytes);
     Ok(bytes)
@@ -603,6 +629,24 @@ mod tests {
                 add(&mut bytes, format!("{element}").as_bytes(), SPARSE_MOST).unwrap();
             }
             assert_eq!((bytes.len(), count(&bytes)), (len, Ok(estimate)));
+        }
+    }
+
+    #[test]
+    fn runs_are_found_however_they_are_stepped_over() {
+        for elements in [0, 1, 5, 60, 400, 1_300] {
+            let bytes = filled(0..elements);
+            assert_eq!(form(&bytes), Ok(Form::Sparse));
+            let all: Vec<Found> = Runs { bytes: &bytes, at: HEADER_BYTES, first: 0 }.collect();
+            for (nth, found) in all.iter().enumerate() {
+                let before = nth.checked_sub(1).map(|nth| all[nth].at);
+                for register in [found.first, found.first + found.run.len - 1] {
+                    let (other, other_before) = run_of(&bytes, register).unwrap();
+                    let place = |found: &Found| (found.run, found.at, found.width, found.first);
+                    assert_eq!((place(&other), other_before), (place(found), before));
+                }
+            }
+            assert!(run_of(&bytes, REGISTERS).is_none());
         }
     }
 

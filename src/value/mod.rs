@@ -4,6 +4,7 @@
 //! in one allocation while it is small, under limits its caller passes in, and hands out what it
 //! overwrites so that the caller can undo.
 
+mod block;
 pub(crate) mod geohash;
 pub(crate) mod hash;
 pub(crate) mod hyperloglog;
@@ -13,30 +14,77 @@ pub(crate) mod set;
 pub(crate) mod stream;
 pub(crate) mod zset;
 
+pub(crate) use block::Kind;
 use hash::Hash;
 use list::{ChunkLimit, List};
 use set::Set;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use stream::{NodeLimits, Stream};
 use zset::{PackedLimits, ZSet};
 
-/// The value of a key that holds more than a plain string.
-#[derive(Clone)]
-pub(crate) enum Value {
-    /// A string that was grown in place, kept with room to grow further.
-    Text(Vec<u8>),
-    /// A list.
-    List(List),
-    /// A hash.
-    Hash(Hash),
-    /// A set.
-    Set(Set),
-    /// A sorted set.
-    ZSet(ZSet),
-    /// A stream, the largest of all in itself.
-    Stream(Box<Stream>),
+/// How a collection has what it is made of: as its own, or borrowed from where it lies. What only
+/// reads works on either.
+pub(crate) trait Storage: Clone + Copy + Debug {
+    /// The bytes of a small form.
+    type Bytes: Deref<Target = [u8]> + Clone;
+    /// A large form.
+    type Large<T: Clone + 'static>: Deref<Target = T> + Clone;
 }
 
+/// Its own; it can be changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owned;
+
+/// Borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Borrowed<'a>(PhantomData<&'a ()>);
+
+impl Storage for Owned {
+    type Bytes = Vec<u8>;
+    type Large<T: Clone + 'static> = Box<T>;
+}
+
+impl<'a> Storage for Borrowed<'a> {
+    type Bytes = &'a [u8];
+    type Large<T: Clone + 'static> = &'a T;
+}
+
+/// The value of a key that holds more than a plain string.
+#[derive(Clone)]
+pub(crate) enum Value<S: Storage = Owned> {
+    /// A string that was grown in place, kept with room to grow further.
+    Text(S::Bytes),
+    /// A list.
+    List(List<S>),
+    /// A hash.
+    Hash(Hash<S>),
+    /// A set.
+    Set(Set<S>),
+    /// A sorted set.
+    ZSet(ZSet<S>),
+    /// A stream, the largest of all in itself.
+    Stream(S::Large<Stream>),
+}
+
+/// A value, borrowed from where it lies.
+pub(crate) type ValueView<'a> = Value<Borrowed<'a>>;
+
 impl Value {
+    /// The same value, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> ValueView<'_> {
+        match self {
+            Value::Text(text) => Value::Text(text.as_slice()),
+            Value::List(list) => Value::List(list.view()),
+            Value::Hash(hash) => Value::Hash(hash.view()),
+            Value::Set(set) => Value::Set(set.view()),
+            Value::ZSet(zset) => Value::ZSet(zset.view()),
+            Value::Stream(stream) => Value::Stream(&**stream),
+        }
+    }
+
     /// Bytes allocated, those counted in full that are shared with a copy. Of a large collection
     /// about so many elements are looked at and stand for the others.
     pub(crate) fn heap_size(&self, samples: usize) -> usize {
@@ -60,9 +108,7 @@ pub(crate) struct Limits {
     pub(crate) set_intset_entries: usize,
     /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
     pub(crate) zset: PackedLimits,
-    /// `list-max-listpack-size`.
-    pub(crate) list_size: i64,
-    /// What that means for a chunk.
+    /// What `list-max-listpack-size` means for a chunk.
     pub(crate) list: ChunkLimit,
     /// `hll-sparse-max-bytes`.
     pub(crate) sketch_bytes: usize,
@@ -79,7 +125,6 @@ impl Default for Limits {
             hash: PackedLimits { entries: 512, value_bytes: 64 },
             set_intset_entries: 512,
             zset: PackedLimits { entries: 128, value_bytes: 64 },
-            list_size: -2,
             list: ChunkLimit::default(),
             sketch_bytes: 3000,
             stream: NodeLimits::default(),
@@ -90,11 +135,28 @@ impl Default for Limits {
 
 /// A collection that lives inside a [`Value`].
 pub(crate) trait Collection: Sized {
-    /// An empty one, as a value.
-    fn empty() -> Value;
+    /// One that is borrowed for reading.
+    type View<'a>;
+
+    /// An empty one behind a prefix, as far as it has a small form.
+    fn behind(prefix: Vec<u8>) -> Self;
+    /// The collection as a value.
+    fn into_value(self) -> Value;
+    /// The collection in a block of a kind, behind a prefix of so many bytes; none if what lies there
+    /// is something else.
+    fn in_block(kind: Kind, block: &[u8], prefix: usize) -> Option<Self::View<'_>>;
+    /// Whether a block of a kind holds such a collection.
+    fn is_in(kind: Kind) -> bool;
+    /// Opens a block that holds such a collection.
+    fn open(kind: Kind, block: Vec<u8>, prefix: usize) -> Self;
+    /// Closes the collection up into a block, if it is small and lies behind a prefix of so many
+    /// bytes; what is left is empty then.
+    fn close(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)>;
     /// The collection, if the value is one of this kind.
-    fn of(value: &Value) -> Option<&Self>;
-    /// The same for change.
+    fn of(value: ValueView<'_>) -> Option<Self::View<'_>>;
+    /// Whether a value is one of this kind.
+    fn is(value: &Value) -> bool;
+    /// The collection, for change.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// Whether nothing is left in it.
     fn is_empty(&self) -> bool;
@@ -102,23 +164,52 @@ pub(crate) trait Collection: Sized {
 
 /// Ties a collection to its variant.
 macro_rules! collection {
-    ($kind:ty, $variant:ident) => {
+    ($kind:ident, $variant:ident) => {
         impl Collection for $kind {
-            fn empty() -> Value {
-                Value::$variant(<$kind>::new())
+            type View<'a> = $kind<Borrowed<'a>>;
+
+            #[inline]
+            fn behind(prefix: Vec<u8>) -> Self {
+                <$kind>::behind(prefix)
             }
-            fn of(value: &Value) -> Option<&Self> {
+            fn into_value(self) -> Value {
+                Value::$variant(self)
+            }
+            #[inline]
+            fn in_block(kind: Kind, block: &[u8], prefix: usize) -> Option<Self::View<'_>> {
+                <$kind<Borrowed<'_>>>::in_block(kind, block, prefix)
+            }
+            #[inline]
+            fn is_in(kind: Kind) -> bool {
+                <$kind>::KINDS.contains(&kind)
+            }
+            #[inline]
+            fn open(kind: Kind, block: Vec<u8>, prefix: usize) -> Self {
+                <$kind>::from_block(kind, block, prefix)
+            }
+            #[inline]
+            fn close(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+                <$kind>::close_up(self, prefix)
+            }
+            #[inline]
+            fn of(value: ValueView<'_>) -> Option<Self::View<'_>> {
                 match value {
                     Value::$variant(inner) => Some(inner),
                     _ => None,
                 }
             }
+            #[inline]
+            fn is(value: &Value) -> bool {
+                matches!(value, Value::$variant(_))
+            }
+            #[inline]
             fn of_mut(value: &mut Value) -> Option<&mut Self> {
                 match value {
                     Value::$variant(inner) => Some(inner),
                     _ => None,
                 }
             }
+            #[inline]
             fn is_empty(&self) -> bool {
                 self.len() == 0
             }

@@ -13,8 +13,15 @@
 //!
 //! A length is a little-endian varint of seven bits a byte; both copies take one byte up to 127.
 //! The gap at the front makes popping there a matter of moving an offset.
+//!
+//! A sequence may lie behind a prefix, which `closed.rs` tells of.
 
 use crate::bytes::same;
+use std::ops::Deref;
+
+mod closed;
+
+pub(crate) use closed::BLOCK_MOST;
 
 /// Marks a byte of a length that is followed by another.
 const CONTINUES: u8 = 0x80;
@@ -30,10 +37,12 @@ const SLACK_BYTES: usize = 64;
 /// Offsets and counts are kept in 32 bits to stay small: a sequence holds fewer than 2^32 elements
 /// (more than 8 GiB of framing alone), while the bytes are only limited by memory.
 #[derive(Clone, Default)]
-pub(crate) struct Packed {
-    /// The gap, then the elements.
-    bytes: Vec<u8>,
-    /// Length of the gap.
+pub(crate) struct Packed<B = Vec<u8>> {
+    /// The prefix, the gap, then the elements.
+    bytes: B,
+    /// Length of the prefix.
+    base: u32,
+    /// Length of prefix and gap.
     head: u32,
     /// Number of elements.
     count: u32,
@@ -55,7 +64,7 @@ pub(crate) struct Pair {
 impl Packed {
     /// An empty sequence, without an allocation.
     pub(crate) const fn new() -> Self {
-        Self { bytes: Vec::new(), head: 0, count: 0 }
+        Self { bytes: Vec::new(), base: 0, head: 0, count: 0 }
     }
 
     /// An empty sequence with room for this many bytes of framed elements.
@@ -66,7 +75,7 @@ impl Packed {
     /// Like `with_capacity`, with the room in front, for elements that come by `push_front`.
     pub(crate) fn with_front_capacity(bytes: usize) -> Self {
         let head = u32::try_from(bytes).unwrap_or(0);
-        Self { bytes: vec![0; head as usize], head, count: 0 }
+        Self { bytes: vec![0; head as usize], base: 0, head, count: 0 }
     }
 
     /// Makes room for so many bytes of framed elements at the back.
@@ -74,40 +83,62 @@ impl Packed {
         self.bytes.reserve_exact(bytes);
     }
 
+    /// Bytes allocated.
+    pub(crate) const fn heap_size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The same elements, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> Packed<&[u8]> {
+        let Packed { ref bytes, base, head, count } = *self;
+        Packed { bytes, base, head, count }
+    }
+
     /// Bytes an element of this length takes, framing included.
     #[inline]
     pub(crate) const fn framed_len(length: usize) -> usize {
         length + 2 * width_of(length)
     }
+}
 
+/// Measuring.
+impl<B: Deref<Target = [u8]>> Packed<B> {
     /// Number of elements.
     #[inline]
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count as usize
     }
 
     /// Whether there is no element.
     #[inline]
     #[cfg(test)]
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Bytes of all elements, framing included, gap and spare room excluded.
     #[inline]
-    pub(crate) const fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.bytes.len() - self.head()
     }
 
-    /// Bytes allocated.
-    pub(crate) const fn heap_size(&self) -> usize {
-        self.bytes.capacity()
+    /// Length of the prefix.
+    #[inline]
+    fn base(&self) -> usize {
+        self.base as usize
+    }
+
+    /// Where the first element starts.
+    #[inline]
+    fn head(&self) -> usize {
+        self.head as usize
     }
 
     /// Length of the gap in front.
     #[inline]
-    const fn head(&self) -> usize {
-        self.head as usize
+    fn gap(&self) -> usize {
+        self.head() - self.base()
     }
 
     /// The framed elements.
@@ -124,7 +155,7 @@ impl Packed {
 }
 
 /// Reading.
-impl Packed {
+impl<B: Deref<Target = [u8]>> Packed<B> {
     /// All elements in order.
     #[inline]
     pub(crate) fn iter(&self) -> Iter<'_> {
@@ -201,7 +232,7 @@ impl Packed {
 
     /// The offset before the last `steps` elements.
     fn offset_from_back(&self, steps: usize) -> usize {
-        let mut rest = self.bytes.as_slice();
+        let mut rest: &[u8] = &self.bytes;
         for _ in 0..steps {
             let before = rest.len() - back_frame(rest).unwrap_or(0);
             rest = rest.get(..before).unwrap_or_default();
@@ -211,7 +242,7 @@ impl Packed {
 }
 
 /// Elements in pairs.
-impl Packed {
+impl<B: Deref<Target = [u8]>> Packed<B> {
     /// Walks to the pair whose first element is this one.
     pub(crate) fn find_pair(&self, wanted: &[u8]) -> Option<Pair> {
         let end = self.bytes.len();
@@ -328,7 +359,7 @@ impl Packed {
     pub(crate) fn remove(&mut self, position: Position) -> Option<Position> {
         let size = front_frame(self.from(position.0))?;
         self.count -= 1;
-        let before = self.close(position.0, size) - self.head();
+        let before = self.close_hole(position.0, size) - self.head();
         self.trim();
         (before < self.byte_len()).then(|| Position(self.head() + before))
     }
@@ -339,7 +370,7 @@ impl Packed {
         let count = count.min(self.len() - start);
         let offset = self.offset(start);
         let size = self.offset(start + count) - offset;
-        self.close(offset, size);
+        self.close_hole(offset, size);
         self.count -= narrow(count);
         self.trim();
     }
@@ -348,8 +379,11 @@ impl Packed {
     pub(crate) fn split_off(&mut self, index: usize) -> Self {
         let index = index.min(self.len());
         let offset = self.offset(index);
-        let tail =
-            Self { bytes: self.from(offset).to_vec(), head: 0, count: self.count - narrow(index) };
+        let tail = Self {
+            bytes: self.from(offset).to_vec(),
+            count: self.count - narrow(index),
+            ..Self::new()
+        };
         self.bytes.truncate(offset);
         self.count = narrow(index);
         self.fit();
@@ -368,7 +402,7 @@ impl Packed {
 impl Packed {
     /// Gives back unused memory when there is enough of it to matter.
     pub(crate) fn fit(&mut self) {
-        let live = self.byte_len();
+        let live = self.byte_len() + self.base();
         if self.bytes.capacity() - live > live / 16 {
             self.shrink(live);
         }
@@ -378,7 +412,7 @@ impl Packed {
     /// tolerated and what is left makes the copying rare.
     #[inline]
     fn trim(&mut self) {
-        let live = self.byte_len();
+        let live = self.byte_len() + self.base();
         if self.bytes.capacity() > live + live / 2 + SLACK_BYTES {
             self.shrink(live + live / 8);
         }
@@ -393,8 +427,8 @@ impl Packed {
 
     /// Moves the elements to the start of the allocation.
     fn close_gap(&mut self) {
-        self.bytes.drain(..self.head());
-        self.head = 0;
+        self.bytes.drain(self.base()..self.head());
+        self.head = self.base;
     }
 
     /// Moves the start of the first element; a gap too large to note is closed instead.
@@ -403,8 +437,8 @@ impl Packed {
         match u32::try_from(head) {
             Ok(head) => self.head = head,
             Err(_) => {
-                self.bytes.drain(..head);
-                self.head = 0;
+                self.bytes.drain(self.base()..head);
+                self.head = self.base;
             }
         }
     }
@@ -421,7 +455,7 @@ impl Packed {
     /// be a good part of the whole so that a queue does not move its bytes at every push.
     #[cold]
     fn make_back_room(&mut self, size: usize) {
-        if self.head() >= size.max(self.byte_len() / 4) {
+        if self.gap() >= size.max(self.byte_len() / 4) {
             return self.close_gap();
         }
         let length = self.bytes.len();
@@ -431,8 +465,8 @@ impl Packed {
     /// Extends the elements at the front by `size` bytes to be written; returns where they start.
     #[inline]
     fn claim_front(&mut self, size: usize) -> usize {
-        match self.head().checked_sub(size) {
-            Some(head) => self.set_head(head),
+        match self.gap().checked_sub(size) {
+            Some(gap) => self.set_head(self.base() + gap),
             None => self.make_front_room(size),
         }
         self.head()
@@ -442,7 +476,7 @@ impl Packed {
     #[cold]
     fn make_front_room(&mut self, size: usize) {
         let (old_head, old_end) = (self.head(), self.bytes.len());
-        let end = grown(self.byte_len() + size);
+        let end = grown(self.base() + self.byte_len() + size);
         let start = end - self.byte_len();
         self.bytes.reserve_exact(end.saturating_sub(old_end));
         self.bytes.resize(end.max(old_end), 0);
@@ -455,7 +489,7 @@ impl Packed {
     /// it. Returns where the hole starts.
     fn open(&mut self, offset: usize, size: usize) -> usize {
         let before = offset.min(self.bytes.len()) - self.head();
-        if before < self.byte_len() - before && self.head() >= size {
+        if before < self.byte_len() - before && self.gap() >= size {
             self.open_towards_front(before, size);
         } else {
             self.open_towards_back(before, size);
@@ -480,7 +514,7 @@ impl Packed {
 
     /// Closes a hole of `size` bytes at an offset, moving the shorter side. Returns where the bytes
     /// behind the hole are now.
-    fn close(&mut self, offset: usize, size: usize) -> usize {
+    fn close_hole(&mut self, offset: usize, size: usize) -> usize {
         let (head, end) = (self.head(), self.bytes.len());
         let before = offset - head;
         if before < end - offset - size {
@@ -498,7 +532,7 @@ impl Packed {
         if new > old {
             self.open(offset, new - old)
         } else if new < old {
-            self.close(offset, old - new)
+            self.close_hole(offset, old - new)
         } else {
             offset
         }
@@ -513,7 +547,7 @@ impl Packed {
     }
 }
 
-impl<'a> IntoIterator for &'a Packed {
+impl<'a, B: Deref<Target = [u8]>> IntoIterator for &'a Packed<B> {
     type Item = &'a [u8];
     type IntoIter = Iter<'a>;
 
@@ -874,7 +908,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_is_four_words() {
-        assert_eq!(size_of::<Packed>(), 32);
+    fn a_sequence_is_five_words() {
+        assert_eq!(size_of::<Packed>(), 40);
     }
 }

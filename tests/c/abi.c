@@ -31,7 +31,7 @@ static void layouts(void) {
     FROZEN(offsetof(kv_options, lua_false) == 16);
     FROZEN(offsetof(kv_options, protocol) == 20);
     FROZEN(offsetof(kv_options, clock) == 24);
-    FROZEN(offsetof(kv_options, reserved) == 28);
+    FROZEN(offsetof(kv_options, script_statistics) == 28);
     FROZEN(offsetof(kv_options, clock_start_ms) == 32);
     FROZEN(offsetof(kv_options, script_timeout_ms) == 40);
     FROZEN(offsetof(kv_options, script_memory_bytes) == 48);
@@ -130,7 +130,7 @@ static void options(void) {
     CHECK(defaults.on_error == KV_ON_ERROR_ROLLBACK && defaults.lua_false == KV_LUA_FALSE_NIL);
     CHECK(defaults.lua_random == KV_LUA_RANDOM_DENIED && defaults.clock == KV_CLOCK_SYSTEM);
     CHECK(defaults.script_timeout_ms == 5000 && defaults.script_memory_bytes == 256 << 20);
-    CHECK(defaults.script_instructions == 0 && defaults.protocol == 0 && !defaults.reserved);
+    CHECK(defaults.script_instructions == 0 && defaults.protocol == 0 && !defaults.script_statistics);
     CHECK(defaults.databases == 16 && defaults.busy_timeout_ms == 5000);
     CHECK(defaults.config_count == 0 && defaults.config == NULL);
 
@@ -168,8 +168,8 @@ static void options(void) {
     refuses(changed, "ERR invalid options: protocol must be 0, 2 or 3");
     changed = defaults, changed.clock = 2;
     refuses(changed, "ERR invalid options: clock must be one of KV_CLOCK_...");
-    changed = defaults, changed.reserved = 1;
-    refuses(changed, "ERR invalid options: reserved must be 0");
+    changed = defaults, changed.script_statistics = 2;
+    refuses(changed, "ERR invalid options: script_statistics must be 0 or 1");
     changed = defaults, changed.script_memory_bytes = 1;
     refuses(changed, "ERR invalid options: script_memory must be at least 65536 bytes, or none");
 

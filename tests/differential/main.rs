@@ -5,6 +5,11 @@
 //! commands that it takes and printed with its seed. What does not exist here is not drawn, so
 //! the test grows with the commands. Where there is no redis-server it says so and checks nothing.
 //!
+//! What Redis leaves open is compared as far as it is not: where a reply has no order of its own,
+//! only what is in it is (`Rule`). Where what is left open would be kept, it is not drawn
+//! (`is_determined`): ranges by text over members of different scores, and what SORT stores in the
+//! order of texts kept elsewhere, of which equal ones lie as its sorting happens to leave them.
+//!
 //! From the environment: `SEED` and `COUNT`, how many commands; `FAMILY`, which families, and
 //! `SKIP`, which commands not, by name and with commas between; `SHOW`, how many differences.
 

@@ -1,7 +1,7 @@
 //! Wrong commands out of right ones, and none that would wait or take half a gigabyte.
 
 use crate::grammar::Argv;
-use crate::rule::name_of;
+use crate::rule::{is_determined, name_of};
 use crate::source::Source;
 
 /// Arguments that are wrong in most places.
@@ -101,8 +101,16 @@ const OPTIONS: [&str; 45] = [
     "ANY",
 ];
 
-/// Makes one mistake.
+/// Makes one mistake, unless Redis leaves open what comes of it.
 pub(crate) fn mutate(argv: &mut Argv, source: &mut Source) {
+    let mut wrong = argv.clone();
+    mistake(&mut wrong, source);
+    if is_determined(&wrong) {
+        *argv = wrong;
+    }
+}
+
+fn mistake(argv: &mut Argv, source: &mut Source) {
     let at = 1 + source.below(argv.len());
     let odd = || ODD.map(<[u8]>::to_vec).to_vec();
     match source.below(6) {

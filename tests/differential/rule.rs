@@ -3,6 +3,7 @@
 
 use crate::grammar::Argv;
 use crate::reply::Reply;
+use crate::source::KEYS;
 
 /// How the two replies to one command are compared. Errors are always compared to the byte.
 #[derive(Debug)]
@@ -83,6 +84,18 @@ pub(crate) fn is_steady(argv: &Argv) -> bool {
 /// Whether the elements of its reply always have an order.
 pub(crate) fn is_ordered(argv: &Argv) -> bool {
     !UNORDERED.contains(&name_of(argv).as_str())
+}
+
+/// Whether Redis says what comes of it. It does not where members of different scores are asked for
+/// by their texts: where such a range begins is up to the heights of its list, which are random. Nor
+/// where texts kept elsewhere order what is stored: equal ones are left as its sorting happens to.
+pub(crate) fn is_determined(argv: &Argv) -> bool {
+    let name = name_of(argv);
+    let keeps_ties = name == "sort" && ["by", "alpha", "store"].iter().all(|word| has(argv, word));
+    let is_by_text = name.ends_with("bylex") || name == "zlexcount" || has(argv, "bylex");
+    let source = argv.get(if name == "zrangestore" { 2 } else { 1 });
+    let is_mixed = |key: &Vec<u8>| KEYS.iter().any(|mixed| mixed.as_bytes() == key);
+    !(keeps_ties || is_by_text && source.is_some_and(is_mixed))
 }
 
 /// Help is in words of our own where the commands are.
@@ -259,6 +272,22 @@ mod tests {
         check(&Rule::Groups(2), ours, "*4\r\n:3\r\n:2\r\n:1\r\n:4\r\n", false);
         check(&Rule::NoOrder, "*1\r\n*2\r\n:1\r\n:2\r\n", "*1\r\n*2\r\n:2\r\n:1\r\n", true);
         check(&Rule::NoOrder, "-ERR a\r\n", "-ERR b\r\n", false);
+    }
+
+    #[test]
+    fn what_redis_leaves_open_is_known() {
+        let check = |line: &str, determined: bool| {
+            let argv: Argv = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            assert_eq!(is_determined(&argv), determined, "{line}");
+        };
+        check("ZRANGE lex - + BYLEX", true);
+        check("zrange zset1 - + bylex", false);
+        check("ZREMRANGEBYLEX geo - +", false);
+        check("ZRANGESTORE zset1 lex - + BYLEX", true);
+        check("ZRANGESTORE lex zset1 - + BYLEX", false);
+        check("SORT list1 BY str* ALPHA LIMIT 0 3", true);
+        check("SORT list1 BY str* STORE list2", true);
+        check("SORT list1 BY str* ALPHA STORE list2", false);
     }
 
     #[test]

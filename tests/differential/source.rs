@@ -11,6 +11,9 @@ pub(crate) const KEYS: [&str; 14] = [
     "zset2", "geo", "stream",
 ];
 
+/// A key that is rarely there.
+const MISSING: &str = "missing";
+
 /// Random choices, and what was chosen for the command at hand.
 pub(crate) struct Source {
     rng: Rng,
@@ -133,7 +136,7 @@ impl Source {
         let key = match self.below(100) {
             0..85 => *self.pick(self.home),
             85..97 => *self.pick(&KEYS),
-            _ => "missing",
+            _ => MISSING,
         };
         self.last_key = key.as_bytes().to_vec();
         self.last_key.clone()
@@ -199,7 +202,10 @@ impl Source {
                 (0..self.key_count).for_each(|_| argv.push(self.float()));
                 return;
             }
-            "everywhere" => return argv.extend(KEYS.map(|key| key.as_bytes().to_vec())),
+            "everywhere" => {
+                let keys = KEYS.iter().chain([&MISSING]);
+                return argv.extend(keys.map(|key| key.as_bytes().to_vec()));
+            }
             "text" | "value" | "field" | "member" | "element" => self.text(),
             "int" => self.integer(),
             "float" => self.float(),

@@ -1,10 +1,9 @@
 //! Listeners and connections come and go: addresses, limits, passwords, disconnects, the end.
 
 use crate::client::{Client, bulk, request, scratch};
-use crate::{connect, open, open_with};
-use moonkv::{Engine, Error, ListenOptions, OutputLimit, Reply};
+use crate::{connect, open, open_set, open_with};
+use moonkv::{Engine, Error, ListenOptions, Reply};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 #[test]
 fn every_listener_has_a_port_of_its_own() {
@@ -87,10 +86,13 @@ fn a_password_keeps_strangers_out() {
 
 #[test]
 fn one_client_too_many_is_told_so() {
-    let (_engine, listener) = open(|options| options.max_clients = 2);
+    let (_engine, listener) = open_set("maxclients", "2");
     let mut clients = [connect(&listener), connect(&listener)];
     clients.iter_mut().for_each(|client| assert_eq!(client.ask(&["PING"]), "+PONG\r\n"));
     assert_eq!(connect(&listener).rest_text(), "-ERR max number of clients reached\r\n");
+    assert_eq!(clients[0].ask(&["CONFIG", "SET", "maxclients", "3"]), "+OK\r\n");
+    assert_eq!(connect(&listener).ask(&["PING"]), "+PONG\r\n", "it holds at once");
+    assert_eq!(clients[0].ask(&["CONFIG", "SET", "maxclients", "2"]), "+OK\r\n");
     drop(clients);
     // Somebody else may come as soon as it is noticed that they went.
     while connect(&listener).end().starts_with("-ERR max") {}
@@ -98,11 +100,10 @@ fn one_client_too_many_is_told_so() {
 
 #[test]
 fn silent_clients_are_disconnected() {
-    let (_engine, listener) =
-        open(|options| options.idle_timeout = Some(Duration::from_millis(50)));
+    let (_engine, listener) = open_set("timeout", "1");
     assert_eq!(connect(&listener).rest_text(), "");
     let mut waits = connect(&listener);
-    assert_eq!(waits.ask(&["BLPOP", "nothing", "0.3"]), "*-1\r\n", "it is not silent, it waits");
+    assert_eq!(waits.ask(&["BLPOP", "nothing", "1.5"]), "*-1\r\n", "it is not silent, it waits");
 }
 
 #[test]
@@ -117,9 +118,7 @@ fn half_closed_clients_get_their_replies() {
 
 #[test]
 fn one_who_does_not_read_is_given_up() {
-    let (_engine, listener) = open(|options| {
-        options.output_limit = OutputLimit { hard: Some(4 << 20), soft: None };
-    });
+    let (_engine, listener) = open_set("client-output-buffer-limit", "normal 4mb 0 0");
     let mut other = connect(&listener);
     assert_eq!(other.ask(&["SET", "large", &"x".repeat(1 << 20)]), "+OK\r\n");
     let mut client = connect(&listener);
@@ -144,7 +143,7 @@ fn one_who_does_not_listen_to_his_channels_is_given_up() {
 
 #[test]
 fn clients_disconnect_in_the_middle() {
-    let (engine, listener) = open(|options| options.max_clients = 3);
+    let (engine, listener) = open_set("maxclients", "3");
     for round in 0..60 {
         let mut client = connect(&listener);
         let whole = request(&["SET", "key", "value"]);

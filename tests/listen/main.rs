@@ -31,6 +31,11 @@ fn open_with(
     (engine, listener)
 }
 
+/// The same, of an engine with one parameter set.
+fn open_set(name: &str, value: &str) -> (Engine, Listener) {
+    open_with(|options| options.config.push((name.into(), value.into())), |_| ())
+}
+
 fn connect(listener: &Listener) -> Client {
     Client::tcp(listener.port().expect("it listens on TCP"))
 }

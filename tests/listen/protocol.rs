@@ -1,7 +1,7 @@
 //! What goes over the wire: pipelines, lines, pieces, large values, and what is no request.
 
 use crate::client::{Client, RedisServer, bulk, request, scratch};
-use crate::{connect, open};
+use crate::{connect, open, open_set};
 use std::io::Read;
 
 #[test]
@@ -129,14 +129,14 @@ fn large_values_pass_in_both_directions() {
     assert_eq!(client.reply(), "+OK\r\n");
     assert!(engine.command(&["GET", "large"]) == Ok(moonkv::Reply::Bulk(large.clone())));
     client.send(request(&["GET", "large"]));
-    let mut received = vec![0; large.len() + 15];
+    let mut received = vec![0; large.len() + 13];
     client.socket.read_exact(&mut received).expect("it comes whole");
     assert!(received[11..received.len() - 2] == large, "as it was sent");
 }
 
 #[test]
 fn arguments_may_be_limited() {
-    let (_engine, listener) = open(|options| options.bulk_most = 1 << 20);
+    let (_engine, listener) = open_set("proto-max-bulk-len", "1048576");
     let mut client = connect(&listener);
     client.send("PING\r\n*2\r\n$4\r\nECHO\r\n$1048577\r\n");
     assert_eq!(client.rest_text(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
@@ -147,7 +147,7 @@ fn arguments_may_be_limited() {
 
 #[test]
 fn requests_that_are_never_whole_have_an_end() {
-    let (_engine, listener) = open(|options| options.input_most = 1 << 20);
+    let (_engine, listener) = open_set("client-query-buffer-limit", "1048576");
     let mut client = connect(&listener);
     client.send("*2\r\n$4\r\nECHO\r\n$100000000\r\n");
     let chunk = [0; 64 << 10];

@@ -211,7 +211,7 @@ impl Style {
         if reply.is_error()
             && let Item::Error(text) = walker.next()
         {
-            return Err(errors::response(text));
+            return Err(errors::failure(py, text, reply.traceback()));
         }
         match self.step(py, walker.next())? {
             Step::Object(object) => Ok(object),

@@ -5,7 +5,10 @@ use crate::convert::{Argument, Arguments, Sequence, Style, Text};
 use crate::errors;
 use crate::host::{Functions, Place};
 use crate::limits::{Limit, limits};
+use crate::listen::{Keywords, Listener};
 use crate::log::Log;
+use crate::profile::{self, Profile};
+use crate::pubsub::PubSub;
 use crate::script::Script;
 use crate::session::Session;
 use crate::transaction::Transaction;
@@ -18,6 +21,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use smallvec::SmallVec;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +50,7 @@ use std::time::Duration;
 /// * ``protocol``: 2 or 3, the RESP version that replies are shaped for. Under 2 a map is a flat
 ///   list and a double a string.
 /// * ``decode_responses``: strings come back as ``str`` (UTF-8) instead of ``bytes``.
+/// * ``script_statistics``: keep the time that scripts take, for :meth:`script_stats`.
 ///
 /// An engine may be used from any thread. Calls on one engine are serialised; while one works or
 /// waits, other Python threads run. Ctrl-C ends a call that waits for a key or for another
@@ -125,6 +130,11 @@ impl Engine {
         detached(py, || work(&self.inner))
     }
 
+    /// How replies look.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
     // Two threads may want a buffer at once, and building a reply may run code that calls the
     // engine again: whoever finds none makes one.
     fn take_buffer(&self) -> ReplyBuf {
@@ -145,11 +155,12 @@ impl Engine {
         signature = (*, on_error = "rollback", lua_random = "denied", lua_false = "nil",
             script_timeout = Some(5.0), script_memory = Some(268_435_456),
             script_instructions = None, clock_start_ms = None, databases = 16,
-            busy_timeout = Some(5.0), config = None, protocol = 2, decode_responses = false),
+            busy_timeout = Some(5.0), config = None, protocol = 2, decode_responses = false,
+            script_statistics = false),
         text_signature = "(*, on_error='rollback', lua_random='denied', lua_false='nil', \
             script_timeout=5.0, script_memory=268435456, script_instructions=None, \
             clock_start_ms=None, databases=16, busy_timeout=5.0, config=None, protocol=2, \
-            decode_responses=False)"
+            decode_responses=False, script_statistics=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn open(
@@ -166,6 +177,7 @@ impl Engine {
         config: Option<Bound<'_, PyDict>>,
         protocol: i64,
         decode_responses: bool,
+        script_statistics: bool,
     ) -> PyResult<Self> {
         let mut options = Options::default();
         options.on_error = on_error_of(on_error)?;
@@ -183,6 +195,7 @@ impl Engine {
             busy_timeout.map(|limit| seconds("busy_timeout", limit)).transpose()?;
         options.config = config.as_ref().map_or_else(|| Ok(Vec::new()), parameters)?;
         options.protocol = protocol_of(protocol)?;
+        options.script_statistics = script_statistics;
         let style = Style { protocol: options.protocol, decode: decode_responses };
         let inner = py.detach(|| moonkv::Engine::open(&options)).map_err(errors::call)?;
         Ok(Engine::new(inner, style))
@@ -343,6 +356,63 @@ impl Engine {
         self.run(py, moonkv::Engine::script_flush)
     }
 
+    /// What became of the runs of each script that is cached or prepared, and of each function: a
+    /// list of dicts with ``name`` (its SHA-1, or the function's name), ``library``, ``runs``,
+    /// ``errors``, ``total`` and ``worst`` (seconds, ``None`` unless the engine was opened with
+    /// ``script_statistics``), ``last_error`` (its text) and ``last_error_ms``.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> engine.eval("return 1")
+    /// 1
+    /// >>> [(script["runs"], script["errors"]) for script in engine.script_stats()]
+    /// [(1, 0)]
+    #[pyo3(text_signature = "($self)")]
+    fn script_stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let stats = self.run(py, moonkv::Engine::script_stats)?;
+        stats.iter().map(|script| profile::stats(py, script)).collect()
+    }
+
+    /// Counts what :meth:`script_stats` tells from zero again.
+    #[pyo3(text_signature = "($self)")]
+    fn reset_script_stats(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, moonkv::Engine::reset_script_stats)
+    }
+
+    /// Runs a script as :meth:`eval` does, and tells where its time went. It takes several times as
+    /// long meanwhile; what looking costs is left out of the times. An error of the script is in the
+    /// :class:`Profile` rather than raised.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine()
+    /// >>> profile = engine.profile("return redis.call('INCR', KEYS[1])", ["n"])
+    /// >>> profile.result
+    /// 1
+    /// >>> "main:1;redis.call INCR" in profile.collapsed()
+    /// True
+    #[pyo3(
+        signature = (script, keys = Sequence::EMPTY, args = Sequence::EMPTY),
+        text_signature = "($self, script, keys=(), args=())"
+    )]
+    fn profile<'py>(
+        &self,
+        py: Python<'py>,
+        script: Text<'_, 'py>,
+        keys: Sequence<'py>,
+        args: Sequence<'py>,
+    ) -> PyResult<Profile> {
+        let mut made = moonkv::Profile::default();
+        let script = script.as_bytes();
+        let reply = keys.lend_with(&args, |keys, args| {
+            self.reply(py, |buffer| {
+                let outcome;
+                (outcome, made) = self.inner.profile_into(script, keys, args, buffer);
+                outcome
+            })
+        });
+        Profile::new(py, made, reply)
+    }
+
     /// Compiles a script and returns a :class:`Script` to call, the fastest way to run one often.
     ///
     /// :raises ResponseError: It does not compile.
@@ -375,6 +445,60 @@ impl Engine {
     #[pyo3(text_signature = "($self)")]
     fn session(slf: &Bound<'_, Self>) -> PyResult<Session> {
         Session::open(slf)
+    }
+
+    /// Listens on sockets, on a thread of its own: any Redis client can call the engine then, and
+    /// works on the same keys as this process.
+    ///
+    /// :param host: The address to listen on. Nobody can reach the default from elsewhere.
+    /// :param port: The TCP port; 0 picks one that is free, see :attr:`Listener.port`. ``None``
+    ///     for no TCP at all.
+    /// :param unix: The path of a Unix socket.
+    /// :param unix_permissions: Those of that file, such as ``0o700``.
+    /// :param password: What clients have to give first.
+    /// :param exposed: Lets others than this machine's own connect without a password; otherwise an
+    ///     address that they can reach is an error unless a password is set.
+    /// :raises MoonkvError: An address cannot be had, or must not be.
+    ///
+    /// >>> import moonkv
+    /// >>> with moonkv.Engine() as engine, engine.listen() as listener:
+    /// ...     listener.port > 0
+    /// True
+    #[pyo3(
+        signature = (host = "127.0.0.1", port = Some(0), *, unix = None, unix_permissions = None,
+            password = None, exposed = false),
+        text_signature = "($self, host='127.0.0.1', port=0, *, unix=None, unix_permissions=None, \
+            password=None, exposed=False)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
+    fn listen(
+        &self,
+        py: Python<'_>,
+        host: &str,
+        port: Option<u16>,
+        unix: Option<PathBuf>,
+        unix_permissions: Option<u32>,
+        password: Option<String>,
+        exposed: bool,
+    ) -> PyResult<Listener> {
+        let host = host.to_owned();
+        let how = Keywords { host, port, unix, unix_permissions, password, exposed };
+        Listener::open(py, self, how)
+    }
+
+    /// Opens a :class:`PubSub`, which listens to channels.
+    ///
+    /// >>> import moonkv
+    /// >>> engine = moonkv.Engine(decode_responses=True)
+    /// >>> with engine.pubsub() as news:
+    /// ...     news.subscribe("news")
+    /// ...     engine.command("PUBLISH", "news", "hello")
+    /// ...     news.get_message()["data"]
+    /// 1
+    /// 'hello'
+    #[pyo3(text_signature = "($self)")]
+    fn pubsub(slf: &Bound<'_, Self>) -> PyResult<PubSub> {
+        PubSub::open(slf)
     }
 
     /// A transaction in a session of its own, as a context manager: committed at the end of the

@@ -95,9 +95,9 @@ def encode(reply: Any) -> bytes:
 
 
 class EngineConnection(Connection):
-    def __init__(self, *args: Any, engine: Engine, **options: Any) -> None:
+    def __init__(self, engine: Engine, **options: Any) -> None:
         self.engine = engine
-        super().__init__(*args, **options)
+        Connection.__init__(self, **options)  # type: ignore[no-untyped-call]
 
     def _connect(self) -> Any:
         return SessionSocket(self.engine.session())

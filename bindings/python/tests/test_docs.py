@@ -11,7 +11,7 @@ import pytest
 
 import moonkv
 import moonkv._errors
-from moonkv import Engine, Savepoint, Script, Session, Transaction
+from moonkv import Engine, Profile, Savepoint, Script, Session, Transaction
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 
@@ -26,7 +26,7 @@ def test_doctests(where: ModuleType | type) -> None:
     assert tests and runner.summarize(verbose=False).failed == 0
 
 
-@pytest.mark.parametrize("kind", [Engine, Savepoint, Script, Session, Transaction])
+@pytest.mark.parametrize("kind", [Engine, Profile, Savepoint, Script, Session, Transaction])
 def test_everything_public_is_documented(kind: type) -> None:
     members = [getattr(kind, name) for name in vars(kind) if not name.startswith("_")]
     assert kind.__doc__ and all(member.__doc__ for member in members)

@@ -1,9 +1,8 @@
 //! The directives of a Redis server: from its command line, and from its configuration files.
 
 use crate::serve::as_redis;
-use moonkv::{ListenOptions, Options, OutputLimit};
+use moonkv::{ListenOptions, Options};
 use std::fs;
-use std::time::Duration;
 
 /// A name with its values.
 type Directive = (String, Vec<String>);
@@ -29,6 +28,7 @@ impl Directives {
             while let Some(value) = words.next_if(|word| !word.starts_with("--")) {
                 values.push(value.to_owned());
             }
+            let name = if name == "unix" { "unixsocket" } else { name };
             directives.0.push((name.to_ascii_lowercase(), values));
         }
         Ok(directives)
@@ -62,24 +62,25 @@ impl Directives {
     pub(crate) fn settle(self) -> Result<(Options, ListenOptions), String> {
         let (mut options, mut listen) = as_redis();
         for (name, values) in self.0 {
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            let known = settle_listener(&name, &values, &mut listen)
-                .ok_or_else(|| format!("bad value of {name}: '{}'", values.join(" ")))?;
-            match (&*name, &*values) {
-                _ if known => (),
+            let words: Vec<&str> = values.iter().map(String::as_str).collect();
+            settle_listener(&name, &words, &mut listen)
+                .ok_or_else(|| format!("bad value of {name}: '{}'", words.join(" ")))?;
+            // Each parameter is given once: the last time counts.
+            options.config.retain(|(earlier, _)| *earlier != name);
+            match (&*name, &*words) {
                 ("databases", [count]) => {
                     options.databases =
                         count.parse().map_err(|_| format!("bad number of databases: {count}"))?;
                 }
-                _ => options.config.push((name, values.join(" "))),
+                _ => options.config.push((name, words.join(" "))),
             }
         }
         Ok((options, listen))
     }
 }
 
-/// Takes a directive that is the listener's; tells whether it is. None if the value is none.
-fn settle_listener(name: &str, values: &[&str], listen: &mut ListenOptions) -> Option<bool> {
+/// Looks at a directive that is the listener's, too. None if the value is none.
+fn settle_listener(name: &str, values: &[&str], listen: &mut ListenOptions) -> Option<()> {
     match (name, values) {
         ("port", [port]) => listen.port = Some(port.parse().ok()?).filter(|port| *port != 0),
         ("bind", addresses) => {
@@ -87,7 +88,7 @@ fn settle_listener(name: &str, values: &[&str], listen: &mut ListenOptions) -> O
             let address = |text: &&str| text.trim_start_matches('-').to_owned();
             listen.bind = addresses.iter().map(address).collect();
         }
-        ("unix" | "unixsocket", [path]) => {
+        ("unixsocket", [path]) => {
             listen.unix = Some(path.into()).filter(|_| !path.is_empty());
         }
         ("unixsocketperm", [mode]) => {
@@ -98,57 +99,8 @@ fn settle_listener(name: &str, values: &[&str], listen: &mut ListenOptions) -> O
         }
         ("protected-mode", ["no"]) => listen.exposed = true,
         ("protected-mode", ["yes"]) => listen.exposed = false,
-        ("maxclients", [count]) => listen.max_clients = count.parse().ok()?,
-        ("timeout", [time]) => listen.idle_timeout = seconds(time)?,
-        ("tcp-keepalive", [time]) => listen.keepalive = seconds(time)?,
         ("tcp-backlog", [count]) => listen.backlog = count.parse().ok()?,
-        ("proto-max-bulk-len", [len]) => listen.bulk_most = bytes(len)?,
-        ("client-query-buffer-limit", [len]) => listen.input_most = bytes(len)?,
-        ("client-output-buffer-limit", limits) => return output_limits(limits, listen),
-        _ => return Some(false),
+        _ => (),
     }
-    Some(true)
-}
-
-/// A number of seconds; none for 0.
-fn seconds(text: &str) -> Option<Option<Duration>> {
-    let seconds: u64 = text.parse().ok()?;
-    Some(Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero()))
-}
-
-/// A number of bytes, with a unit as Redis has them.
-fn bytes(text: &str) -> Option<usize> {
-    let text = text.to_ascii_lowercase();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: usize = match text.get(digits.len()..)? {
-        "" | "b" => 1,
-        "k" => 1_000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
-}
-
-/// Classes of clients, each with its hard limit, its soft limit and the seconds of that.
-fn output_limits(limits: &[&str], listen: &mut ListenOptions) -> Option<bool> {
-    let (classes, rest) = limits.as_chunks::<4>();
-    if !rest.is_empty() {
-        return None;
-    }
-    for [class, hard, soft, time] in classes {
-        let some = |bytes: usize| Some(bytes).filter(|bytes| *bytes > 0);
-        let (hard, soft, time) = (some(bytes(hard)?), some(bytes(soft)?), seconds(time)?);
-        let limit = OutputLimit { hard, soft: soft.zip(time) };
-        match *class {
-            "normal" => listen.output_limit = limit,
-            "pubsub" => listen.pubsub_output_limit = limit,
-            "replica" | "slave" => (),
-            _ => return None,
-        }
-    }
-    Some(true)
+    Some(())
 }

@@ -5,9 +5,13 @@
 
 mod check;
 mod config;
+mod eval;
 mod input;
+mod print;
 mod profile;
 mod serve;
+mod shell;
+mod target;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,14 +27,18 @@ struct Program {
 #[derive(Subcommand)]
 enum Task {
     Check(check::Arguments),
+    Eval(eval::Arguments),
     Profile(profile::Arguments),
     Serve(serve::Arguments),
+    Shell(shell::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().task {
         Task::Check(arguments) => arguments.run(),
+        Task::Eval(arguments) => arguments.run(),
         Task::Profile(arguments) => arguments.run(),
         Task::Serve(arguments) => arguments.run(),
+        Task::Shell(arguments) => arguments.run(),
     }
 }

@@ -6,6 +6,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+/// How often it looks whether it is to end.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs an engine that listens for Redis clients, with Redis's own settings.
 ///
@@ -42,7 +47,10 @@ impl Arguments {
             println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
         }
         println!("Ready to accept connections");
-        signals.forever().next();
+        engine.await_shutdown().map_err(text)?;
+        while signals.pending().next().is_none() && engine.shutdown_asked() == Ok(false) {
+            thread::sleep(PAUSE);
+        }
         listener.close();
         Ok(())
     }
@@ -54,7 +62,7 @@ fn text(error: impl Display) -> String {
 
 /// What a Redis server does where nobody says otherwise.
 pub(crate) fn as_redis() -> (Options, ListenOptions) {
-    let mut options = Options::redis();
+    let mut options = Options::server();
     (options.script_timeout, options.script_memory) = (None, None);
     let mut listen = ListenOptions::default();
     listen.port = Some(6379);

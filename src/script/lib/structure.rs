@@ -154,6 +154,20 @@ fn converted(number: f64) -> i64 {
 /// Writes an integer's bytes; those beyond the eighth are zero, whatever the sign.
 #[inline]
 pub(crate) fn push_integer(out: &mut Vec<u8>, bits: u64, size: usize, big_endian: bool) {
+    match (size, big_endian) {
+        (1, _) => out.push(bits as u8),
+        (2, true) => out.extend_from_slice(&(bits as u16).to_be_bytes()),
+        (2, false) => out.extend_from_slice(&(bits as u16).to_le_bytes()),
+        (4, true) => out.extend_from_slice(&(bits as u32).to_be_bytes()),
+        (4, false) => out.extend_from_slice(&(bits as u32).to_le_bytes()),
+        (8, true) => out.extend_from_slice(&bits.to_be_bytes()),
+        (8, false) => out.extend_from_slice(&bits.to_le_bytes()),
+        _ => push_odd_integer(out, bits, size, big_endian),
+    }
+}
+
+/// The same for a size that no number of the machine has.
+fn push_odd_integer(out: &mut Vec<u8>, bits: u64, size: usize, big_endian: bool) {
     let (near, far) = (size.min(8), size.saturating_sub(8).min(INTEGER_BYTES_MOST));
     if big_endian {
         out.extend_from_slice([0; INTEGER_BYTES_MOST].split_at(far).0);
@@ -179,6 +193,17 @@ pub(crate) fn integer_number(bytes: &[u8], signed: bool, big_endian: bool) -> f6
 
 #[inline]
 fn lowest_bits(bytes: &[u8], big_endian: bool) -> u64 {
+    match *bytes {
+        [a] => u64::from(a),
+        [a, b] if big_endian => u16::from_be_bytes([a, b]).into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] if big_endian => u32::from_be_bytes([a, b, c, d]).into(),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        _ => odd_lowest_bits(bytes, big_endian),
+    }
+}
+
+fn odd_lowest_bits(bytes: &[u8], big_endian: bool) -> u64 {
     let mut word = [0; 8];
     let near = bytes.len().min(8);
     if big_endian {

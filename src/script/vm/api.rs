@@ -299,7 +299,7 @@ unsafe extern "C-unwind" fn replicate_commands(l: *mut lua_State) -> c_int {
     1
 }
 
-/// `redis.acl_check_cmd(command, ...)`: whoever embeds the engine may run every command.
+/// `redis.acl_check_cmd(command, ...)`: whether who runs the script may make a call.
 unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
@@ -318,8 +318,22 @@ unsafe extern "C-unwind" fn acl_check_cmd(l: *mut lua_State) -> c_int {
         if !is_hosted && !command::is_known(name, pull::text(l, 2)) {
             raise(l, c"ERR Invalid command passed to redis.acl_check_cmd()");
         }
-        ffi::lua_pushboolean(l, 1);
+        ffi::lua_pushboolean(l, may_call(l, count).into());
         1
+    }
+}
+
+/// Whether who runs the script may make the call on the stack.
+///
+/// # Safety
+/// Called from a C function, with so many strings on the stack. Cannot raise.
+unsafe fn may_call(l: *mut lua_State, count: c_int) -> bool {
+    // SAFETY: the strings stay on the stack; what the engine knows of itself is borrowed by the run.
+    unsafe {
+        let Some(current) = (*Bridge::of_state(l)).current else { return true };
+        let argv: Vec<&[u8]> =
+            (1..=count).map(|at| pull::text(l, at).unwrap_or_default()).collect();
+        command::may_call(&*current.server, &argv)
     }
 }
 

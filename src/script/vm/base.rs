@@ -32,6 +32,8 @@ pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
         if status != ffi::LUA_OK {
             replace_by_err_text(l);
         }
+        // The results may have filled the stack to the last slot that was asked for.
+        ffi::luaL_checkstack_(l, 1, c"too many results".as_ptr());
         ffi::lua_pushboolean(l, c_int::from(status == ffi::LUA_OK));
         ffi::lua_insert(l, 1);
         ffi::lua_gettop(l)
@@ -71,6 +73,7 @@ pub(super) unsafe extern "C-unwind" fn xpcall(l: *mut lua_State) -> c_int {
         let status = ffi::lua_pcall(l, 0, ffi::LUA_MULTRET, 1);
         guard.rise(depth);
         guard.reraise(l);
+        ffi::luaL_checkstack_(l, 1, c"too many results".as_ptr());
         ffi::lua_pushboolean(l, c_int::from(status == ffi::LUA_OK));
         ffi::lua_replace(l, 1);
         ffi::lua_gettop(l)

@@ -9,11 +9,12 @@ use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
 use super::trace::Trace;
 use super::{Function, Run};
-use crate::command::{Command, Registry};
+use crate::command::{Found, Registry};
 use crate::keyspace::Keyspace;
 use crate::number::IntText;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::script::{Kind, LogCallback, Story};
+use crate::server::Server;
 use mlua_sys as ffi;
 use std::any::Any;
 use std::ffi::CStr;
@@ -43,6 +44,7 @@ pub(super) struct Current {
     pub(super) argv_keys: *const [&'static [u8]],
     pub(super) argv_args: *const [&'static [u8]],
     pub(super) keys: *mut Keyspace,
+    pub(super) server: *mut Server,
     pub(super) reply: *mut ReplyBuf,
     pub(super) read_only: bool,
     name: *const [u8],
@@ -58,6 +60,7 @@ impl Current {
             argv_keys: long_lived(run.input.keys),
             argv_args: long_lived(run.input.args),
             keys: run.keys,
+            server: run.server,
             reply: run.reply,
             read_only: run.read_only,
             name: run.name,
@@ -150,7 +153,7 @@ impl Packed {
 
 /// Finds a command by the address of its name's interned string, before any hashing. The text
 /// is compared too, because an address may be used again for another string.
-pub(super) struct Names([(Packed, Option<&'static Command>); Names::SIZE]);
+pub(super) struct Names([(Packed, Option<Found>); Names::SIZE]);
 
 impl Names {
     const SIZE: usize = 64;
@@ -160,7 +163,7 @@ impl Names {
     }
 
     #[inline]
-    pub(super) fn find(&mut self, name: &[u8]) -> Option<&'static Command> {
+    pub(super) fn find(&mut self, name: &[u8]) -> Option<Found> {
         let Some(packed) = Packed::of(name) else { return crate::command::find(name) };
         let address = name.as_ptr() as usize;
         let known = &mut self.0[((address >> 4) ^ (address >> 10)) % Names::SIZE];

@@ -75,9 +75,22 @@ unsafe fn perform(l: *mut lua_State, bridge: *mut Bridge) -> Outcome {
     match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            bridge.answer.error(&error);
+            refuse(bridge, &error);
             Outcome::Error
         }
+    }
+}
+
+/// Answers the script with an error, and counts it.
+#[cold]
+fn refuse(bridge: &mut Bridge, error: &CommandError) {
+    let mark = bridge.answer.mark();
+    bridge.answer.error(error);
+    let text = bridge.answer.error_at(mark).unwrap_or_default();
+    if let Some(current) = bridge.current {
+        // SAFETY: what the engine knows of itself is borrowed by the run, which hands it to this
+        // call alone.
+        unsafe { &mut *current.server }.stats.error(text);
     }
 }
 
@@ -104,14 +117,16 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     ))?;
     let command = bridge.names.find(name);
     bridge.wrote |= match command {
-        Some(command) => command.writes(),
+        Some(found) => found.command.writes(),
         None => bridge.hosted.writes(name),
     };
     // SAFETY: the keyspace is borrowed by the run, which hands it to this call alone.
     let keys = unsafe { &mut *current.keys };
+    // SAFETY: so is what the engine knows of itself.
+    let server = unsafe { &mut *current.server };
     let caller = Caller::Script { read_only: current.read_only };
     let hosted = &*bridge.hosted;
-    let mut cx = Context { keys, reply: &mut bridge.answer, caller, hosted, host: None };
+    let mut cx = Context { keys, reply: &mut bridge.answer, caller, server, hosted, host: None };
     let run = AssertUnwindSafe(|| match command {
         Some(command) => command::run(&mut cx, command, &argv),
         None => command::run_hosted(&mut cx, &argv),

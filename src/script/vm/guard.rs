@@ -331,6 +331,11 @@ impl Guard {
         }
         self.drop_scratch();
         self.patterns.end();
+        if self.hook.get().1 == profiler::EVENTS
+            && let Some(profiler) = &mut *self.profiler.borrow_mut()
+        {
+            profiler.leave();
+        }
         // SAFETY: the caller's promise.
         unsafe { self.end_looks(l) };
         self.doom.take()
@@ -428,13 +433,13 @@ impl Guard {
 
     /// The first look: from now on others see the run.
     #[cold]
-    fn show(&self) {
+    fn show(&self, now: Instant) {
         let bridge = self.bridge.get().cast::<Bridge>();
         // SAFETY: as in `attend`.
         let seen = (!bridge.is_null()).then(|| unsafe { (*bridge).kind_and_threshold() }).flatten();
         let Some((kind, threshold_ms)) = seen else { return };
         self.shown.set(true);
-        self.shared.show(kind, threshold_ms);
+        self.shared.show(kind, threshold_ms, now);
         let threshold = Duration::from_millis(threshold_ms);
         self.attend_at.set(if threshold.is_zero() { Duration::MAX } else { threshold });
     }
@@ -448,7 +453,7 @@ impl Guard {
             #[cfg(feature = "lua51")]
             let started = now;
             self.started.set(Some(started));
-            self.show();
+            self.show(started);
             return now.saturating_duration_since(started);
         };
         now - started

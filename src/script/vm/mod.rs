@@ -56,6 +56,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::options::{self, LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
+use crate::server::Server;
 use bridge::{Bridge, Current, Text};
 use guard::{Doom, Guard, Limits};
 use locale::LocaleGuard;
@@ -108,6 +109,7 @@ pub(crate) struct Run<'a> {
     /// What it is called by: its SHA-1, or the function's name.
     pub(crate) name: &'a [u8],
     pub(crate) keys: &'a mut Keyspace,
+    pub(crate) server: &'a mut Server,
     pub(crate) reply: &'a mut ReplyBuf,
 }
 
@@ -152,6 +154,11 @@ impl Vm {
 
     pub(crate) fn set_log(&mut self, sink: Option<LogCallback>) {
         self.bridge.log = sink;
+    }
+
+    /// Bytes the interpreter uses.
+    pub(crate) fn bytes_in_use(&self) -> usize {
+        self.state.guard().heap().bytes_in_use()
     }
 
     pub(crate) fn set_hosted(&mut self, hosted: Arc<Registry>) {

@@ -74,13 +74,19 @@ impl Profiler {
     }
 
     /// Ends the profile.
-    pub(super) fn finish(mut self) -> CallTree {
-        self.account();
+    pub(super) fn finish(self) -> CallTree {
         self.tree
     }
 
+    /// Lua is left: what goes by from now on is the engine's time.
+    pub(super) fn leave(&mut self) {
+        self.account();
+        (self.since, self.at) = (None, ROOT);
+        self.stacks.clear();
+    }
+
     fn account(&mut self) {
-        if let Some(since) = self.since {
+        if let Some(since) = self.since.filter(|_| self.at != ROOT) {
             self.tree.spend(self.at, since.elapsed());
         }
     }
@@ -215,10 +221,7 @@ impl Profiler {
             () => return Some(Frame::Native(self.tree.number(name))),
         };
         // SAFETY: the first argument, if there is one.
-        let command = match unsafe { ffi::lua_gettop(l) } {
-            0 => None,
-            _ => unsafe { pull::text(l, 1) },
-        };
+        let command = unsafe { if ffi::lua_gettop(l) > 0 { pull::text(l, 1) } else { None } };
         let command = command.unwrap_or_default();
         let command = String::from_utf8_lossy(command.get(..NAME_MOST).unwrap_or(command));
         let shown = |c: char| if c.is_ascii_graphic() && c != ';' { c } else { '?' };

@@ -297,6 +297,12 @@ fn sources_are_text() {
           end if n==2001 then return 'return 7' end end)()",
             "int:7",
         ),
+        // CVE-2025-46819 and its like: no length that the compiler counts in an int.
+        ("local f,e=loadstring(string.rep(' ',2^26+1)) return e", "bulk:source text is too long"),
+        (
+            "local s=string.rep(' ',2^20) local f,e=load(function() return s end) return e",
+            "bulk:source text is too long",
+        ),
         ("local f,e=load(function() error('r') end) return e", "bulk:user_script:1: r"),
         (
             "local f,e=load(function() return {} end) return e",

@@ -19,6 +19,9 @@ use super::proxy::refuse_proxy;
 /// Sorting fewer elements by C comparisons alone is quick even in the worst case.
 const SHORT_SORT: usize = 1_000;
 
+/// Elements that are moved between two looks at the limits.
+const STEPS_PER_LOOK: c_int = 4_096;
+
 /// The stock functions that ours end in; none of them has upvalues.
 #[derive(Default)]
 pub(super) struct Stock {
@@ -101,9 +104,37 @@ pub(super) unsafe extern "C-unwind" fn insert(l: *mut lua_State) -> c_int {
         let guard = Guard::of_closure(l);
         refuse_proxy(l, guard, 1);
         if ffi::lua_gettop(l) > 2 {
-            announce_length(l, guard);
+            let length = announce_length(l, guard);
+            if ffi::lua_gettop(l) == 3 && ffi::lua_isnumber(l, 2) != 0 {
+                // As the stock function reads it: the lower 32 bits.
+                let position = ffi::lua_tointeger(l, 2) as c_int;
+                if position < 0 && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
+                    insert_before(l, guard, position, length as c_int + 1);
+                    return 0;
+                }
+            }
         }
         run_stock(l, &guard.fixtures.table.insert)
+    }
+}
+
+/// Inserts far before a table's first element: all that stands between is moved up by one. The
+/// stock function takes up to 2^31 steps for that, mostly over nothing, and nobody could stop it.
+///
+/// # Safety
+/// Called from a C function that owns nothing, with a table at index 1 and the value at index 3.
+unsafe fn insert_before(l: *mut lua_State, guard: &Guard, position: c_int, end: c_int) {
+    // SAFETY: the caller's promise; one more value fits the stack of a C function.
+    unsafe {
+        for to in (position + 1..=end).rev() {
+            if to & (STEPS_PER_LOOK - 1) == 0 {
+                guard.work(l, STEPS_PER_LOOK as usize);
+            }
+            ffi::lua_rawgeti_(l, 1, to - 1);
+            ffi::lua_rawseti_(l, 1, to);
+        }
+        ffi::lua_pushvalue(l, 3);
+        ffi::lua_rawseti_(l, 1, position);
     }
 }
 

@@ -9,9 +9,11 @@ mod chunks;
 
 use std::collections::vec_deque;
 use std::mem;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::packed::{self, Packed};
+use super::{Borrowed, Kind, Owned, Storage};
 use chunks::{Chunks, cut_out, replaceable};
 
 /// How much a chunk may hold before another is begun. An element larger than the byte limit gets a
@@ -73,34 +75,98 @@ impl ChunkLimit {
 }
 
 /// A list of byte strings.
-#[derive(Clone, Default)]
-pub(crate) struct List {
+#[derive(Clone)]
+pub(crate) struct List<S: Storage = Owned> {
     /// The elements.
-    body: Body,
+    body: Body<S>,
 }
+
+/// A list, borrowed for reading.
+pub(crate) type ListView<'a> = List<Borrowed<'a>>;
 
 /// The two sizes of a list.
 #[derive(Clone)]
-enum Body {
+enum Body<S: Storage> {
     /// All elements within one chunk's limit. Not shared: it is about as cheap to copy.
-    One(Packed),
+    One(Packed<S::Bytes>),
     /// More than that, or a single large element.
-    Many(Box<Chunks>),
+    Many(S::Large<Chunks>),
 }
 
-impl Default for Body {
+impl Default for List {
     fn default() -> Self {
-        Self::One(Packed::new())
+        Self::new()
     }
 }
 
-/// Size.
+/// Making and closing.
 impl List {
     /// An empty list, without an allocation.
     pub(crate) const fn new() -> Self {
         Self { body: Body::One(Packed::new()) }
     }
 
+    /// An empty list behind a prefix.
+    pub(crate) fn behind(prefix: Vec<u8>) -> Self {
+        Self { body: Body::One(Packed::behind(prefix)) }
+    }
+
+    /// The same list, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> ListView<'_> {
+        let body = match &self.body {
+            Body::One(chunk) => Body::One(chunk.view()),
+            Body::Many(chunks) => Body::Many(&**chunks),
+        };
+        List { body }
+    }
+
+    /// The kinds of blocks it lies in.
+    pub(super) const KINDS: &'static [Kind] = &[Kind::List];
+
+    /// Opens a block.
+    #[inline]
+    pub(super) fn from_block(_: Kind, block: Vec<u8>, prefix: usize) -> Self {
+        Self { body: Body::One(Packed::from_block(block, prefix)) }
+    }
+
+    /// Closes a small list up, if it lies behind a prefix of so many bytes.
+    #[inline]
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+        match &mut self.body {
+            Body::One(chunk) => Some((Kind::List, chunk.close(prefix)?)),
+            Body::Many(_) => None,
+        }
+    }
+
+    /// The elements of a small list.
+    pub(super) fn packed_mut(&mut self) -> Option<&mut Packed> {
+        match &mut self.body {
+            Body::One(chunk) => Some(chunk),
+            Body::Many(_) => None,
+        }
+    }
+
+    /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
+    pub(crate) fn heap_size(&self) -> usize {
+        match &self.body {
+            Body::One(chunk) => chunk.heap_size(),
+            Body::Many(chunks) => chunks.heap_size(),
+        }
+    }
+}
+
+impl<'a> ListView<'a> {
+    /// The list in a block of a kind, if it is one.
+    #[inline]
+    pub(super) fn in_block(kind: Kind, block: &'a [u8], prefix: usize) -> Option<Self> {
+        let is_list = kind == Kind::List;
+        is_list.then(|| List { body: Body::One(Packed::in_block(block, prefix)) })
+    }
+}
+
+/// Size.
+impl<S: Storage> List<S> {
     /// Number of elements.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -114,14 +180,6 @@ impl List {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Bytes allocated; chunks shared with a clone count in full. Looks at every chunk.
-    pub(crate) fn heap_size(&self) -> usize {
-        match &self.body {
-            Body::One(chunk) => chunk.heap_size(),
-            Body::Many(chunks) => chunks.heap_size(),
-        }
     }
 
     /// Number of chunks.
@@ -158,7 +216,10 @@ impl List {
             _ => self.edit(limit, |chunks| chunks.push_back(element)),
         }
     }
+}
 
+/// What is at the ends, and where.
+impl<S: Storage> List<S> {
     /// The first element.
     #[inline]
     pub(crate) fn front(&self) -> Option<&[u8]> {
@@ -177,6 +238,32 @@ impl List {
         }
     }
 
+    /// The element with this index. Skips whole chunks from the nearer end.
+    pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
+        match &self.body {
+            Body::One(chunk) => chunk.get(index),
+            Body::Many(chunks) => chunks.get(index),
+        }
+    }
+
+    /// All elements in order.
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        self.range(0, usize::MAX)
+    }
+
+    /// At most `count` elements from an index on.
+    pub(crate) fn range(&self, start: usize, count: usize) -> Iter<'_> {
+        let start = start.min(self.len());
+        let count = count.min(self.len() - start);
+        match &self.body {
+            Body::One(chunk) => Iter::within(chunk, start, count),
+            Body::Many(chunks) => chunks.range(start, count),
+        }
+    }
+}
+
+/// Taking from the ends.
+impl List {
     /// Drops the first element; false when there is none.
     pub(crate) fn pop_front(&mut self) -> bool {
         match &mut self.body {
@@ -204,14 +291,6 @@ impl List {
 
 /// Single elements.
 impl List {
-    /// The element with this index. Skips whole chunks from the nearer end.
-    pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
-        match &self.body {
-            Body::One(chunk) => chunk.get(index),
-            Body::Many(chunks) => chunks.get(index),
-        }
-    }
-
     /// Replaces the element with this index; false when there is none.
     pub(crate) fn set(&mut self, index: usize, element: &[u8], limit: ChunkLimit) -> bool {
         if index >= self.len() {
@@ -298,21 +377,6 @@ impl List {
         self.edit(limit, |chunks| chunks.splice(at, *inserted));
         self.settle(limit);
     }
-
-    /// All elements in order.
-    pub(crate) fn iter(&self) -> Iter<'_> {
-        self.range(0, usize::MAX)
-    }
-
-    /// At most `count` elements from an index on.
-    pub(crate) fn range(&self, start: usize, count: usize) -> Iter<'_> {
-        let start = start.min(self.len());
-        let count = count.min(self.len() - start);
-        match &self.body {
-            Body::One(chunk) => Iter::within(chunk, start, count),
-            Body::Many(chunks) => chunks.range(start, count),
-        }
-    }
 }
 
 /// From one size to the other.
@@ -328,7 +392,10 @@ impl List {
     /// The chunks of this list.
     fn into_chunks(self, limit: ChunkLimit) -> Box<Chunks> {
         match self.body {
-            Body::One(chunk) => Box::new(Chunks::of(chunk, limit)),
+            Body::One(mut chunk) => {
+                chunk.strip();
+                Box::new(Chunks::of(chunk, limit))
+            }
             Body::Many(chunks) => chunks,
         }
     }
@@ -379,7 +446,7 @@ pub(crate) struct Iter<'a> {
 
 impl<'a> Iter<'a> {
     /// A range inside one chunk.
-    fn within(chunk: &'a Packed, start: usize, count: usize) -> Self {
+    fn within<B: Deref<Target = [u8]>>(chunk: &'a Packed<B>, start: usize, count: usize) -> Self {
         Self { front: chunk.range(start, count), left: count, ..Self::default() }
     }
 }
@@ -656,7 +723,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_four_words() {
-        assert_eq!(size_of::<List>(), 32);
+    fn a_list_is_five_words() {
+        assert_eq!(size_of::<List>(), 40);
     }
 }

@@ -1,91 +1,79 @@
 //! The form of a set whose members are all integers: sorted, each in 2, 4 or 8 bytes.
 //!
 //! All take as many bytes as the widest one needs. A wider integer makes a new, wider sequence;
-//! nothing makes it narrower again. This room knows integers and their order, no texts.
+//! nothing makes it narrower again. As `packed.rs` has it, the integers may lie behind a prefix, and
+//! closed up they are a block: the prefix, the number of spare bytes, the integers, the spare bytes.
+//! This room knows integers and their order, no texts.
 
-/// An integer of some width.
-trait Int: Copy + Ord + Into<i64> + TryFrom<i64> {}
+use crate::value::packed::BLOCK_MOST;
+use std::ops::Deref;
 
-impl<T: Copy + Ord + Into<i64> + TryFrom<i64>> Int for T {}
+/// What a closed sequence notes behind its prefix: the length of the spare room.
+const NOTE_BYTES: usize = size_of::<u16>();
 
-/// Distinct integers in ascending order, by the width they are kept in.
+/// Distinct integers in ascending order, the lowest byte of each first.
 #[derive(Clone)]
-pub(crate) enum Ints {
-    /// Two bytes each.
-    Narrow(Vec<i16>),
-    /// Four bytes each.
-    Middle(Vec<i32>),
-    /// Eight bytes each.
-    Wide(Vec<i64>),
+pub(crate) struct Ints<B = Vec<u8>> {
+    /// The prefix, then the integers.
+    bytes: B,
+    /// Length of the prefix.
+    base: u32,
+    /// Bytes of each integer: 2, 4 or 8.
+    width: u8,
 }
 
-/// Runs the same on the sequence of any width.
+/// Runs the same on the integers as arrays of any width.
 macro_rules! each_width {
-    ($ints:expr, $sequence:ident => $run:expr) => {
-        match $ints {
-            Ints::Narrow($sequence) => $run,
-            Ints::Middle($sequence) => $run,
-            Ints::Wide($sequence) => $run,
+    ($ints:expr, ($numbers:ident, $read:ident) => $run:expr) => {{
+        let live = $ints.live();
+        match $ints.width {
+            2 => each_width!(live, i16, $numbers, $read, $run),
+            4 => each_width!(live, i32, $numbers, $read, $run),
+            _ => each_width!(live, i64, $numbers, $read, $run),
         }
-    };
+    }};
+    ($live:ident, $int:ident, $numbers:ident, $read:ident, $run:expr) => {{
+        let ($numbers, _) = $live.as_chunks::<{ size_of::<$int>() }>();
+        let $read = |bytes: &[u8; size_of::<$int>()]| i64::from($int::from_le_bytes(*bytes));
+        $run
+    }};
 }
 
-impl Ints {
-    /// None, in the narrowest form, without an allocation.
-    pub(super) const fn new() -> Ints {
-        Ints::Narrow(Vec::new())
-    }
-
-    /// The integers that lie in some bytes side by side at a width, the lowest byte first; none if
-    /// they are not distinct and ascending.
-    pub(crate) fn from_bytes(width: usize, bytes: &[u8]) -> Option<Ints> {
-        match width {
-            2 => ascending(bytes, i16::from_le_bytes).map(Ints::Narrow),
-            4 => ascending(bytes, i32::from_le_bytes).map(Ints::Middle),
-            8 => ascending(bytes, i64::from_le_bytes).map(Ints::Wide),
-            _ => None,
-        }
-    }
-
-    /// Bytes allocated.
-    pub(crate) fn heap_size(&self) -> usize {
-        each_width!(self, ints => ints.capacity()) * self.width()
+/// Reading.
+impl<B: Deref<Target = [u8]>> Ints<B> {
+    /// The integers side by side.
+    #[inline]
+    fn live(&self) -> &[u8] {
+        self.bytes.get(self.base as usize..).unwrap_or_default()
     }
 
     /// Number of integers.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        each_width!(self, ints => ints.len())
+        self.live().len() >> self.width.trailing_zeros()
     }
 
     /// Bytes that each of them takes.
     pub(crate) fn width(&self) -> usize {
-        match self {
-            Ints::Narrow(_) => 2,
-            Ints::Middle(_) => 4,
-            Ints::Wide(_) => 8,
-        }
+        self.width.into()
     }
 
     /// The integer of a rank, the least first.
     #[inline]
     pub(crate) fn get(&self, rank: usize) -> Option<i64> {
-        each_width!(self, ints => get(ints, rank))
+        each_width!(self, (numbers, read) => numbers.get(rank).map(read))
     }
 
     /// The rank of an integer, if it is there.
     #[inline]
     pub(super) fn find(&self, value: i64) -> Option<usize> {
-        each_width!(self, ints => find(ints, value))
+        self.search(value).ok()
     }
 
-    /// Adds an integer that fits; false if it was there.
-    pub(super) fn insert(&mut self, value: i64) -> bool {
-        each_width!(self, ints => insert(ints, value))
-    }
-
-    /// Removes the integer of a rank.
-    pub(super) fn remove(&mut self, rank: usize) {
-        each_width!(self, ints => remove(ints, rank));
+    /// The rank of an integer, or the one it would have.
+    #[inline]
+    fn search(&self, value: i64) -> Result<usize, usize> {
+        each_width!(self, (numbers, read) => numbers.binary_search_by_key(&value, read))
     }
 
     /// Whether an integer needs no wider form.
@@ -93,31 +81,165 @@ impl Ints {
         self.width() >= width_of(value)
     }
 
-    /// The same integers in a form that a value fits, with room for one more.
-    pub(super) fn widened(&self, value: i64) -> Ints {
-        match width_of(value).max(self.width()) {
-            2 => Ints::Narrow(self.copied()),
-            4 => Ints::Middle(self.copied()),
-            _ => Ints::Wide(self.copied()),
-        }
-    }
-
-    fn copied<T: Int>(&self) -> Vec<T> {
-        let mut copy = Vec::with_capacity(self.len() + 1);
-        copy.extend(self.iter().filter_map(|value| T::try_from(value).ok()));
-        copy
-    }
-
     /// All of them, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + '_ {
         (0..self.len()).filter_map(|rank| self.get(rank))
     }
+
+    /// A copy behind a prefix.
+    pub(crate) fn copy_behind(&self, mut prefix: Vec<u8>) -> Ints {
+        prefix.reserve_exact(NOTE_BYTES + self.live().len());
+        let mut copy = Ints::behind(prefix, self.width());
+        copy.bytes.extend_from_slice(self.live());
+        copy
+    }
+
+    /// A copy of its own.
+    pub(super) fn to_ints(&self) -> Ints {
+        Ints { bytes: self.live().to_vec(), base: 0, width: self.width }
+    }
 }
 
-fn ascending<T: Int, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Option<Vec<T>> {
-    let (numbers, rest) = bytes.as_chunks();
-    let ints: Vec<T> = numbers.iter().map(|number| read(*number)).collect();
-    (rest.is_empty() && ints.is_sorted_by(|a, b| a < b)).then_some(ints)
+impl<'a> Ints<&'a [u8]> {
+    /// The integers that a block closes, behind a prefix of so many bytes, read in place.
+    #[inline]
+    pub(crate) fn in_block(block: &'a [u8], prefix: usize, width: usize) -> Self {
+        let bytes = block.get(..block.len() - spare(block, prefix)).unwrap_or_default();
+        Ints { bytes, base: (prefix + NOTE_BYTES) as u32, width: width as u8 }
+    }
+}
+
+/// The spare bytes a block has.
+#[inline]
+fn spare(block: &[u8], prefix: usize) -> usize {
+    let note = block.get(prefix..).and_then(|bytes| bytes.first_chunk());
+    note.map_or(0, |note| u16::from_le_bytes(*note).into())
+}
+
+/// Making and closing.
+impl Ints {
+    /// None, in the narrowest form, without an allocation.
+    pub(super) const fn new() -> Ints {
+        Ints { bytes: Vec::new(), base: 0, width: 2 }
+    }
+
+    /// None, behind a prefix.
+    pub(crate) fn behind(mut prefix: Vec<u8>, width: usize) -> Ints {
+        prefix.extend_from_slice(&[0; NOTE_BYTES]);
+        Ints { base: prefix.len() as u32, bytes: prefix, width: width as u8 }
+    }
+
+    /// The integers that a block closes, behind a prefix of so many bytes.
+    #[inline]
+    pub(crate) fn from_block(mut bytes: Vec<u8>, prefix: usize, width: usize) -> Ints {
+        bytes.truncate(bytes.len() - spare(&bytes, prefix));
+        Ints { bytes, base: (prefix + NOTE_BYTES) as u32, width: width as u8 }
+    }
+
+    /// Closes the integers up into a block, if they lie behind a prefix of so many bytes and are not too
+    /// many; what is left is empty.
+    #[inline]
+    pub(crate) fn close(&mut self, prefix: usize) -> Option<Vec<u8>> {
+        let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if self.base as usize != prefix + NOTE_BYTES || capacity > BLOCK_MOST {
+            return None;
+        }
+        if let Some(note) = self.bytes.get_mut(prefix..prefix + NOTE_BYTES) {
+            note.copy_from_slice(&((capacity - length) as u16).to_le_bytes());
+        }
+        if length < capacity {
+            self.bytes.resize(capacity, 0);
+        }
+        Some(std::mem::take(&mut self.bytes))
+    }
+
+    /// Moves the elements behind another prefix, or to where there is none.
+    pub(crate) fn move_behind(&mut self, prefix: Option<Vec<u8>>) {
+        match prefix {
+            Some(prefix) => *self = self.copy_behind(prefix),
+            None => self.strip(),
+        }
+    }
+
+    /// Lets go of the prefix.
+    pub(crate) fn strip(&mut self) {
+        self.bytes.drain(..self.base as usize);
+        self.base = 0;
+    }
+
+    /// The same integers, borrowed.
+    #[inline]
+    pub(super) fn view(&self) -> Ints<&[u8]> {
+        let Ints { ref bytes, base, width } = *self;
+        Ints { bytes, base, width }
+    }
+
+    /// The integers that lie in some bytes side by side at a width, the lowest byte first; none if
+    /// they are not distinct and ascending.
+    pub(crate) fn from_bytes(width: usize, bytes: &[u8]) -> Option<Ints> {
+        if ![2, 4, 8].contains(&width) || !bytes.len().is_multiple_of(width) {
+            return None;
+        }
+        let ints = Ints { bytes: bytes.to_vec(), base: 0, width: width as u8 };
+        let is_sorted = ints.iter().is_sorted_by(|a, b| a < b);
+        is_sorted.then_some(ints)
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn heap_size(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// Changing.
+impl Ints {
+    /// Adds an integer that fits; false if it was there.
+    pub(super) fn insert(&mut self, value: i64) -> bool {
+        // Integers are often added in their order.
+        let count = self.len();
+        let rank = match count.checked_sub(1).and_then(|last| self.get(last)) {
+            Some(last) if last >= value => match self.search(value) {
+                Ok(_) => return false,
+                Err(rank) => rank,
+            },
+            _ => count,
+        };
+        let (width, end) = (self.width(), self.bytes.len());
+        if end + width > self.bytes.capacity() {
+            self.bytes.reserve_exact(growth(end, width));
+        }
+        self.bytes.extend_from_slice(value.to_le_bytes().get(..width).unwrap_or_default());
+        let at = self.base as usize + rank * width;
+        if let Some(passed) = self.bytes.get_mut(at..) {
+            passed.rotate_right(width);
+        }
+        true
+    }
+
+    /// Removes the integer of a rank.
+    pub(super) fn remove(&mut self, rank: usize) {
+        if rank >= self.len() {
+            return;
+        }
+        let at = self.base as usize + rank * self.width();
+        self.bytes.drain(at..at + self.width());
+        let used = self.bytes.len();
+        if self.bytes.capacity() > used * 2 + 8 {
+            self.bytes.shrink_to(used + used / 4);
+        }
+    }
+
+    /// The same integers in a form that a value fits, with room for one more.
+    pub(super) fn widened(&self, value: i64) -> Ints {
+        let width = width_of(value).max(self.width());
+        let base = self.base as usize;
+        let mut bytes = Vec::with_capacity(base + growth(base, (self.len() + 1) * width));
+        bytes.extend_from_slice(self.bytes.get(..base).unwrap_or_default());
+        for value in self.iter() {
+            bytes.extend_from_slice(value.to_le_bytes().get(..width).unwrap_or_default());
+        }
+        Ints { bytes, base: self.base, width: width as u8 }
+    }
 }
 
 /// The fewest bytes an integer fits.
@@ -129,48 +251,10 @@ fn width_of(value: i64) -> usize {
     }
 }
 
-#[inline]
-fn get<T: Int>(ints: &[T], rank: usize) -> Option<i64> {
-    ints.get(rank).map(|&int| int.into())
-}
-
-fn find<T: Int>(ints: &[T], value: i64) -> Option<usize> {
-    ints.binary_search(&T::try_from(value).ok()?).ok()
-}
-
-fn insert<T: Int>(ints: &mut Vec<T>, value: i64) -> bool {
-    let Ok(value) = T::try_from(value) else { return false };
-    // Integers are often added in their order.
-    let rank = match ints.last() {
-        Some(&last) if last >= value => match ints.binary_search(&value) {
-            Ok(_) => return false,
-            Err(rank) => rank,
-        },
-        _ => ints.len(),
-    };
-    if ints.len() == ints.capacity() {
-        ints.reserve_exact(growth::<T>(ints.len()));
-    }
-    ints.insert(rank, value);
-    true
-}
-
-/// For how many more integers room is made where there is none. Doubling would leave half of a
+/// For how many more bytes room is made where so many are needed. Doubling would leave half of a
 /// large sequence unused; small ones get what allocators give anyway, 8 bytes off a multiple of 16.
-fn growth<T>(len: usize) -> usize {
-    let bytes = (len + 1 + len / 8) * size_of::<T>();
-    let given = (bytes + 8).next_multiple_of(16) - 8;
-    given / size_of::<T>() - len
-}
-
-fn remove<T>(ints: &mut Vec<T>, rank: usize) {
-    if rank >= ints.len() {
-        return;
-    }
-    ints.remove(rank);
-    if ints.capacity() > ints.len() * 2 + 8 {
-        ints.shrink_to(ints.len() + ints.len() / 4);
-    }
+fn growth(len: usize, more: usize) -> usize {
+    (len + more + len / 8 + 8).next_multiple_of(16) - 8 - len
 }
 
 #[cfg(test)]
@@ -232,13 +316,11 @@ mod tests {
         for value in 0..1000 {
             add(&mut ints, value);
         }
-        let Ints::Narrow(room) = &ints else { panic!("small integers are narrow") };
-        assert!(room.capacity() < 1300, "{}", room.capacity());
+        assert!(ints.heap_size() < 2600, "{}", ints.heap_size());
         for _ in 0..990 {
             ints.remove(0);
         }
-        let Ints::Narrow(room) = &ints else { panic!("small integers are narrow") };
-        assert!(room.capacity() < 40, "{}", room.capacity());
+        assert!(ints.heap_size() < 80, "{}", ints.heap_size());
         assert_eq!(all(&ints), (990..1000).collect::<Vec<_>>());
     }
 }

@@ -13,6 +13,7 @@ mod member;
 pub(crate) use ints::Ints;
 
 use super::packed::Packed;
+use super::{Borrowed, Kind, Owned, Storage};
 use crate::bytes::same;
 use crate::number::{IntText, parse_i64};
 use crate::table::{Location, Table, hash};
@@ -26,14 +27,23 @@ const PACKED_BYTES: usize = 64;
 
 /// A set. The clone of a large one shares its members until one of the two is changed.
 #[derive(Clone)]
-pub(crate) struct Set(Form);
+pub(crate) struct Set<S: Storage = Owned>(Form<S>);
 
 #[derive(Clone)]
-enum Form {
-    Ints(Ints),
-    Packed(Packed),
+enum Form<S: Storage> {
+    Ints(Ints<S::Bytes>),
+    Packed(Packed<S::Bytes>),
     /// Boxed, lest the many small sets take as much room.
-    Table(Box<Table<Stored>>),
+    Table(S::Large<Table<Stored>>),
+}
+
+/// A set, borrowed for reading.
+pub(crate) type SetView<'a> = Set<Borrowed<'a>>;
+
+/// The packed form of a small set.
+pub(super) enum Small<'a> {
+    Ints(&'a mut Ints),
+    Packed(&'a mut Packed),
 }
 
 /// A member as a set holds it.
@@ -84,16 +94,66 @@ pub(crate) enum Added {
     Converted(Set),
 }
 
-impl From<Ints> for Set {
-    fn from(ints: Ints) -> Set {
+impl<S: Storage> From<Ints<S::Bytes>> for Set<S> {
+    fn from(ints: Ints<S::Bytes>) -> Set<S> {
         Set(Form::Ints(ints))
     }
 }
 
+/// Making and changing.
 impl Set {
     /// An empty set, without an allocation.
     pub(crate) const fn new() -> Set {
         Set(Form::Ints(Ints::new()))
+    }
+
+    /// An empty set behind a prefix.
+    pub(crate) fn behind(prefix: Vec<u8>) -> Set {
+        Set(Form::Ints(Ints::behind(prefix, 2)))
+    }
+
+    /// The same set, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> SetView<'_> {
+        Set(match &self.0 {
+            Form::Ints(ints) => Form::Ints(ints.view()),
+            Form::Packed(packed) => Form::Packed(packed.view()),
+            Form::Table(table) => Form::Table(&**table),
+        })
+    }
+
+    /// The kinds of blocks it lies in.
+    pub(super) const KINDS: &'static [Kind] = &[Kind::Set, Kind::Ints2, Kind::Ints4, Kind::Ints8];
+
+    /// Opens a block of a kind.
+    #[inline]
+    pub(super) fn from_block(kind: Kind, block: Vec<u8>, prefix: usize) -> Set {
+        Set(match kind.ints_width() {
+            Some(width) => Form::Ints(Ints::from_block(block, prefix, width)),
+            None => Form::Packed(Packed::from_block(block, prefix)),
+        })
+    }
+
+    /// Closes a small set up, if it lies behind a prefix of so many bytes.
+    #[inline]
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+        match &mut self.0 {
+            Form::Ints(ints) => {
+                let kind = Kind::of_ints(ints.width());
+                Some((kind, ints.close(prefix)?))
+            }
+            Form::Packed(packed) => Some((Kind::Set, packed.close(prefix)?)),
+            Form::Table(_) => None,
+        }
+    }
+
+    /// The packed form of a small set.
+    pub(super) fn small_mut(&mut self) -> Option<Small<'_>> {
+        match &mut self.0 {
+            Form::Ints(ints) => Some(Small::Ints(ints)),
+            Form::Packed(packed) => Some(Small::Packed(packed)),
+            Form::Table(_) => None,
+        }
     }
 
     /// Bytes allocated; of a table about so many members are looked at and stand for the others.
@@ -105,101 +165,6 @@ impl Set {
                 size_of::<Table<Stored>>() + table.heap_size(samples, Stored::heap_size)
             }
         }
-    }
-
-    /// Number of members.
-    pub(crate) fn len(&self) -> usize {
-        match &self.0 {
-            Form::Ints(ints) => ints.len(),
-            Form::Packed(packed) => packed.len(),
-            Form::Table(table) => table.len(),
-        }
-    }
-
-    /// The integers, if the set is kept as such: "intset".
-    pub(crate) fn ints(&self) -> Option<&Ints> {
-        match &self.0 {
-            Form::Ints(ints) => Some(ints),
-            _ => None,
-        }
-    }
-
-    /// Whether a member is in the set.
-    #[inline]
-    pub(crate) fn contains(&self, member: &[u8]) -> bool {
-        self.find(member).is_some()
-    }
-
-    /// Whether a member of another set is in this one.
-    #[inline]
-    pub(crate) fn has(&self, member: Member<'_>) -> bool {
-        match (&self.0, member) {
-            (Form::Ints(ints), Member::Integer(value)) => ints.find(value).is_some(),
-            (_, member) => member.with_bytes(|bytes| self.contains(bytes)),
-        }
-    }
-
-    /// Where a member is.
-    #[inline]
-    pub(crate) fn find(&self, member: &[u8]) -> Option<Place> {
-        match &self.0 {
-            Form::Ints(ints) => ints.find(parse_i64(member)?).map(Place::Index),
-            Form::Packed(packed) => packed.iter().position(|m| same(m, member)).map(Place::Index),
-            Form::Table(table) => table.find(member).map(Place::At),
-        }
-    }
-
-    /// The member at a place that `find` or `random` gave.
-    pub(crate) fn at(&self, place: Place) -> Member<'_> {
-        match (&self.0, place) {
-            (Form::Ints(ints), Place::Index(i)) => Member::Integer(ints.get(i).unwrap_or(0)),
-            (Form::Packed(packed), Place::Index(i)) => {
-                Member::Bytes(packed.get(i).unwrap_or_default())
-            }
-            (Form::Table(table), Place::At(at)) => Member::Bytes(table.get(at).as_bytes()),
-            _ => foreign(),
-        }
-    }
-
-    /// Some member, each as likely as any other; `below` gives numbers below a bound.
-    pub(crate) fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<Place> {
-        match &self.0 {
-            Form::Table(table) => table.random(below).map(Place::At),
-            _ if self.len() == 0 => None,
-            _ => Some(Place::Index(below(self.len()))),
-        }
-    }
-
-    /// So many distinct members at random, or all if there are not more.
-    pub(crate) fn sample(
-        &self,
-        count: usize,
-        mut below: impl FnMut(usize) -> usize,
-    ) -> Vec<Member<'_>> {
-        if count < self.len() / 3 && matches!(self.0, Form::Table(_)) {
-            return self.draw(count, below);
-        }
-        let mut members: Vec<Member<'_>> = self.iter().collect();
-        if count < members.len() {
-            for chosen in 0..count {
-                members.swap(chosen, chosen + below(self.len() - chosen));
-            }
-            members.truncate(count);
-        }
-        members
-    }
-
-    /// Draws until so many different members were met, for counts far below their number.
-    fn draw(&self, count: usize, mut below: impl FnMut(usize) -> usize) -> Vec<Member<'_>> {
-        let mut met = HashSet::with_capacity(count);
-        let mut drawn = Vec::with_capacity(count);
-        while drawn.len() < count {
-            let Some(place) = self.random(&mut below) else { break };
-            if met.insert(place) {
-                drawn.push(self.at(place));
-            }
-        }
-        drawn
     }
 
     /// Adds a member. Integers are kept as such up to `ints_most` of them.
@@ -285,34 +250,17 @@ impl Set {
         found.map(|place| self.take(place)).is_some()
     }
 
-    /// A table of the members, with room for so many.
-    fn to_table(&self, room: usize) -> Table<Stored> {
-        let mut table = Table::with_capacity(room);
-        self.iter().for_each(|member| {
-            table.insert(member.with_bytes(Stored::new));
-        });
-        table
-    }
-
     /// A set of the members of several others. It begins as a clone of the largest, which shares
     /// what it can, if a set made of the same members would have the same form.
-    pub(crate) fn union(sets: &[&Set], ints_most: usize) -> Set {
-        let largest = sets.iter().copied().max_by_key(|set| set.len());
-        let first = largest.filter(|set| set.is_no_intset(ints_most));
-        let mut union = first.cloned().unwrap_or(Set::new());
-        for set in sets.iter().filter(|set| first.is_none_or(|first| !std::ptr::eq(first, **set))) {
+    pub(crate) fn union(sets: &[&SetView<'_>], ints_most: usize) -> Set {
+        let largest = (0..sets.len()).max_by_key(|&at| sets.get(at).map_or(0, |set| set.len()));
+        let first = largest.filter(|&at| sets.get(at).is_some_and(|s| s.is_no_intset(ints_most)));
+        let begin = first.and_then(|at| sets.get(at));
+        let mut union = begin.map_or(Set::new(), |set| set.to_set());
+        for (_, set) in sets.iter().enumerate().filter(|(at, _)| first != Some(*at)) {
             set.iter().for_each(|member| drop(union.add_member(member, ints_most)));
         }
         union
-    }
-
-    /// Whether no set of the same members could be kept as integers.
-    fn is_no_intset(&self, ints_most: usize) -> bool {
-        let no_integer = |member: Member<'_>| member.with_bytes(|bytes| parse_i64(bytes).is_none());
-        match &self.0 {
-            Form::Ints(_) => false,
-            _ => self.len() > ints_most || self.iter().any(no_integer),
-        }
     }
 
     /// Takes out the member at a place that `find` or `random` gave.
@@ -343,6 +291,122 @@ impl Set {
             }
         }
     }
+}
+
+/// Reading.
+impl<S: Storage> Set<S> {
+    /// Number of members.
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Form::Ints(ints) => ints.len(),
+            Form::Packed(packed) => packed.len(),
+            Form::Table(table) => table.len(),
+        }
+    }
+
+    /// The integers, if the set is kept as such: "intset".
+    pub(crate) fn ints(&self) -> Option<&Ints<S::Bytes>> {
+        match &self.0 {
+            Form::Ints(ints) => Some(ints),
+            _ => None,
+        }
+    }
+
+    /// Whether a member is in the set.
+    #[inline]
+    pub(crate) fn contains(&self, member: &[u8]) -> bool {
+        self.find(member).is_some()
+    }
+
+    /// Whether a member of another set is in this one.
+    #[inline]
+    pub(crate) fn has(&self, member: Member<'_>) -> bool {
+        match (&self.0, member) {
+            (Form::Ints(ints), Member::Integer(value)) => ints.find(value).is_some(),
+            (_, member) => member.with_bytes(|bytes| self.contains(bytes)),
+        }
+    }
+
+    /// Where a member is.
+    #[inline]
+    pub(crate) fn find(&self, member: &[u8]) -> Option<Place> {
+        match &self.0 {
+            Form::Ints(ints) => ints.find(parse_i64(member)?).map(Place::Index),
+            Form::Packed(packed) => packed.iter().position(|m| same(m, member)).map(Place::Index),
+            Form::Table(table) => table.find(member).map(Place::At),
+        }
+    }
+
+    /// The member at a place that `find` or `random` gave.
+    pub(crate) fn at(&self, place: Place) -> Member<'_> {
+        match (&self.0, place) {
+            (Form::Ints(ints), Place::Index(i)) => Member::Integer(ints.get(i).unwrap_or(0)),
+            (Form::Packed(packed), Place::Index(i)) => {
+                Member::Bytes(packed.get(i).unwrap_or_default())
+            }
+            (Form::Table(table), Place::At(at)) => Member::Bytes(table.get(at).as_bytes()),
+            _ => foreign(),
+        }
+    }
+
+    /// Some member, each as likely as any other; `below` gives numbers below a bound.
+    pub(crate) fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<Place> {
+        match &self.0 {
+            Form::Table(table) => table.random(below).map(Place::At),
+            _ if self.len() == 0 => None,
+            _ => Some(Place::Index(below(self.len()))),
+        }
+    }
+
+    /// So many distinct members at random, or all if there are not more.
+    pub(crate) fn sample(
+        &self,
+        count: usize,
+        mut below: impl FnMut(usize) -> usize,
+    ) -> Vec<Member<'_>> {
+        if count < self.len() / 3 && matches!(self.0, Form::Table(_)) {
+            return self.draw(count, below);
+        }
+        let mut members: Vec<Member<'_>> = self.iter().collect();
+        if count < members.len() {
+            for chosen in 0..count {
+                members.swap(chosen, chosen + below(self.len() - chosen));
+            }
+            members.truncate(count);
+        }
+        members
+    }
+
+    /// Draws until so many different members were met, for counts far below their number.
+    fn draw(&self, count: usize, mut below: impl FnMut(usize) -> usize) -> Vec<Member<'_>> {
+        let mut met = HashSet::with_capacity(count);
+        let mut drawn = Vec::with_capacity(count);
+        while drawn.len() < count {
+            let Some(place) = self.random(&mut below) else { break };
+            if met.insert(place) {
+                drawn.push(self.at(place));
+            }
+        }
+        drawn
+    }
+
+    /// A table of the members, with room for so many.
+    fn to_table(&self, room: usize) -> Table<Stored> {
+        let mut table = Table::with_capacity(room);
+        self.iter().for_each(|member| {
+            table.insert(member.with_bytes(Stored::new));
+        });
+        table
+    }
+
+    /// Whether no set of the same members could be kept as integers.
+    fn is_no_intset(&self, ints_most: usize) -> bool {
+        let no_integer = |member: Member<'_>| member.with_bytes(|bytes| parse_i64(bytes).is_none());
+        match &self.0 {
+            Form::Ints(_) => false,
+            _ => self.len() > ints_most || self.iter().any(no_integer),
+        }
+    }
 
     /// All members: integers ascending, those of a packed set as they were added, others in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Member<'_>> {
@@ -371,6 +435,27 @@ impl Set {
                 0
             }
         }
+    }
+}
+
+impl<'a> SetView<'a> {
+    /// The set in a block of a kind, if it is one.
+    #[inline]
+    pub(super) fn in_block(kind: Kind, block: &'a [u8], prefix: usize) -> Option<Self> {
+        Some(Set(match kind.ints_width() {
+            Some(width) => Form::Ints(Ints::in_block(block, prefix, width)),
+            None if kind == Kind::Set => Form::Packed(Packed::in_block(block, prefix)),
+            None => return None,
+        }))
+    }
+
+    /// A copy of its own; of a large set it shares what it can.
+    pub(crate) fn to_set(&self) -> Set {
+        Set(match &self.0 {
+            Form::Ints(ints) => Form::Ints(ints.to_ints()),
+            Form::Packed(packed) => Form::Packed(packed.to_packed()),
+            Form::Table(table) => Form::Table(Box::new(Table::clone(table))),
+        })
     }
 }
 
@@ -531,7 +616,8 @@ mod tests {
         for (a, b, len, expected) in cases {
             for sets in [[&a, &b], [&b, &a]] {
                 let before = sets.map(shown);
-                let mut union = Set::union(&sets, INTS_MOST);
+                let views = sets.map(Set::view);
+                let mut union = Set::union(&views.each_ref(), INTS_MOST);
                 assert_eq!((union.len(), form(&union)), (len, expected), "{before:?}");
                 assert!(sets.iter().all(|set| set.iter().all(|member| union.has(member))));
                 // What it shares with the largest is its own as soon as it changes.

@@ -22,7 +22,7 @@ pub(crate) use id::Id;
 pub(crate) use node::{Entry, NODE_BYTES_MOST, Node, NodeLimits, Pair, Tail};
 pub(crate) use trim::{Cut, Trim};
 
-use super::{Collection, Value};
+use super::{Collection, Kind, Value, ValueView};
 use crate::cow::own;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,15 +56,42 @@ pub(crate) struct Marks {
 }
 
 impl Collection for Stream {
-    fn empty() -> Value {
-        Value::Stream(Box::default())
+    type View<'a> = &'a Stream;
+
+    /// There is no small form of a stream.
+    fn behind(_: Vec<u8>) -> Stream {
+        Stream::default()
     }
 
-    fn of(value: &Value) -> Option<&Self> {
+    fn into_value(self) -> Value {
+        Value::Stream(Box::new(self))
+    }
+
+    fn in_block(_: Kind, _: &[u8], _: usize) -> Option<&Stream> {
+        None
+    }
+
+    fn is_in(_: Kind) -> bool {
+        false
+    }
+
+    fn open(_: Kind, _: Vec<u8>, _: usize) -> Stream {
+        Stream::default()
+    }
+
+    fn close(&mut self, _: usize) -> Option<(Kind, Vec<u8>)> {
+        None
+    }
+
+    fn of(value: ValueView<'_>) -> Option<&Self> {
         match value {
             Value::Stream(stream) => Some(stream),
             _ => None,
         }
+    }
+
+    fn is(value: &Value) -> bool {
+        matches!(value, Value::Stream(_))
     }
 
     fn of_mut(value: &mut Value) -> Option<&mut Self> {

@@ -17,6 +17,7 @@ use std::mem;
 
 use crate::table::{Keyed, Table, hash};
 
+use super::{Borrowed, Kind, Owned, Storage};
 use member::{Place, Scored};
 use packed::Packed;
 use tree::Tree;
@@ -38,24 +39,69 @@ pub(crate) struct PackedLimits {
 /// A sorted set. A clone of a large one is cheap: it shares everything until
 /// one of the two is changed.
 #[derive(Clone)]
-pub(crate) struct ZSet {
+pub(crate) struct ZSet<S: Storage = Owned> {
     /// The representation, and in it the members.
-    form: Form,
+    form: Form<S>,
 }
 
 /// The two representations.
 #[derive(Clone)]
-enum Form {
+enum Form<S: Storage> {
     /// For small sets.
-    Packed(Packed),
+    Packed(Packed<S::Bytes>),
     /// For large sets; boxed, lest the many small ones take as much room.
-    Indexed(Box<Indexed>),
+    Indexed(S::Large<Indexed>),
 }
 
+/// A sorted set, borrowed for reading.
+pub(crate) type ZSetView<'a> = ZSet<Borrowed<'a>>;
+
+/// Making and changing.
 impl ZSet {
     /// An empty, packed set, without an allocation.
     pub(crate) const fn new() -> ZSet {
         ZSet { form: Form::Packed(Packed::new()) }
+    }
+
+    /// An empty, packed set behind a prefix.
+    pub(crate) fn behind(prefix: Vec<u8>) -> ZSet {
+        ZSet { form: Form::Packed(Packed::behind(prefix)) }
+    }
+
+    /// The same set, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> ZSetView<'_> {
+        let form = match &self.form {
+            Form::Packed(packed) => Form::Packed(packed.view()),
+            Form::Indexed(indexed) => Form::Indexed(&**indexed),
+        };
+        ZSet { form }
+    }
+
+    /// The kinds of blocks it lies in.
+    pub(super) const KINDS: &'static [Kind] = &[Kind::ZSet];
+
+    /// Opens a block.
+    #[inline]
+    pub(super) fn from_block(_: Kind, block: Vec<u8>, prefix: usize) -> ZSet {
+        ZSet { form: Form::Packed(Packed::from_block(block, prefix)) }
+    }
+
+    /// Closes a small set up, if it lies behind a prefix of so many bytes.
+    #[inline]
+    pub(super) fn close_up(&mut self, prefix: usize) -> Option<(Kind, Vec<u8>)> {
+        match &mut self.form {
+            Form::Packed(packed) => Some((Kind::ZSet, packed.close(prefix)?)),
+            Form::Indexed(_) => None,
+        }
+    }
+
+    /// The members of a small set.
+    pub(super) fn packed_mut(&mut self) -> Option<&mut Packed> {
+        match &mut self.form {
+            Form::Packed(packed) => Some(packed),
+            Form::Indexed(_) => None,
+        }
     }
 
     /// A set of members that come in order and are different from each other; packed if it may be,
@@ -78,25 +124,6 @@ impl ZSet {
         ZSet { form: Form::Indexed(Box::new(indexed)) }
     }
 
-    /// The number of members.
-    pub(crate) fn len(&self) -> usize {
-        match &self.form {
-            Form::Packed(packed) => packed.len(),
-            Form::Indexed(indexed) => indexed.tree.len(),
-        }
-    }
-
-    /// True if there are no members.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// True for the packed form ("listpack"), false for the indexed ("skiplist").
-    pub(crate) fn is_packed(&self) -> bool {
-        matches!(self.form, Form::Packed(_))
-    }
-
     /// Bytes allocated, without padding by the allocator. What clones share is
     /// counted in full in each of them. O(1).
     pub(crate) fn heap_size(&self) -> usize {
@@ -104,12 +131,6 @@ impl ZSet {
             Form::Packed(packed) => packed.heap_size(),
             Form::Indexed(indexed) => indexed.heap_size(),
         }
-    }
-
-    /// True if the set is packed and must be unpacked before a new member of
-    /// `member_len` bytes is added.
-    pub(crate) fn must_unpack(&self, member_len: usize, limits: PackedLimits) -> bool {
-        self.is_packed() && (self.len() >= limits.entries || member_len > limits.value_bytes)
     }
 
     /// Converts to the indexed form and gives the set as it was, so that the
@@ -122,16 +143,6 @@ impl ZSet {
                 mem::replace(self, ZSet { form })
             }
             Form::Indexed(_) => self.clone(),
-        }
-    }
-}
-
-impl ZSet {
-    /// The score of `member`.
-    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.form {
-            Form::Packed(packed) => packed.score(member),
-            Form::Indexed(indexed) => indexed.score(member),
         }
     }
 
@@ -182,6 +193,51 @@ impl ZSet {
         match &mut self.form {
             Form::Packed(packed) => packed.remove(member),
             Form::Indexed(indexed) => indexed.remove(member),
+        }
+    }
+}
+
+impl<'a> ZSetView<'a> {
+    /// The sorted set in a block of a kind, if it is one.
+    #[inline]
+    pub(super) fn in_block(kind: Kind, block: &'a [u8], prefix: usize) -> Option<Self> {
+        let is_zset = kind == Kind::ZSet;
+        is_zset.then(|| ZSet { form: Form::Packed(Packed::in_block(block, prefix)) })
+    }
+}
+
+/// Reading.
+impl<S: Storage> ZSet<S> {
+    /// The number of members.
+    pub(crate) fn len(&self) -> usize {
+        match &self.form {
+            Form::Packed(packed) => packed.len(),
+            Form::Indexed(indexed) => indexed.tree.len(),
+        }
+    }
+
+    /// True if there are no members.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True for the packed form ("listpack"), false for the indexed ("skiplist").
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(self.form, Form::Packed(_))
+    }
+
+    /// True if the set is packed and must be unpacked before a new member of
+    /// `member_len` bytes is added.
+    pub(crate) fn must_unpack(&self, member_len: usize, limits: PackedLimits) -> bool {
+        self.is_packed() && (self.len() >= limits.entries || member_len > limits.value_bytes)
+    }
+
+    /// The score of `member`.
+    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.form {
+            Form::Packed(packed) => packed.score(member),
+            Form::Indexed(indexed) => indexed.score(member),
         }
     }
 

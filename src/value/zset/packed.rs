@@ -8,10 +8,15 @@
 //! is a base-128 varint, low group first; the one behind the member is written
 //! backwards, so that an entry can be read from its end too. That costs a byte
 //! an entry and lets a reverse range start at the tail.
+//!
+//! As in `value/packed.rs`, entries may lie behind a prefix, and closed up they
+//! are a block: the prefix, the note, the entries, the spare bytes.
 
 use super::member::Place;
 use crate::bytes::same;
+use crate::value::packed::BLOCK_MOST;
 use smallvec::SmallVec;
+use std::ops::Deref;
 
 /// A span of the bytes.
 type Span = std::ops::Range<usize>;
@@ -27,11 +32,28 @@ const MORE: u8 = 0x80;
 
 /// Entries in ascending order, back to back.
 #[derive(Clone)]
-pub(crate) struct Packed {
-    /// The entries' bytes.
-    bytes: Vec<u8>,
+pub(crate) struct Packed<B = Vec<u8>> {
+    /// The prefix, then the entries' bytes.
+    bytes: B,
+    /// The length of the prefix.
+    base: u32,
     /// The number of entries.
-    len: usize,
+    len: u32,
+}
+
+/// What a closed sequence notes behind its prefix: the number of entries, and the length of the
+/// spare room.
+const NOTE_BYTES: usize = 2 * size_of::<u16>();
+
+/// The number of entries and the spare bytes that a block notes.
+#[inline]
+fn note(block: &[u8], at: usize) -> (usize, usize) {
+    match block.get(at..).and_then(|bytes| bytes.first_chunk()) {
+        Some(&[a, b, c, d]) => {
+            (u16::from_le_bytes([a, b]).into(), u16::from_le_bytes([c, d]).into())
+        }
+        None => (0, 0),
+    }
 }
 
 /// Where an entry lies in the bytes, and its score.
@@ -44,35 +66,69 @@ struct Found {
     score: f64,
 }
 
+/// Making and changing.
 impl Packed {
     /// An empty sequence, without an allocation.
     pub(crate) const fn new() -> Packed {
-        Packed { bytes: Vec::new(), len: 0 }
+        Packed { bytes: Vec::new(), base: 0, len: 0 }
     }
 
-    /// The number of entries.
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// An empty sequence behind a prefix.
+    pub(crate) fn behind(mut prefix: Vec<u8>) -> Packed {
+        prefix.extend_from_slice(&[0; NOTE_BYTES]);
+        Packed { base: prefix.len() as u32, bytes: prefix, len: 0 }
+    }
+
+    /// The entries that a block closes, behind a prefix of so many bytes.
+    #[inline]
+    pub(crate) fn from_block(mut bytes: Vec<u8>, prefix: usize) -> Packed {
+        let (len, spare) = note(&bytes, prefix);
+        bytes.truncate(bytes.len() - spare);
+        Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
+    }
+
+    /// Closes the entries up into a block, if they lie behind a prefix of so many bytes and are not too
+    /// many; what is left is empty.
+    #[inline]
+    pub(crate) fn close(&mut self, prefix: usize) -> Option<Vec<u8>> {
+        let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if self.base() != prefix + NOTE_BYTES || capacity > BLOCK_MOST {
+            return None;
+        }
+        let numbers = [self.len(), capacity - length].map(|number| (number as u16).to_le_bytes());
+        if let Some(note) = self.bytes.get_mut(prefix..prefix + NOTE_BYTES) {
+            note.copy_from_slice(numbers.as_flattened());
+        }
+        if length < capacity {
+            self.bytes.resize(capacity, 0);
+        }
+        Some(std::mem::take(&mut self.bytes))
+    }
+
+    /// Moves the elements behind another prefix, or to where there is none.
+    pub(crate) fn move_behind(&mut self, prefix: Option<Vec<u8>>) {
+        match prefix {
+            Some(prefix) => *self = self.copy_behind(prefix),
+            None => self.strip(),
+        }
+    }
+
+    /// Lets go of the prefix.
+    pub(crate) fn strip(&mut self) {
+        self.bytes.drain(..self.base());
+        self.base = 0;
+    }
+
+    /// The same entries, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> Packed<&[u8]> {
+        let Packed { ref bytes, base, len } = *self;
+        Packed { bytes, base, len }
     }
 
     /// Bytes allocated.
     pub(crate) fn heap_size(&self) -> usize {
         self.bytes.capacity()
-    }
-
-    /// The score of `member`.
-    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.iter().find(|place| same(place.member, member)).map(|place| place.score)
-    }
-
-    /// The number of entries before `member`, if it is there.
-    pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        self.iter().position(|place| same(place.member, member))
-    }
-
-    /// The number of leading entries for which `is_leading` is true.
-    pub(crate) fn count_leading(&self, is_leading: impl Fn(Place<'_>) -> bool) -> usize {
-        self.iter().take_while(|&place| is_leading(place)).count()
     }
 
     /// Adds or moves `member`; gives its former score.
@@ -127,26 +183,142 @@ impl Packed {
         Some(found.score)
     }
 
+    /// Writes an entry, in place of the one its member has if that was found.
+    fn put(&mut self, found: Option<Found>, place: Place<'_>) {
+        match found {
+            None => self.insert(place),
+            Some(found) => self.shift(&found, place),
+        }
+    }
+
+    /// Adds an entry whose member is absent.
+    fn insert(&mut self, place: Place<'_>) {
+        let offset = self.offset_for(self.base(), place);
+        let size = entry_size(place.member.len());
+        self.push(place);
+        // Written at the end and carried to its position: no second buffer.
+        let end = self.bytes.len();
+        if let Some(passed) = self.bytes.get_mut(offset..end) {
+            passed.rotate_right(size);
+        }
+    }
+
+    /// Gives the entry at `found` the score of `place` and its new position. What lies before it
+    /// stays before it when the score rises, so only one side has to be looked at.
+    fn shift(&mut self, found: &Found, place: Place<'_>) {
+        let Found { start, end, score: former } = *found;
+        if let Some(score) = self.bytes.get_mut(start..start + SCORE_BYTES) {
+            score.copy_from_slice(&place.score.to_le_bytes());
+        }
+        if place.score >= former {
+            let behind = self.offset_for(end, place);
+            self.carry(start..end, end..behind, behind - (end - start));
+        } else {
+            let before = self.offset_for(self.base(), place).min(start);
+            self.carry(start..end, before..start, before);
+        }
+    }
+
+    /// Moves an entry to an offset, past its neighbours, which take its place.
+    fn carry(&mut self, entry: Span, passed: Span, to: usize) {
+        if passed.is_empty() {
+            return;
+        }
+        let size = entry.end - entry.start;
+        let moved = SmallVec::<[u8; MOVED_BYTES]>::from_slice(
+            self.bytes.get(entry.clone()).unwrap_or_default(),
+        );
+        let room = if to < entry.start { passed.start + size } else { entry.start };
+        self.bytes.copy_within(passed, room);
+        if let Some(place) = self.bytes.get_mut(to..to + size) {
+            place.copy_from_slice(&moved);
+        }
+    }
+
+    /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
+    /// waste what this form is there to save.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let roomy = (needed + needed / 16 + 8).next_multiple_of(16) - 8;
+            self.bytes.reserve_exact(roomy - self.bytes.len());
+        }
+    }
+
+    /// Gives memory back once a third of it lies idle.
+    fn trim(&mut self) {
+        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 2 + 32 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+}
+
+impl<'a> Packed<&'a [u8]> {
+    /// The entries that a block closes, behind a prefix of so many bytes, read in place.
+    #[inline]
+    pub(crate) fn in_block(block: &'a [u8], prefix: usize) -> Self {
+        let (len, spare) = note(block, prefix);
+        let bytes = block.get(..block.len() - spare).unwrap_or_default();
+        Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
+    }
+}
+
+/// Reading.
+impl<B: Deref<Target = [u8]>> Packed<B> {
+    /// The length of the prefix.
+    #[inline]
+    fn base(&self) -> usize {
+        self.base as usize
+    }
+
+    /// A copy behind a prefix.
+    pub(crate) fn copy_behind(&self, mut prefix: Vec<u8>) -> Packed {
+        let live = self.iter().bytes;
+        prefix.reserve_exact(NOTE_BYTES + live.len());
+        let mut copy = Packed::behind(prefix);
+        copy.bytes.extend_from_slice(live);
+        copy.len = self.len;
+        copy
+    }
+
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The score of `member`.
+    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
+        self.iter().find(|place| same(place.member, member)).map(|place| place.score)
+    }
+
+    /// The number of entries before `member`, if it is there.
+    pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
+        self.iter().position(|place| same(place.member, member))
+    }
+
+    /// The number of leading entries for which `is_leading` is true.
+    pub(crate) fn count_leading(&self, is_leading: impl Fn(Place<'_>) -> bool) -> usize {
+        self.iter().take_while(|&place| is_leading(place)).count()
+    }
+
     /// All entries in order.
     pub(crate) fn iter(&self) -> Range<'_> {
-        Range { bytes: &self.bytes }
+        Range { bytes: self.bytes.get(self.base()..).unwrap_or_default() }
     }
 
     /// Up to `count` entries from rank `start` on.
     pub(crate) fn range(&self, start: usize, count: usize) -> Range<'_> {
-        let count = count.min(self.len.saturating_sub(start));
+        let count = count.min(self.len().saturating_sub(start));
         let mut range = self.iter();
         range.skip_front(start);
-        range.skip_back(self.len.saturating_sub(start.saturating_add(count)));
+        range.skip_back(self.len().saturating_sub(start.saturating_add(count)));
         range
     }
-}
 
-impl Packed {
     /// Looks up `member` by walking the entries. Kept apart from the iterator, because it need not
     /// make anything of the entries it passes.
     fn find(&self, member: &[u8]) -> Option<Found> {
-        let mut start = 0;
+        let mut start = self.base();
         loop {
             let (score, rest) = self.bytes.get(start..)?.split_first_chunk()?;
             let (len, size) = read_length(rest.iter())?;
@@ -175,75 +347,6 @@ impl Packed {
             start = member + len + size;
         }
         start
-    }
-
-    /// Writes an entry, in place of the one its member has if that was found.
-    fn put(&mut self, found: Option<Found>, place: Place<'_>) {
-        match found {
-            None => self.insert(place),
-            Some(found) => self.shift(&found, place),
-        }
-    }
-
-    /// Adds an entry whose member is absent.
-    fn insert(&mut self, place: Place<'_>) {
-        let offset = self.offset_for(0, place);
-        let size = entry_size(place.member.len());
-        self.push(place);
-        // Written at the end and carried to its position: no second buffer.
-        let end = self.bytes.len();
-        if let Some(passed) = self.bytes.get_mut(offset..end) {
-            passed.rotate_right(size);
-        }
-    }
-
-    /// Gives the entry at `found` the score of `place` and its new position. What lies before it
-    /// stays before it when the score rises, so only one side has to be looked at.
-    fn shift(&mut self, found: &Found, place: Place<'_>) {
-        let Found { start, end, score: former } = *found;
-        if let Some(score) = self.bytes.get_mut(start..start + SCORE_BYTES) {
-            score.copy_from_slice(&place.score.to_le_bytes());
-        }
-        if place.score >= former {
-            let behind = self.offset_for(end, place);
-            self.carry(start..end, end..behind, behind - (end - start));
-        } else {
-            let before = self.offset_for(0, place).min(start);
-            self.carry(start..end, before..start, before);
-        }
-    }
-
-    /// Moves an entry to an offset, past its neighbours, which take its place.
-    fn carry(&mut self, entry: Span, passed: Span, to: usize) {
-        if passed.is_empty() {
-            return;
-        }
-        let size = entry.end - entry.start;
-        let moved = SmallVec::<[u8; MOVED_BYTES]>::from_slice(
-            self.bytes.get(entry.clone()).unwrap_or_default(),
-        );
-        let room = if to < entry.start { passed.start + size } else { entry.start };
-        self.bytes.copy_within(passed, room);
-        if let Some(place) = self.bytes.get_mut(to..to + size) {
-            place.copy_from_slice(&moved);
-        }
-    }
-
-    /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
-    /// waste what this form is there to save.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            let roomy = (needed + needed / 16).next_multiple_of(16);
-            self.bytes.reserve_exact(roomy - self.bytes.len());
-        }
-    }
-
-    /// Gives memory back once a third of it lies idle.
-    fn trim(&mut self) {
-        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 2 + 32 {
-            self.bytes.shrink_to_fit();
-        }
     }
 }
 

@@ -24,16 +24,29 @@ from ._errors import (
     TransactionError,
     WrongTypeError,
 )
-from ._moonkv import Engine, Savepoint, Script, Session, Tick, Transaction, __version__
+from ._moonkv import (
+    Engine,
+    Listener,
+    Profile,
+    Savepoint,
+    Script,
+    Session,
+    Tick,
+    Transaction,
+    __version__,
+)
 
 __all__ = [
     "BusyError",
     "ClosedError",
     "Engine",
+    "Listener",
     "MoonkvError",
     "NoScriptError",
     "OptionError",
     "PoisonedError",
+    "Profile",
+    "PubSub",
     "ReentrantError",
     "ResponseError",
     "Savepoint",

@@ -21,6 +21,29 @@ class ResponseError(MoonkvError):
 
     __module__ = "moonkv"
 
+    _where: tuple[str | None, str | None, int | None, list[str] | None] = (None, None, None, None)
+
+    @property
+    def script(self) -> str | None:
+        """Of an error that ended a script: its SHA-1, or the function's name."""
+        return self._where[0]
+
+    @property
+    def library(self) -> str | None:
+        """The library the function is of."""
+        return self._where[1]
+
+    @property
+    def line(self) -> int | None:
+        """The line that failed."""
+        return self._where[2]
+
+    @property
+    def traceback(self) -> list[str] | None:
+        """The calls that were under way, the innermost first, as Lua's ``debug.traceback`` words
+        them."""
+        return self._where[3]
+
     @property
     def code(self) -> str:
         """The word in capital letters that the message begins with, such as ``"ERR"``; empty if

@@ -1,0 +1,350 @@
+//! What those call who run a server: saving, ending, roles, clusters, modules. An engine is alone
+//! and keeps its data in memory, and says so.
+
+use super::args::Args;
+use super::context::{Caller, Context};
+use super::spec::Arity::{AtLeast, Exactly};
+use super::spec::{Arity, Command, Family, Flags, Group, container, keyless as row, tips};
+use crate::error::{CommandError, CommandResult};
+use crate::number::parse_i64;
+use crate::server::Shutdown;
+
+const ANYWHERE: Flags = Flags::LOADING.and(Flags::STALE);
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT);
+const SYNCED: Flags = ADMIN.and(Flags::NO_ASYNC_LOADING);
+const FAST: Flags = ANYWHERE.and(Flags::FAST);
+const END: Flags = ADMIN.and(ANYWHERE).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY);
+
+/// What one engine is to others: it has none that follow it.
+pub(super) const ROLE: &str = "master";
+/// What else goes by this name.
+pub(super) const CLUSTER_NAME: &str = "cluster";
+
+#[rustfmt::skip]
+pub(super) const FAMILY: Family = Family {
+    group: Group::Server,
+    commands: &[
+        row("bgrewriteaof", Exactly(1), SYNCED, "1.0.0", "O(1)",
+            "An error: nothing is written to a file.", unsaved),
+        row("bgsave", AtLeast(1), SYNCED, "1.0.0", "O(1)",
+            "An error: nothing is written to a file.", bgsave),
+        row("failover", AtLeast(1), ADMIN.and(Flags::STALE), "6.2.0", "O(1)",
+            "An error: there are no replicas.", failover),
+        row("lastsave", Exactly(1), FAST, "1.0.0", "O(1)",
+            "When the engine was opened: nothing was saved since.", lastsave)
+            .categories(&["admin", "dangerous"]).tips(tips::VARYING_OUTPUT),
+        row("lolwut", AtLeast(1), Flags::READONLY.and(Flags::FAST), "5.0.0", "O(1)",
+            "Draws tonight's moon, and tells the version.", lolwut),
+        container("module", "4.0.0", "Depends on the subcommand",
+            "Modules, of which there are none.", MODULE),
+        row("replicaof", Exactly(3), SYNCED.and(Flags::STALE), "5.0.0", "O(1)",
+            "Accepts NO ONE; an error otherwise, as nothing is replicated.", replicaof),
+        row("role", Exactly(1), FAST.and(Flags::NOSCRIPT), "2.8.12", "O(1)",
+            "Tells that nobody follows this engine.", role).categories(&["admin", "dangerous"]),
+        row("save", Exactly(1), SYNCED.and(Flags::NO_MULTI), "1.0.0", "O(1)",
+            "An error: nothing is written to a file.", unsaved),
+        row("shutdown", AtLeast(1), END, "1.0.0", "O(1)",
+            "Asks the program to end, where it listens to that.", shutdown),
+        row("slaveof", Exactly(3), SYNCED.and(Flags::STALE), "1.0.0", "O(1)",
+            "The same as REPLICAOF.", replicaof),
+        row("time", Exactly(1), FAST, "2.6.0", "O(1)",
+            "The time; in a script that of its beginning.", time)
+            .tips(tips::VARYING_OUTPUT),
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) const GENERIC: Family = Family {
+    group: Group::Generic,
+    commands: &[
+        row("wait", Exactly(3), Flags::NOSCRIPT, "3.0.0", "O(1)",
+            "How many replicas have what was written: none, as there are none.", wait)
+            .categories(&["connection"])
+            .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
+    ],
+};
+
+#[rustfmt::skip]
+const MODULE: &[Command] = &[
+    row("module|help", Exactly(2), ANYWHERE, "5.0.0", "O(1)", "What there is.", module_help),
+    row("module|list", Exactly(2), ADMIN, "4.0.0", "O(1)",
+        "The modules that are loaded: none.", module_list).tips(tips::VARYING_ORDER),
+    row("module|load", AtLeast(3), SYNCED, "4.0.0", "O(1)",
+        "An error: modules cannot be loaded.", module_refused),
+    row("module|loadex", AtLeast(3), SYNCED, "7.0.0", "O(1)",
+        "An error: modules cannot be loaded.", module_refused),
+    row("module|unload", Exactly(3), SYNCED, "4.0.0", "O(1)",
+        "An error: modules cannot be loaded.", module_refused),
+];
+
+/// A row of CLUSTER's: all answer the same.
+const fn own(name: &'static str, arity: Arity, flags: Flags, since: &'static str) -> Command {
+    row(name, arity, flags, since, "O(1)", "An error: there is no cluster.", no_cluster)
+}
+
+const CHANGES: Flags = Flags::ADMIN.and(Flags::NO_ASYNC_LOADING).and(Flags::STALE);
+const TELLS: Flags = Flags::STALE;
+const TELLS_ADMIN: Flags = Flags::STALE.and(Flags::ADMIN);
+
+#[rustfmt::skip]
+pub(super) const CLUSTER: Family = Family {
+    group: Group::Cluster,
+    commands: &[
+        own("asking", Exactly(1), Flags::FAST, "3.0.0").categories(&["connection"]),
+        container(CLUSTER_NAME, "3.0.0", "Depends on the subcommand",
+            "Clusters, of which this engine is none.", SUBCOMMANDS),
+        own("readonly", Exactly(1), FAST, "3.0.0").categories(&["connection"]),
+        own("readwrite", Exactly(1), FAST, "3.0.0").categories(&["connection"]),
+    ],
+};
+
+#[rustfmt::skip]
+const SUBCOMMANDS: &[Command] = &[
+    own("cluster|addslots", AtLeast(3), CHANGES, "3.0.0"),
+    own("cluster|addslotsrange", AtLeast(4), CHANGES, "7.0.0"),
+    own("cluster|bumpepoch", Exactly(2), CHANGES, "3.0.0"),
+    own("cluster|count-failure-reports", Exactly(3), TELLS_ADMIN, "3.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|countkeysinslot", Exactly(3), TELLS, "3.0.0"),
+    own("cluster|delslots", AtLeast(3), CHANGES, "3.0.0"),
+    own("cluster|delslotsrange", AtLeast(4), CHANGES, "7.0.0"),
+    own("cluster|failover", AtLeast(2), CHANGES, "3.0.0"),
+    own("cluster|flushslots", Exactly(2), CHANGES, "3.0.0"),
+    own("cluster|forget", Exactly(3), CHANGES, "3.0.0"),
+    own("cluster|getkeysinslot", Exactly(4), TELLS, "3.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|help", Exactly(2), ANYWHERE, "5.0.0"),
+    own("cluster|info", Exactly(2), TELLS, "3.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|keyslot", Exactly(3), TELLS, "3.0.0"),
+    own("cluster|links", Exactly(2), TELLS, "7.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|meet", AtLeast(4), CHANGES, "3.0.0"),
+    own("cluster|myid", Exactly(2), TELLS, "3.0.0"),
+    own("cluster|nodes", Exactly(2), TELLS, "3.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|replicas", Exactly(3), TELLS_ADMIN, "5.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|replicate", Exactly(3), CHANGES, "3.0.0"),
+    own("cluster|reset", AtLeast(2), TELLS_ADMIN.and(Flags::NOSCRIPT), "3.0.0"),
+    own("cluster|saveconfig", Exactly(2), CHANGES, "3.0.0"),
+    own("cluster|set-config-epoch", Exactly(3), CHANGES, "3.0.0"),
+    own("cluster|setslot", AtLeast(4), CHANGES, "3.0.0"),
+    own("cluster|shards", Exactly(2), TELLS, "7.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|slaves", Exactly(3), TELLS_ADMIN, "3.0.0").tips(tips::VARYING_OUTPUT),
+    own("cluster|slots", Exactly(2), TELLS, "3.0.0").tips(tips::VARYING_OUTPUT),
+];
+
+fn no_cluster(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    Err(CommandError::text("ERR This instance has cluster support disabled"))
+}
+
+/// To answer that something was saved would be a lie.
+const UNSAVED: CommandError =
+    CommandError::text("ERR nothing is saved: this engine keeps its data in memory only");
+
+fn unsaved(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    Err(UNSAVED)
+}
+
+fn bgsave(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    args.take_word("schedule");
+    Err(if args.is_empty() { UNSAVED } else { CommandError::Syntax })
+}
+
+fn lastsave(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.integer(cx.server.opened_at);
+    Ok(())
+}
+
+fn role(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.array(3);
+    cx.reply.bulk(ROLE.as_bytes());
+    cx.reply.integer(0);
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let mut aborts = false;
+    while !args.is_empty() {
+        if args.len() > 1 && args.take_word("timeout") {
+            if args.integer()? <= 0 {
+                return Err(CommandError::text("ERR FAILOVER timeout must be greater than 0"));
+            }
+        } else if args.len() > 2 && args.take_word("to") {
+            args.next()?;
+            args.integer()?;
+        } else if args.len() == 1 && args.take_word("abort") {
+            aborts = true;
+        } else if !args.take_word("force") {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Err(CommandError::text(match aborts {
+        true => "ERR No failover in progress.",
+        false => "ERR FAILOVER requires connected replicas.",
+    }))
+}
+
+fn replicaof(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    if args.take_word("no") && args.take_word("one") {
+        cx.reply.ok();
+        return Ok(());
+    }
+    let port = args.rest().last().and_then(|port| parse_i64(port));
+    Err(match port {
+        Some(0..=65_535) => CommandError::text("ERR this engine cannot follow another one"),
+        _ => CommandError::text("ERR Invalid master port"),
+    })
+}
+
+/// Nobody is waited for who is not there.
+fn wait(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    args.integer()?;
+    let timeout = parse_i64(args.next()?);
+    match timeout.ok_or(CommandError::text("ERR timeout is not an integer or out of range"))? {
+        ..0 => Err(CommandError::text("ERR timeout is negative")),
+        _ => {
+            cx.reply.integer(0);
+            Ok(())
+        }
+    }
+}
+
+/// Within a script time stands still.
+fn time(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    let us = match cx.caller {
+        Caller::Host => cx.keys.clock().us(),
+        Caller::Script { .. } | Caller::Function { .. } => cx.keys.now().saturating_mul(1000),
+    };
+    cx.reply.array(2);
+    cx.reply.bulk_integer(us.div_euclid(1_000_000));
+    cx.reply.bulk_integer(us.rem_euclid(1_000_000));
+    Ok(())
+}
+
+/// The options of SHUTDOWN, none of which makes a difference where nothing is saved.
+fn shutdown(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (mut saves, mut saves_not, mut aborts) = (false, false, false);
+    let count = args.len();
+    while !args.is_empty() {
+        if args.take_word("save") {
+            saves = true;
+        } else if args.take_word("nosave") {
+            saves_not = true;
+        } else if args.take_word("abort") {
+            aborts = true;
+        } else if !(args.take_word("now") || args.take_word("force")) {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if (saves && saves_not) || (aborts && count > 1) {
+        return Err(CommandError::Syntax);
+    }
+    match cx.server.shutdown {
+        Shutdown::Asked if aborts => cx.server.shutdown = Shutdown::Awaited,
+        _ if aborts => return Err(CommandError::text("ERR No shutdown in progress.")),
+        Shutdown::Refused => {
+            return Err(CommandError::text("ERR the engine is embedded: its program ends it"));
+        }
+        _ if saves => return Err(UNSAVED),
+        _ => cx.server.shutdown = Shutdown::Asked,
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn module_list(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn module_refused(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    check_enabled(cx, "MODULE", "enable-module-command")?;
+    Err(CommandError::text("ERR Error loading the extension. Please check the server logs."))
+}
+
+/// Refuses a command that a parameter does not let everybody, or anybody, use.
+pub(super) fn check_enabled(cx: &mut Context<'_>, command: &str, parameter: &str) -> CommandResult {
+    let is_remote = cx.host.as_ref().is_some_and(|host| !host.session.client.origin.is_local());
+    let enabled = match cx.server.config.text(parameter) {
+        b"yes" => true,
+        b"local" => !is_remote,
+        _ => false,
+    };
+    let text = || {
+        format!(
+            "ERR {command} command not allowed. If the {parameter} option is set to \"local\", you \
+             can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server."
+        )
+    };
+    if enabled { Ok(()) } else { Err(CommandError::Text(text().into())) }
+}
+
+fn module_help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    cx.reply.statuses(&[
+        "MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "LIST",
+        "    Tell of the modules that are loaded: none.",
+        "LOAD <path> [<arg> ...]",
+        "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+        "UNLOAD <name>",
+        "    Errors: modules cannot be loaded.",
+        "HELP",
+        "    This text.",
+    ]);
+    Ok(())
+}
+
+/// A month of the moon in seconds, and a new moon in seconds since 1970.
+const MONTH: f64 = 29.530_588_853 * 86_400.0;
+const NEW_MOON: f64 = 947_182_440.0;
+/// How many lines a moon has unless the caller says, and at most.
+const RADIUS: i64 = 7;
+const RADIUS_MOST: i64 = 30;
+
+fn lolwut(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    if args.take_word("version") && !args.is_empty() {
+        args.integer()?;
+    }
+    let radius = args.maybe_next().and_then(parse_i64).unwrap_or(RADIUS);
+    let age = (cx.keys.now() as f64 / 1000.0 - NEW_MOON).rem_euclid(MONTH) / MONTH;
+    let version = super::info::VERSION;
+    let text = format!("{}Redis ver. {version}\n", moon(age, radius.clamp(1, RADIUS_MOST)));
+    cx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+/// The moon as it looks at a part of its month, so many lines above and below its middle.
+fn moon(age: f64, radius: i64) -> String {
+    let lit = |x: f64, y: f64| {
+        // The edge of the shadow is half an ellipse; which side is lit changes at full moon.
+        let edge = (1.0 - y * y).sqrt() * (age * std::f64::consts::TAU).cos();
+        if age < 0.5 { x > edge } else { x < -edge }
+    };
+    let mut text = String::new();
+    for line in -radius..=radius {
+        let y = line as f64 / (radius as f64 + 0.5);
+        for column in -2 * radius..=2 * radius {
+            let x = column as f64 / (2.0 * radius as f64 + 1.0);
+            text.push(match x * x + y * y {
+                1.0.. => ' ',
+                _ if lit(x, y) => '@',
+                _ => '.',
+            });
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_moon_waxes_to_the_full_and_wanes() {
+        let lit = |age| moon(age, 5).matches('@').count();
+        assert_eq!(lit(0.0), 0);
+        assert!(lit(0.1) < lit(0.25) && lit(0.25) < lit(0.5));
+        assert!(lit(0.9) < lit(0.75) && lit(0.75) < lit(0.5));
+        assert!(!moon(0.5, 5).contains('.'));
+    }
+}
