@@ -5,6 +5,9 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+mod dialect;
+
+use dialect::plain;
 use moonkv::{Engine, Options, Protocol, Session};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -34,6 +37,9 @@ fn recorded_answers_hold() {
     let known = Known::new();
     let engines = [Protocol::Resp2, Protocol::Resp3].map(open);
     let mut cases: Vec<Case> = ["errors", "matrix", "lua"].iter().flat_map(|f| cases(f)).collect();
+    if cfg!(feature = "luajit") {
+        replace_replies(&mut cases);
+    }
     cases.retain(|case| !DECIDED.contains(&case.id.as_str()));
     let (mut ran, mut waiting, mut different) = (0, 0, Vec::new());
     for case in &cases {
@@ -54,6 +60,18 @@ fn recorded_answers_hold() {
     different.iter().for_each(|line| println!("{line}"));
     assert_eq!(differ, 0, "answers differ from Redis's");
     assert!(ran >= CASES_LEAST, "only {ran} cases ran, {CASES_LEAST} did before");
+}
+
+/// Where LuaJIT's answer is another one, with its reason.
+fn replace_replies(cases: &mut [Case]) {
+    for line in reference("luajit.jsonl").lines() {
+        let other: Value = serde_json::from_str(line).expect("a case is JSON");
+        assert!(other["why"].is_string(), "{line}");
+        let case = cases.iter_mut().find(|case| other["id"] == case.id);
+        let case = case.unwrap_or_else(|| panic!("there is no case {}", other["id"]));
+        assert_ne!(case.reply, other["reply"], "{}: it answers like Redis", case.id);
+        case.reply = other["reply"].clone();
+    }
 }
 
 /// An engine with Redis's own settings.
@@ -268,7 +286,10 @@ fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
     for reply in [&mut got, &mut expected] {
         forget_order(&session, case, &before, reply);
     }
-    if got == expected { Outcome::Agrees } else { Outcome::Differs { expected, got } }
+    match plain(&got.to_string()) == plain(&expected.to_string()) {
+        true => Outcome::Agrees,
+        false => Outcome::Differs { expected, got },
+    }
 }
 
 /// Brings the parts of a reply whose order means nothing into one order.
