@@ -69,6 +69,8 @@ pub(crate) struct Keyspace {
     used: usize,
     /// How many keys were evicted.
     evicted: u64,
+    /// How many changes commands have made, as far as they tell of them.
+    changes: u64,
     /// Whether commands that may need more memory are refused to the script that runs.
     refuses_growth: bool,
 }
@@ -197,6 +199,16 @@ impl Keyspace {
     /// How many keys were removed because they had expired.
     pub(crate) fn expired_count(&self) -> u64 {
         self.expired
+    }
+
+    /// How many changes commands have made, as far as they tell of them.
+    pub(crate) fn change_count(&self) -> u64 {
+        self.changes
+    }
+
+    /// Counts changes of which no event is told.
+    pub(crate) fn count_changes(&mut self, changes: usize) {
+        self.changes += changes as u64;
     }
 
     /// Begins to count anew what has expired.
