@@ -157,6 +157,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether the command that was run waits now.
+    pub(super) fn waits(&self) -> bool {
+        match self.host.as_ref().map(|host| &host.blocking) {
+            Some(Blocking::Allowed(place)) => place.is_some(),
+            Some(Blocking::Serving(_, waits_on)) => **waits_on,
+            Some(Blocking::Refused) | None => false,
+        }
+    }
+
     /// There is nothing to answer with: waits where that may be, and answers with a null where not.
     pub(crate) fn wait(&mut self, wait: Wait) {
         match self.host.as_mut().map(|host| &mut host.blocking) {

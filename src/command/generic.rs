@@ -193,6 +193,11 @@ fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 /// Redis's name for the form of the value a key holds.
 pub(super) fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
     let slot = keys.slot_unused(key);
+    encoding_at(keys, slot)
+}
+
+/// The same of the key at a slot.
+pub(super) fn encoding_at(keys: &Keyspace, slot: Slot) -> Option<&'static str> {
     let name = match keys.type_name(slot)? {
         "string" => string_encoding(keys, slot),
         "list" => "quicklist",

@@ -65,6 +65,7 @@ mod transaction;
 mod zset;
 mod zset_algebra;
 
+pub(crate) use admin::Ending;
 pub(crate) use args::Args;
 pub(crate) use busy::{Standing, standing};
 pub(crate) use config::act;
@@ -84,7 +85,8 @@ pub(crate) use transaction::DISCARD_NAME;
 
 use crate::clients::address;
 use crate::error::CommandError;
-use crate::server::{Stopwatch, Timed};
+use crate::server::{Inner, Server, Stopwatch, Timed};
+use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -297,6 +299,9 @@ fn refuse_restricted(
     }
 }
 
+/// Of a command that may not be part of a transaction.
+const NOT_QUEUED: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
+
 /// Runs a command, or keeps it for EXEC where the session queues.
 fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
@@ -304,22 +309,24 @@ fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<()
     }
     let (found, _) = enter(cx, found, argv)?;
     if found.command.flags.has(Flags::NO_MULTI) {
-        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        return Err(NOT_QUEUED);
     }
     cx.enqueue(argv);
     Ok(())
 }
 
-/// Runs a command that has waited; it is neither queued nor counted again.
+/// Runs a command that has waited; it is not queued.
 pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let Some(found) = argv.first().and_then(|name| find(name)) else { return };
-    let admitted = enter(cx, found, argv);
-    let outcome = admitted.and_then(|(found, words)| {
-        perform(cx, found.command, words, argv)
-            .inspect_err(|_| cx.server.stats.failed(found.number))
-    });
-    if let Err(error) = outcome {
+    if let Err(error) = run_and_note(cx, found, argv) {
         refuse(cx, &error);
+    }
+}
+
+/// Counts a call that has waited in vain.
+pub(crate) fn count_waited(server: &mut Server, argv: &[&[u8]]) {
+    if let Some(found) = argv.first().and_then(|name| find(name)) {
+        server.stats.called(found.number);
     }
 }
 
@@ -327,17 +334,24 @@ pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
 /// it answered with an error.
 fn run_and_note(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
-    cx.server.stats.called(found.number);
     let mark = cx.reply.mark();
     let outcome = match cx.server.measures.timed {
         true => perform_timed(cx, found, words, argv),
         false => perform(cx, found.command, words, argv),
     };
+    if cx.waits() {
+        // It is counted when it is served.
+        return outcome;
+    }
+    cx.server.stats.called(found.number);
     if outcome.is_err() || cx.reply.error_at(mark).is_some() {
         cx.server.stats.failed(found.number);
     }
     outcome
 }
+
+/// The address that is told of what a script calls.
+const NOBODY: &[u8] = b"?:0";
 
 #[cold]
 fn perform_timed(
@@ -350,10 +364,13 @@ fn perform_timed(
     let watch = Stopwatch::start();
     let outcome = perform(cx, command, words, argv);
     let took = watch.elapsed();
+    if cx.waits() {
+        return outcome;
+    }
     let is_fast = command.flags.has(Flags::FAST);
     let is_never_slow = command.flags.has(Flags::SKIP_SLOWLOG);
     let client = cx.host.as_ref().map(|host| &host.session.client);
-    let client = client.map_or((&b""[..], &b""[..]), |client| {
+    let client = client.map_or((NOBODY, &b""[..]), |client| {
         (address(&client.origin.peer).as_bytes(), &client.name)
     });
     let call = Timed { number, argv, client, is_fast, is_never_slow };
@@ -366,7 +383,15 @@ fn perform_timed(
 pub(crate) fn run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
     cx.server.stats.called(found.number);
-    let outcome = perform(cx, found.command, words, argv);
+    let is_timed = match cx.server.measures.inner {
+        Inner::None => false,
+        Inner::Long => found.command.may_take_long(),
+        Inner::All => true,
+    };
+    let outcome = match is_timed {
+        true => perform_timed(cx, found, words, argv),
+        false => perform(cx, found.command, words, argv),
+    };
     outcome.inspect_err(|_| cx.server.stats.failed(found.number))
 }
 
@@ -386,6 +411,10 @@ fn enter(
     };
     let admitted = match admitted {
         Ok(()) if cx.keys.refuses_growth() => check_growth(cx, found.command),
+        admitted => admitted,
+    };
+    let admitted = match admitted {
+        Ok(()) if cx.server.measures.lacks_replicas => check_replicas(cx, found.command),
         admitted => admitted,
     };
     match admitted {
@@ -444,6 +473,22 @@ fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandEr
         cx.keys.refuse_growth(false);
     }
     Ok(())
+}
+
+/// Whether a command may be called while too few replicas follow: not one that writes, nor EXEC of
+/// such. What EXEC runs was looked at by then.
+#[cold]
+fn check_replicas(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host && cx.server.users.executing {
+        return Ok(());
+    }
+    let flags = |argv: &Argv| flags_of_call(&argv.slices());
+    let writes = |argv| flags(argv).is_some_and(writes);
+    let queue = cx.queue().filter(|_| command.name == transaction::EXEC_NAME);
+    if queue.is_some_and(|queue| !queue.refused && queue.commands.iter().any(writes)) {
+        return Err(transaction::abandon(cx, &CommandError::NoReplicas));
+    }
+    if command.writes() { Err(CommandError::NoReplicas) } else { Ok(()) }
 }
 
 /// Makes room before a call from outside, where memory is limited; an error if there is not enough
@@ -562,6 +607,12 @@ impl Command {
     #[inline]
     pub(crate) fn writes(&self) -> bool {
         writes(self.flags)
+    }
+
+    /// Whether the time it takes grows with the data by more than a logarithm.
+    #[inline]
+    fn may_take_long(&self) -> bool {
+        !self.flags.has(Flags::FAST) && self.complexity != "O(1)"
     }
 
     /// Whether it may be called while a script runs for long.

@@ -51,7 +51,7 @@ impl Config {
     ) -> Result<Config, CommandError> {
         let mut config = Config::default();
         config.preset(DATABASES, databases.to_string().as_bytes());
-        config.change(pairs, |parameter| {
+        config.change(pairs, true, |parameter| {
             parameter.change == Change::Immutable && parameter.name == DATABASES
         })?;
         Ok(config)
@@ -64,8 +64,8 @@ impl Config {
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), CommandError> {
         let is_open = self.flag("enable-protected-configs");
-        self.change(pairs, |parameter| match parameter.change {
-            Change::Free => false,
+        self.change(pairs, false, |parameter| match parameter.change {
+            Change::Free | Change::Bound => false,
             Change::Immutable => true,
             Change::Protected => !is_open,
         })
@@ -74,6 +74,7 @@ impl Config {
     fn change<'a>(
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        opens: bool,
         is_fixed: impl Fn(&Parameter) -> bool,
     ) -> Result<(), CommandError> {
         let mut named = Vec::<(usize, &Parameter, &[u8], &[u8])>::new();
@@ -95,8 +96,11 @@ impl Config {
         let mut values = self.values.clone();
         for (at, parameter, name, text) in named {
             let Some(place) = values.get_mut(at) else { continue };
-            let value = parameter.kind.read(text, place);
-            *place = Cow::Owned(value.map_err(|why| refused(name, &why))?);
+            let value = parameter.kind.read(text, place).map_err(|why| refused(name, &why))?;
+            if parameter.change == Change::Bound && !opens && **place != value[..] {
+                return Err(refused(name, parameter.unbound()));
+            }
+            *place = Cow::Owned(value);
         }
         self.values = values;
         Ok(())

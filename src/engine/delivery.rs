@@ -359,12 +359,15 @@ impl State {
         outcome: &Outcome,
         reply: &mut ReplyBuf,
     ) -> Replayed {
-        let waiter = self.forget_wait(ticket);
-        let put_off = waiter.filter(|waiter| waiter.wait.kind == WaitKind::Pause);
-        let Some(waiter) = put_off.filter(|_| matches!(outcome, Outcome::TimedOut)) else {
-            return Replayed::No;
-        };
+        let Some(waiter) = self.forget_wait(ticket) else { return Replayed::No };
         let argv = &waiter.wait.argv.slices();
+        if waiter.wait.kind != WaitKind::Pause {
+            command::count_waited(&mut self.server, argv);
+            return Replayed::No;
+        }
+        if !matches!(outcome, Outcome::TimedOut) {
+            return Replayed::No;
+        }
         match self.call(waiter.session, Call::Command(argv), reply) {
             None => Replayed::Done,
             Some(waits) => Replayed::Waits(waiter.session, waits),

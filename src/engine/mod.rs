@@ -79,6 +79,8 @@ struct Shared {
     abandoned: Mutex<Vec<usize>>,
     /// The calls that wait for a key, each with its session.
     waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
+    /// Whether the program is to end.
+    shutdown: Arc<Shutdown>,
     /// Rung when a transaction has ended.
     turn: Condvar,
     /// Asked by calls that wait whether they shall.
@@ -87,6 +89,9 @@ struct Shared {
     bells: Arc<Bells>,
     options: Options,
 }
+
+/// What the removal of expired keys is called among the events that took long.
+const EXPIRY: &str = "expire-cycle";
 
 /// The lock, taken.
 type StateGuard<'a> = MutexGuard<'a, Option<State>>;
@@ -172,6 +177,7 @@ impl Engine {
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let server = Server::new(config);
+        let shutdown = Arc::clone(&server.shutdown);
         let shared = Shared {
             state: Mutex::new(Some(State::new(
                 (keys, scripts, server),
@@ -184,6 +190,7 @@ impl Engine {
             dropped: Mutex::new(Vec::new()),
             abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
+            shutdown,
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
             bells,
@@ -544,7 +551,8 @@ impl Engine {
     }
 
     /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it
-    /// is asked. Without this it is an error: the program is the host's.
+    /// is asked. Without this it is an error: the program is the host's. A script that runs on past
+    /// `busy-reply-threshold` is ended by `SHUTDOWN NOSAVE`.
     ///
     /// ```
     /// # fn main() -> Result<(), moonkv::Error> {
@@ -560,15 +568,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn await_shutdown(&self) -> Result<(), Error> {
-        self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
+        self.shared.enter(|state| state.server.shutdown.allow())
     }
 
-    /// Whether the program is asked to end.
+    /// Whether the program is asked to end. It waits for nothing, whatever runs.
     ///
     /// # Errors
-    /// As [`Engine::call`].
+    /// None any more; the program may want to look while the engine is closed or poisoned.
     pub fn shutdown_asked(&self) -> Result<bool, Error> {
-        self.shared.enter(|state| state.server.shutdown == Shutdown::Asked)
+        Ok(self.shared.shutdown.is_asked())
     }
 
     /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs
@@ -801,6 +809,7 @@ impl Shared {
                 return Tick { expired: 0, complete: true };
             }
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.server.note_event(EXPIRY, start.elapsed(), state.keys.now());
             state.settle();
             Tick { expired, complete }
         })

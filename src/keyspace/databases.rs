@@ -205,7 +205,8 @@ impl Keyspace {
         let database = self.database();
         let names = self.journal.interest(|interest| interest.of_database(database));
         for key in names {
-            if self.table.find(&key).is_some() {
+            // One that is past its deadline is as good as none.
+            if self.table.find(&key).is_some_and(|at| !self.is_gone(at)) {
                 self.journal.touch(&key);
             }
         }

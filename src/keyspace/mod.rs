@@ -24,6 +24,7 @@ mod whole;
 pub(crate) use access::{Eviction, Policy};
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
+pub(crate) use evict::EMPTY_BYTES;
 pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
 pub(crate) use undo::Section;
@@ -251,6 +252,12 @@ impl Keyspace {
             None if self.journal.news.tells_misses() => self.missing_slot(key, hash),
             at => Slot { hash, at },
         }
+    }
+
+    /// Where a key is, even if it is past its deadline.
+    pub(crate) fn lingering_slot(&self, key: &[u8]) -> Slot {
+        let hash = hash(key);
+        Slot { hash, at: self.table.find_hashed(hash, key) }
     }
 
     /// Whether the key at a location has expired; not asked of each where none has a deadline.
