@@ -211,7 +211,7 @@ impl State {
         waiting
     }
 
-    #[inline]
+    #[inline(always)]
     fn perform(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let session = self.sessions.get(id).and_then(Option::as_deref)?;
         match call {
@@ -232,6 +232,7 @@ impl State {
     }
 
     /// Makes a call whose scripts have limits of their own.
+    #[inline(never)]
     fn limited(
         &mut self,
         id: usize,
@@ -316,6 +317,7 @@ impl State {
     }
 
     /// Makes a call on a script in the form of a command.
+    #[cold]
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let argv = self.argv_of(call)?;
         self.command(id, &argv.slices(), reply)
@@ -352,6 +354,7 @@ impl State {
         self.run(id, keys, args, reply)
     }
 
+    #[inline]
     fn run(
         &mut self,
         id: ScriptId,

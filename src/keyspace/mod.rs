@@ -261,7 +261,7 @@ impl Keyspace {
     }
 
     /// Whether the key at a location has expired; not asked of each where none has a deadline.
-    #[inline]
+    #[inline(always)]
     fn is_gone(&self, at: Location) -> bool {
         self.table.has_deadlines() && self.is_past(self.table.get(at).deadline())
     }
