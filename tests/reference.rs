@@ -57,7 +57,7 @@ fn recorded_answers_hold() {
         let engine = &engines[usize::from(protocol == Protocol::Resp3)];
         let session = engine.session().expect("a session opens");
         for words in FLUSHES {
-            session.call(protocol, &words.map(str::as_bytes));
+            Caller::call(&session, protocol, &words.map(str::as_bytes));
         }
         Box::new(session)
     });
