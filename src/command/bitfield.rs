@@ -200,10 +200,10 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, only_reads: bool) -> CommandRes
     // Redis makes room for all fields first, even for those that are not written in the end.
     match end {
         Some(end) if grows => {
-            cx.keys.write_at(slot, key, end - 1, &[0]);
+            cx.keys.untold(|keys| keys.write_at(slot, key, end - 1, &[0]));
             slot = cx.keys.slot(key);
         }
-        Some(_) => cx.keys.make_raw(slot, key),
+        Some(_) => cx.keys.untold(|keys| keys.make_raw(slot, key)),
         None => (),
     }
     cx.reply.array(operations.len());
@@ -225,6 +225,7 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, only_reads: bool) -> CommandRes
 /// each field that was set.
 fn tell(cx: &mut Context<'_>, key: &[u8], changes: usize) {
     if let Some(others) = changes.checked_sub(1) {
+        cx.keys.touch_key(key);
         cx.event(Event::SETBIT, key);
         cx.keys.count_changes(others);
     }

@@ -30,6 +30,9 @@ pub(crate) struct Config {
 /// The parameter that [`crate::Options`] has a field of its own for.
 const DATABASES: &str = "databases";
 
+/// The parameter that is not told back as it is kept.
+pub(crate) const EVENTS: &str = "notify-keyspace-events";
+
 impl Default for Config {
     fn default() -> Config {
         let values = PARAMETERS.iter().map(|parameter| Cow::Borrowed(parameter.default.as_bytes()));
@@ -119,14 +122,14 @@ impl Config {
         let mut found: Vec<(Vec<u8>, &[u8])> = Vec::new();
         for &pattern in patterns {
             if let Some((at, _)) = find(pattern) {
-                found.push((pattern.to_vec(), self.value(at)));
+                found.push((pattern.to_vec(), self.told(at)));
                 continue;
             }
             let pattern = pattern.to_ascii_lowercase();
             for (at, parameter) in PARAMETERS.iter().enumerate().filter(|(_, p)| !p.hidden) {
                 let names =
                     parameter.names().filter(|name| glob::matches(&pattern, name.as_bytes()));
-                found.extend(names.map(|name| (name.as_bytes().to_vec(), self.value(at))));
+                found.extend(names.map(|name| (name.as_bytes().to_vec(), self.told(at))));
             }
         }
         let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -141,6 +144,14 @@ impl Config {
 
     fn value(&self, at: usize) -> &[u8] {
         self.values.get(at).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The same as CONFIG GET tells it.
+    fn told(&self, at: usize) -> &[u8] {
+        match PARAMETERS.get(at).map(|parameter| parameter.name) {
+            Some(EVENTS) => special::events_told(self.value(at)),
+            _ => self.value(at),
+        }
     }
 
     /// The value of a parameter that there is.
@@ -209,7 +220,10 @@ mod tests {
 
     fn set(config: &mut Config, name: &str, value: &str) -> String {
         match config.set([(name.as_bytes(), value.as_bytes())].into_iter()) {
-            Ok(()) => String::from_utf8_lossy(config.text(name)).into_owned(),
+            Ok(()) => {
+                let told = config.matching(&[name.as_bytes()]);
+                told.iter().map(|(_, value)| String::from_utf8_lossy(value)).collect()
+            }
             Err(error) => error.to_string().split(" - ").nth(1).unwrap_or_default().to_owned(),
         }
     }

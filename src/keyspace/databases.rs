@@ -135,6 +135,19 @@ impl Keyspace {
         self.journal.interest(|interest| interest.add(name));
     }
 
+    /// Tells those interested in a key of the selected database that it changed, whatever it was.
+    pub(crate) fn touch_key(&mut self, key: &[u8]) {
+        self.journal.touch(key);
+    }
+
+    /// Makes changes that are none to those who are interested in the key.
+    pub(crate) fn untold<R>(&mut self, run: impl FnOnce(&mut Keyspace) -> R) -> R {
+        self.journal.hush(true);
+        let result = run(self);
+        self.journal.hush(false);
+        result
+    }
+
     /// Ends one [`Keyspace::listen`].
     pub(crate) fn unlisten(&mut self, name: &KeyName) {
         self.journal.interest(|interest| interest.remove(name));
