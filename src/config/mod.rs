@@ -300,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_is_not_told_back_is_kept() {
+        let mut config = Config::default();
+        for (value, told, kept) in
+            [("KEAn", "AKE", "AKEn"), ("nKEAm", "AKEm", "AKEmn"), ("KEn", "nKE", "nKE")]
+        {
+            assert_eq!(set(&mut config, EVENTS, value), told);
+            assert_eq!(config.text(EVENTS), kept.as_bytes());
+        }
+    }
+
+    #[test]
     fn the_defaults_mean_the_usual_limits() {
         let (ours, usual) = (Config::default().limits(), Limits::default());
         assert_eq!(format!("{ours:?}"), format!("{usual:?}"));
