@@ -6,6 +6,7 @@
 
 mod client;
 mod lifecycle;
+mod operators;
 mod protocol;
 mod shared;
 mod soak;
