@@ -808,6 +808,8 @@ impl Shared {
             if state.server.debug.expires_not() {
                 return Tick { expired: 0, complete: true };
             }
+            // What goes by itself is no client's doing.
+            state.speaker = COMMON;
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
             state.server.note_event(EXPIRY, start.elapsed(), state.keys.now());
             state.settle();

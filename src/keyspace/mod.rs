@@ -269,8 +269,7 @@ impl Keyspace {
     #[cold]
     fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
         self.expired += 1;
-        self.remove_at(at);
-        self.notify(Event::EXPIRED, key);
+        self.expire_at(at, key);
         self.missing_slot(key, hash)
     }
 

@@ -223,6 +223,7 @@ impl Scripts {
         let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
+        keys.news_mut().declare(input.keys);
         server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());

@@ -5,6 +5,7 @@
 
 mod client;
 mod lifecycle;
+mod operators;
 mod protocol;
 mod shared;
 mod soak;
