@@ -380,8 +380,8 @@ fn perform_timed(
 }
 
 /// Whether the calls of a script that begins now are to be looked at one by one: who calls may not
-/// do everything, there is not enough memory, somebody hears what is called, calls are timed, or
-/// DEBUG lets scripts run anything. None of it comes about while a script runs.
+/// do everything, there is not enough memory, somebody hears what is called, calls are timed,
+/// too few replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script runs.
 #[inline]
 pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
     server.users.acting().is_some()
@@ -389,6 +389,7 @@ pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
         | keys.news().is_overheard()
         | server.debug.scripts_run_all
         | (server.measures.inner != Inner::None)
+        | server.measures.lacks_replicas
 }
 
 /// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
