@@ -33,15 +33,15 @@ test: lint test-rust test-python ## everything there is to test
 
 lint: ## formatting, clippy and rustdoc, warnings denied
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features cli --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+	cargo clippy --workspace --all-targets --features cli,listen --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli,listen --quiet
 
 test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentation tests
-	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli --no-fail-fast
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli,listen --no-fail-fast
 
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
-	$(VENV)/bin/python -m pytest -q bindings/python
+	$(VENV)/bin/python -m pytest -q -rs bindings/python
 
 test-luajit: ## what runs scripts, on LuaJIT
 	cargo test --no-fail-fast --no-default-features --features luajit,c-abi,listen --lib \

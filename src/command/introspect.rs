@@ -442,7 +442,7 @@ pub(super) fn group_of(command: &Command) -> Option<Group> {
 pub struct CommandInfo {
     /// The name in lower case; a subcommand's is `container|name`.
     pub name: &'static str,
-    /// The group of Redis's documentation it belongs to.
+    /// The group of Redis's documentation it belongs to; `moonkv` for what Redis does not have.
     pub group: &'static str,
     /// The number of arguments, the name counted; negative: at least so many. As in Redis's
     /// `COMMAND INFO`.
@@ -452,7 +452,7 @@ pub struct CommandInfo {
     /// The first key's position, the last one's (negative: from the end) and the step between
     /// keys; none if it has no keys at fixed positions.
     pub keys: Option<(i32, i32, i32)>,
-    /// The version of Redis that had it first.
+    /// The version of Redis that had it first; our own for what Redis does not have.
     pub since: &'static str,
     /// What it costs.
     pub complexity: &'static str,

@@ -727,9 +727,8 @@ mod tests {
         let redis: BTreeMap<&str, Vec<&str>> =
             table.map(|cells| (cells[0], cells[1..9].to_vec())).collect();
         let mut different = Vec::new();
-        // Our own container has nothing to be compared with.
-        let is_own = |row: &Command| row.name.split('|').next() == Some(own::CONTAINER);
-        for (group, row) in rows().into_iter().filter(|(_, row)| !is_own(row)) {
+        // What is our own has nothing to be compared with.
+        for (group, row) in rows().into_iter().filter(|(group, _)| *group != Group::Own) {
             let (ours, theirs) = (facts(group, row), redis.get(row.name));
             if theirs.is_none_or(|theirs| ours != theirs.as_slice()) {
                 different.push(format!("{}\n  ours   {ours:?}\n  Redis's {theirs:?}", row.name));

@@ -10,8 +10,9 @@
 //! script. It registers a function by [`Engine::set_meanwhile`]: the run calls it every few
 //! milliseconds, and it calls on behalf of its other clients.
 
+use super::shared::{Shared, this_thread};
 use super::state::State;
-use super::{Call, Engine, Session, Shared, this_thread};
+use super::{Call, Engine, Session};
 use crate::command::{DISCARD_NAME, Ending, Standing, standing};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;

@@ -1,8 +1,9 @@
 //! What a door with a thread of its own needs of an engine: sessions to open, calls that leave a
 //! ticket rather than sleep, and what is to be done now and then.
 
+use super::shared::Shared;
 use super::waiting::{Outcome, Waits};
-use super::{Call, Engine, Session, Shared, Tick};
+use super::{Call, Engine, Session, Tick};
 use crate::clients::{OutputLimit, Waker};
 use crate::error::Error;
 use crate::reply::ReplyBuf;
