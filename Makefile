@@ -5,10 +5,12 @@ CC ?= cc
 CXX ?= c++
 VENV := target/venv
 LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
+LUAJIT_TESTS := reference hostile budgets engine atomic kill functions script_libs host_functions \
+  sessions tooling
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python soak soak-listen lint bench bench-listen header docs install clean
+.PHONY: all demo test test-rust test-python test-luajit soak soak-listen lint bench bench-listen header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -40,6 +42,10 @@ test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentat
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
 	$(VENV)/bin/python -m pytest -q bindings/python
+
+test-luajit: ## what runs scripts, on LuaJIT
+	cargo test --no-fail-fast --no-default-features --features luajit,c-abi,listen --lib \
+	  $(foreach test,$(LUAJIT_TESTS),--test $(test))
 
 soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
 	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \

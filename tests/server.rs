@@ -134,6 +134,60 @@ fn what_expires_is_counted() {
     );
 }
 
+/// What is counted as a change since the data was saved. Asked of redis-server 7.0.15, which also
+/// counts each of several elements that one command adds.
+#[test]
+fn only_what_changes_data_is_counted_as_a_change() {
+    let (_engine, session) = open(&[]);
+    let changes = || {
+        let count = field(&session, "persistence", "rdb_changes_since_last_save");
+        count.and_then(|count| count.parse::<u64>().ok()).expect("a number")
+    };
+    for (command, expected) in [
+        ("SET s 1", 1),
+        ("SET s 1", 1),
+        ("GET s", 0),
+        ("INCR none-such", 1),
+        ("DEL none-such nothing", 1),
+        ("SETNX s 2", 0),
+        ("RPUSH l a", 1),
+        ("LPOP l", 1),
+        ("LPOP l", 0),
+        ("SADD m a", 1),
+        ("SADD m a", 0),
+        ("SETBIT b 9 0", 1),
+        ("SETBIT b 9 0", 0),
+        ("SETBIT b 9 1", 1),
+        // A number becomes bytes, which changes its form and not what it is.
+        ("SETBIT s 0 0", 0),
+        ("BITFIELD f SET i5 0 0", 1),
+        ("BITFIELD f SET i5 0 0", 0),
+        ("BITFIELD f SET i5 0 1 SET i5 0 2 SET i5 0 2 GET i5 0", 2),
+        ("BITFIELD f INCRBY i5 0 0", 0),
+        ("BITFIELD f INCRBY i5 0 1", 1),
+        ("BITFIELD f SET i5 90 0", 1),
+        ("BITFIELD f OVERFLOW FAIL INCRBY i5 200 100", 0),
+        ("XADD x 1-1 a b", 1),
+        ("XGROUP CREATE x g 0", 1),
+        ("XCLAIM x g c 0 1-1", 0),
+        ("XCLAIM x g c 0 1-1 FORCE", 1),
+        ("XACK x g 1-1", 1),
+        ("XACK x g 1-1", 0),
+        ("PEXPIRE s 100000", 1),
+        ("PERSIST s", 1),
+        ("PERSIST s", 0),
+        ("MSET a 1 c 2", 2),
+        ("RENAME a d", 1),
+        ("COPY d e", 1),
+        ("SWAPDB 0 1", 1),
+        ("CONFIG RESETSTAT", 0),
+    ] {
+        let before = changes();
+        run(&session, command);
+        assert_eq!(changes() - before, expected, "{command}");
+    }
+}
+
 /// The arguments of the calls that were slow, the latest first.
 fn slow(session: &Session) -> Vec<Vec<String>> {
     let Reply::Array(calls) = run(session, "SLOWLOG GET -1") else { panic!("an array") };

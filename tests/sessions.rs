@@ -381,6 +381,29 @@ fn a_call_waits_on_when_the_key_gets_another_type_or_the_change_is_undone() {
     assert_eq!(reply(handle), "[k x]");
 }
 
+/// The time stands still within EXEC, but not between it and whom it wakes.
+#[test]
+fn a_call_waits_on_when_the_key_has_expired_by_the_time_it_is_served() {
+    let mut options = Options::redis();
+    options.config.push(("enable-debug-command".to_owned(), "yes".to_owned()));
+    let engine = Arc::new(Engine::open(&options).expect("an engine opens"));
+    let handle = waiting(&engine, "BLPOP k 0");
+    let session = engine.session().expect("a session opens");
+    play(
+        &session,
+        &[
+            ("MULTI", "OK"),
+            ("RPUSH k gone", "QUEUED"),
+            ("PEXPIRE k 5", "QUEUED"),
+            ("DEBUG SLEEP 0.05", "QUEUED"),
+            ("EXEC", "[1 1 OK]"),
+            ("EXISTS k", "0"),
+            ("RPUSH k there", "1"),
+        ],
+    );
+    assert_eq!(reply(handle), "[k there]");
+}
+
 #[test]
 fn what_waits_ends_by_its_time_by_cancel_and_by_close() {
     let engine = Arc::new(engine());

@@ -9,6 +9,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// A client by the place of its session, and its number: another may sit in that place meanwhile.
 pub(crate) type Follower = (usize, u64);
 
+/// Those who were shown one key: seldom more than two.
+pub(crate) type Followers = SmallVec<[Follower; 2]>;
+
 /// How a client wants to be told of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tracking {
@@ -54,7 +57,7 @@ impl Tracking {
 /// The keys that clients were shown, and those of them that were touched.
 #[derive(Default)]
 pub(crate) struct Followed {
-    keys: HashMap<Box<[u8]>, SmallVec<[Follower; 2]>>,
+    keys: HashMap<Box<[u8]>, Followers>,
     /// How many clients are told of keys at all.
     clients: usize,
     /// How many of them are told of keys they were not shown.
@@ -70,7 +73,7 @@ pub(crate) struct Followed {
 /// A key that was touched, and who was shown it.
 pub(crate) struct Touched {
     pub(crate) key: Box<[u8]>,
-    pub(crate) followers: SmallVec<[Follower; 2]>,
+    pub(crate) followers: Followers,
     /// Whether its time was up, rather than that the client at work changed it.
     pub(crate) expired: bool,
 }
@@ -108,8 +111,8 @@ impl Followed {
         if most == 0 || self.keys.len() <= most.saturating_add(self.touched.len()) {
             return;
         }
-        let spare = |key: &&Box<[u8]>| ***key != *latest && !self.seen.contains(&***key);
-        if let Some(victim) = self.keys.keys().find(spare).cloned() {
+        let spare = |key: &[u8]| key != latest && !self.seen.contains(key);
+        if let Some(victim) = self.keys.keys().find(|key| spare(key)).cloned() {
             self.note(&victim);
         }
     }

@@ -66,6 +66,8 @@ fn setbit(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         let others = old.unwrap_or(0) & !mask(offset);
         let byte = if on { others | mask(offset) } else { others };
         cx.keys.write_at(slot, key, offset / 8, &[byte]);
+    }
+    if old.is_none() || was != on {
         cx.event(Event::SETBIT, key);
     }
     cx.reply.integer(was.into());

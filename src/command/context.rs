@@ -151,11 +151,9 @@ impl<'a> Context<'a> {
     /// The same where something was taken from a key, which may be gone with it.
     #[inline]
     pub(crate) fn event_of_taking(&mut self, event: Event, key: &[u8]) {
-        if self.keys.news().events().has_any(event.class.and(Events::GENERIC)) {
-            self.keys.notify(event, key);
-            if !self.keys.holds(key) {
-                self.keys.notify(Event::DEL, key);
-            }
+        self.keys.notify(event, key);
+        if self.keys.news().events().has_any(Events::GENERIC) && !self.keys.holds(key) {
+            self.keys.notify_beside(Event::DEL, key);
         }
     }
 

@@ -279,6 +279,7 @@ fn digest_all(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 /// A reply of each kind.
+#[expect(clippy::approx_constant, reason = "Redis answers with this number, which is not pi")]
 fn protocol(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let kind = args.next()?.to_ascii_lowercase();
     let reply = &mut *cx.reply;

@@ -218,19 +218,10 @@ fn ratio(part: usize, whole: usize) -> String {
     format!("{:.2}", part as f64 / whole.max(1) as f64)
 }
 
-/// How many calls of commands that write there were, and did not fail.
-fn write_count(cx: &Context<'_>) -> u64 {
-    let counts = cx.server.stats.commands();
-    let rows = numbered().flat_map(Found::family);
-    let writes = rows.filter(|found| found.command.flags.has_any(Flags::WRITE));
-    let counted = writes.filter_map(|found| counts.get(found.number));
-    counted.map(|count| count.calls.saturating_sub(count.failed)).sum()
-}
-
 fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
     lines
         .all(&["loading", "async_loading"], 0)
-        .add("rdb_changes_since_last_save", write_count(cx))
+        .add("rdb_changes_since_last_save", cx.keys.change_count())
         .add("rdb_bgsave_in_progress", 0)
         .add("rdb_last_save_time", cx.server.opened_at)
         .add("rdb_last_bgsave_status", "ok")

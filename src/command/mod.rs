@@ -85,6 +85,7 @@ pub(crate) use transaction::DISCARD_NAME;
 
 use crate::clients::address;
 use crate::error::CommandError;
+use crate::keyspace::Keyspace;
 use crate::server::{Inner, Server, Stopwatch, Timed};
 use crate::session::Argv;
 use crate::table::hash;
@@ -378,9 +379,51 @@ fn perform_timed(
     outcome
 }
 
+/// Whether the calls of a script that begins now are to be looked at one by one: who calls may not
+/// do everything, there is not enough memory, somebody hears what is called, calls are timed, or
+/// DEBUG lets scripts run anything. None of it comes about while a script runs.
+#[inline]
+pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
+    server.users.acting().is_some()
+        | keys.refuses_growth()
+        | keys.news().is_overheard()
+        | server.debug.scripts_run_all
+        | (server.measures.inner != Inner::None)
+}
+
 /// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
+/// What is not watched and passes all gates at once goes straight to its handler.
 #[inline(always)]
-pub(crate) fn run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
+pub(crate) fn run(
+    cx: &mut Context<'_>,
+    found: Found,
+    argv: &[&[u8]],
+    watched: bool,
+) -> Result<(), CommandError> {
+    if watched || !passes_at_once(found.command, argv.len(), cx.caller) {
+        return run_watched(cx, found, argv);
+    }
+    cx.server.stats.called(found.number);
+    let outcome = call(cx, found.command, argv, 1);
+    outcome.inspect_err(|_| cx.server.stats.failed(found.number))
+}
+
+/// Whether a call of a script passes all gates that do not depend on what else there is.
+#[inline(always)]
+fn passes_at_once(command: &Command, argc: usize, caller: Caller) -> bool {
+    let forbidden = match caller {
+        Caller::Script { read_only: false } => Flags::NOSCRIPT,
+        _ => Flags::NOSCRIPT.and(Flags::WRITE).and(Flags::MAY_WRITE),
+    };
+    command.subcommands.is_empty()
+        && command.arity.admits(argc)
+        && !command.flags.has_any(forbidden)
+}
+
+/// The same, gate by gate.
+#[cold]
+#[inline(never)]
+fn run_watched(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
     cx.server.stats.called(found.number);
     let is_timed = match cx.server.measures.inner {
@@ -531,12 +574,22 @@ pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), Com
 
 /// The row that a call means, the command's own or that of the subcommand it names, and how many
 /// words its name takes.
-#[inline]
+#[inline(always)]
 fn resolve(found: Found, argv: &[&[u8]], caller: Caller) -> Result<(Found, usize), CommandError> {
-    let command = found.command;
-    if command.subcommands.is_empty() {
-        return Ok((found, 1));
+    match found.command.subcommands.is_empty() {
+        true => Ok((found, 1)),
+        false => resolve_own(found, argv, caller),
     }
+}
+
+/// The same for a container.
+#[inline(never)]
+fn resolve_own(
+    found: Found,
+    argv: &[&[u8]],
+    caller: Caller,
+) -> Result<(Found, usize), CommandError> {
+    let command = found.command;
     let Some(name) = argv.get(1) else { return Ok((found, 1)) };
     let named = |c: &Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
     let place = command.subcommands.iter().position(named);

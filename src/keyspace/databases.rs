@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::interest::KeyName;
 use super::journal::Change;
 use super::{Keyspace, Slot};
-use crate::clients::{Event, Followed, Misses, News};
+use crate::clients::{Event, Events, Followed, Misses, News};
 use crate::table::Table;
 use std::mem::swap;
 
@@ -181,6 +181,13 @@ impl Keyspace {
     /// Something happened to a key of the selected database, which those are told who want to know.
     #[inline]
     pub(crate) fn notify(&mut self, event: Event, key: &[u8]) {
+        self.changes += u64::from(!event.class.has_any(Events::NO_CHANGE));
+        self.notify_beside(event, key);
+    }
+
+    /// The same of something that is part of a change which was told already.
+    #[inline]
+    pub(crate) fn notify_beside(&mut self, event: Event, key: &[u8]) {
         if self.journal.news.events().has_any(event.class) {
             let database = self.database();
             self.journal.news.event(event, key, database);

@@ -70,6 +70,8 @@ pub(crate) struct Keyspace {
     used: usize,
     /// How many keys were evicted.
     evicted: u64,
+    /// How many changes commands have made, as far as they tell of them.
+    changes: u64,
     /// Whether commands that may need more memory are refused to the script that runs.
     refuses_growth: bool,
 }
@@ -200,6 +202,16 @@ impl Keyspace {
         self.expired
     }
 
+    /// How many changes commands have made, as far as they tell of them.
+    pub(crate) fn change_count(&self) -> u64 {
+        self.changes
+    }
+
+    /// Counts changes of which no event is told.
+    pub(crate) fn count_changes(&mut self, changes: usize) {
+        self.changes += changes as u64;
+    }
+
     /// Begins to count anew what has expired.
     pub(crate) fn forget_counts(&mut self) {
         self.expired = 0;
@@ -249,7 +261,7 @@ impl Keyspace {
     }
 
     /// Whether the key at a location has expired; not asked of each where none has a deadline.
-    #[inline]
+    #[inline(always)]
     fn is_gone(&self, at: Location) -> bool {
         self.table.has_deadlines() && self.is_past(self.table.get(at).deadline())
     }

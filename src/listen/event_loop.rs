@@ -71,6 +71,7 @@ struct State {
     spare: Vec<Session>,
     newcomers: Vec<(usize, Origin)>,
     /// Connections that are over, and were while the engine was busy.
+    #[expect(clippy::vec_box, reason = "boxed they are moved out of their places")]
     doomed: Vec<Box<Connection>>,
 }
 
@@ -426,6 +427,7 @@ impl State {
     }
 
     /// Takes out the connections that are silent, or leave their replies unread, for too long.
+    #[expect(clippy::vec_box, reason = "boxed they are moved out of their places")]
     fn over(&mut self, scene: &Scene<'_>) -> Vec<Box<Connection>> {
         let mut over = Vec::new();
         for slot in 0..self.slots.len() {

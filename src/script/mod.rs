@@ -41,7 +41,7 @@ use failure::Origin;
 use stats::Outcome;
 use std::sync::Arc;
 use std::time::Instant;
-use vm::{Function, Run, Vm};
+use vm::{Failure, Function, Run, Vm};
 
 pub(crate) use vm::LimitsBefore;
 
@@ -237,14 +237,13 @@ impl Scripts {
                 Err(_) => keys.rollback(section),
             }
         }
-        let error = outcome.err().map(|failure| {
-            let text = failure::text(&failure, origin);
-            reply.truncate(mark);
-            reply.error_text(&text);
-            reply.set_traceback(failure::traceback(failure, origin));
-            let message = String::from_utf8_lossy(&text).into_owned();
-            Box::new(LastError { message, at_ms: keys.now() })
-        });
+        let error = match outcome {
+            Ok(()) => None,
+            Err(failure) => {
+                reply.truncate(mark);
+                Some(answer_failure(failure, origin, keys.now(), reply))
+            }
+        };
         if let Some(text) = reply.error_at(mark) {
             server.stats.script_error(text);
         }
@@ -360,6 +359,21 @@ impl Scripts {
             error
         })
     }
+}
+
+/// Answers with the error that a script ended in; returns what is kept of it.
+#[cold]
+fn answer_failure(
+    failure: Failure,
+    origin: Origin<'_>,
+    at_ms: i64,
+    reply: &mut ReplyBuf,
+) -> Box<LastError> {
+    let text = failure::text(&failure, origin);
+    reply.error_text(&text);
+    reply.set_traceback(failure::traceback(failure, origin));
+    let message = String::from_utf8_lossy(&text).into_owned();
+    Box::new(LastError { message, at_ms })
 }
 
 /// Begins a script where memory is limited: one that may write is refused if there is not enough,
