@@ -203,7 +203,7 @@ const CALLS: [&str; 40] = [
 ];
 
 /// Calls of commands that may not be there.
-const CALLS_OF_MORE: [&str; 28] = [
+const CALLS_OF_MORE: [&str; 30] = [
     "BITFIELD k GET u8 0",
     "BITFIELD k GET u8 0 SET u8 0 1",
     "BITFIELD k OVERFLOW SAT GET u8 0",
@@ -224,6 +224,8 @@ const CALLS_OF_MORE: [&str; 28] = [
     "SORT a STORE d STORE e",
     "SORT a LIMIT STORE d STORE e",
     "SORT_RO a BY x",
+    "SPUBLISH channel text",
+    "SSUBSCRIBE a b",
     "WATCH a b",
     "XREAD COUNT 1 STREAMS a b 0 0",
     "XREAD STREAMS a b 0",

@@ -104,7 +104,7 @@ pub(super) const CLUSTER: Family = Family {
 const SUBCOMMANDS: &[Command] = &[
     own("cluster|addslots", AtLeast(3), CHANGES, "3.0.0"),
     own("cluster|addslotsrange", AtLeast(4), CHANGES, "7.0.0"),
-    own("cluster|bumpepoch", Exactly(2), CHANGES, "3.0.0"),
+    own("cluster|bumpepoch", Exactly(2), CHANGES, "3.0.0").tips(tips::VARYING_OUTPUT),
     own("cluster|count-failure-reports", Exactly(3), TELLS_ADMIN, "3.0.0").tips(tips::VARYING_OUTPUT),
     own("cluster|countkeysinslot", Exactly(3), TELLS, "3.0.0"),
     own("cluster|delslots", AtLeast(3), CHANGES, "3.0.0"),

@@ -7,7 +7,7 @@ use super::args::Args;
 use super::context::{Context, Host};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
 use super::tracking;
 use crate::clients::{Kin, Pause, Replies, address, describe};
 use crate::error::{CommandError, CommandResult};
@@ -41,10 +41,11 @@ const CLIENT: &[Command] = &[
     tracking::GETREDIR,
     row("client|help", Exactly(2), HELP, "5.0.0", "O(1)", "What there is.", help),
     row("client|id", Exactly(2), OWN, "5.0.0", "O(1)", "The client's number.", id),
-    row("client|info", Exactly(2), OWN, "6.2.0", "O(1)", "The client's line in CLIENT LIST.", info),
+    row("client|info", Exactly(2), OWN, "6.2.0", "O(1)", "The client's line in CLIENT LIST.", info)
+        .tips(tips::VARYING_OUTPUT),
     row("client|kill", AtLeast(3), ADMIN, "2.4.0", "O(N) in clients", "Closes clients.", kill),
     row("client|list", AtLeast(2), ADMIN, "2.4.0", "O(N) in clients",
-        "A line for each client.", list),
+        "A line for each client.", list).tips(tips::VARYING_OUTPUT),
     row("client|no-evict", Exactly(3), ADMIN, "7.0.0", "O(1)",
         "Whether the client is spared when memory is short.", no_evict),
     row("client|pause", AtLeast(3), ADMIN, "2.9.50", "O(1)",

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::hosted;
+use super::keyspec::uses::NOT_KEY;
 use super::keyspec::{Begin, Find, KeySpec, UseOfCall, find_keys, fixed_specs, specs_of};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyless, tips};
@@ -341,7 +342,7 @@ fn reply_keys(cx: &mut Context<'_>, args: Args<'_>, with_uses: bool) -> CommandR
     let form = Form::of_call(argv, cx.hosted);
     let Form { arity, flags, specs, varies } =
         form.ok_or(CommandError::text("ERR Invalid command specified"))?;
-    if specs.is_empty() {
+    if specs.iter().all(|spec| spec.uses == NOT_KEY) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !arity.admits(argv.len()) {
