@@ -43,7 +43,7 @@ pub(super) const FAMILY: Family = Family {
             "Tells that nobody follows this engine.", role).categories(&["admin", "dangerous"]),
         row("save", Exactly(1), SYNCED.and(Flags::NO_MULTI), "1.0.0", "O(1)",
             "An error: nothing is written to a file.", unsaved),
-        row("shutdown", AtLeast(1), END, "1.0.0", "O(1)",
+        row(SHUTDOWN_NAME, AtLeast(1), END, "1.0.0", "O(1)",
             "Asks the program to end, where it listens to that.", shutdown),
         row("slaveof", Exactly(3), SYNCED.and(Flags::STALE), "1.0.0", "O(1)",
             "The same as REPLICAOF.", replicaof),
@@ -218,6 +218,11 @@ fn time(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+pub(super) const SHUTDOWN_NAME: &str = "shutdown";
+
+/// What SHUTDOWN ABORT is answered with where nobody asked for a shutdown.
+pub(super) const NOT_ENDING: CommandError = CommandError::text("ERR No shutdown in progress.");
+
 /// The options of SHUTDOWN, none of which makes a difference where nothing is saved.
 fn shutdown(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (mut saves, mut saves_not, mut aborts) = (false, false, false);
@@ -238,7 +243,7 @@ fn shutdown(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     match cx.server.shutdown {
         Shutdown::Asked if aborts => cx.server.shutdown = Shutdown::Awaited,
-        _ if aborts => return Err(CommandError::text("ERR No shutdown in progress.")),
+        _ if aborts => return Err(NOT_ENDING),
         Shutdown::Refused => {
             return Err(CommandError::text("ERR the engine is embedded: its program ends it"));
         }

@@ -1,6 +1,7 @@
 //! What a call answers while a script holds the engine: known from its row and its form alone,
 //! since nothing else can be looked at.
 
+use super::admin::{NOT_ENDING, SHUTDOWN_NAME};
 use super::spec::Beside;
 use super::transaction::{
     DISCARD_ALONE, DISCARD_NAME, EXEC_NAME, MULTI_NAME, NESTED, UNWATCH_NAME, WATCH_INSIDE,
@@ -22,6 +23,8 @@ pub(crate) enum Standing {
     Queued,
     /// It may be called, but cannot be answered without the engine.
     Waits,
+    /// The same; it ends the program, and the script with it, where clients may do that.
+    Ends,
     /// It is refused, and with it the transaction that is being queued.
     Refused,
     /// It is refused, and ends the transaction.
@@ -54,6 +57,17 @@ pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
         (DISCARD_NAME, _) => Standing::Kept(Some(false)),
         (WATCH_NAME | UNWATCH_NAME, _) => Standing::Kept(None),
         (_, Some(beside)) => Standing::Asks(beside),
+        (SHUTDOWN_NAME, _) => shutdown(argv),
         _ => Standing::Waits,
+    }
+}
+
+/// SHUTDOWN has to say that it does not mind what is lost.
+fn shutdown(argv: &[&[u8]]) -> Standing {
+    let says = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    match () {
+        () if says(b"nosave") => Standing::Ends,
+        () if says(b"abort") => Standing::Wrong(NOT_ENDING),
+        () => Standing::Refused,
     }
 }

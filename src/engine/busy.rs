@@ -274,6 +274,10 @@ impl Shared {
                 Aside::Done(Ok(()))
             }
             _ if manner == WhenBusy::Wait || self.running.runs_long().is_none() => Aside::Waits,
+            Standing::Ends => {
+                self.running.make_way();
+                Aside::Done(Err(Error::Busy))
+            }
             standing => answer_busy(standing, kind, busy, call, reply),
         }
     }
@@ -304,7 +308,9 @@ fn answer_busy(
     let keep = |kept| busy.map(|busy| busy.keep(kept)).ok_or(Error::Busy);
     let refusal = CommandError::busy(kind == Kind::Function);
     let done = match standing {
-        Standing::Asks(_) | Standing::Waits => return Aside::Done(Err(Error::Busy)),
+        Standing::Asks(_) | Standing::Waits | Standing::Ends => {
+            return Aside::Done(Err(Error::Busy));
+        }
         Standing::Wrong(error) => {
             reply.error(&error);
             keep(Kept::Refuse).or(Ok(()))

@@ -560,6 +560,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn await_shutdown(&self) -> Result<(), Error> {
+        self.shared.running.set_yielding();
         self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
     }
 

@@ -56,6 +56,8 @@ pub(crate) type Answer = Result<Option<Story>, CommandError>;
 pub(crate) struct Running {
     /// The host wants what runs to end.
     cancel: AtomicBool,
+    /// Whether it ends where a client wants the program to end.
+    yields: AtomicBool,
     /// The [`Kind`] of what runs; 0 for nothing that has shown itself.
     kind: AtomicU8,
     /// When it showed itself, in milliseconds since `epoch`.
@@ -100,6 +102,7 @@ impl Running {
     pub(crate) fn new(keeps: bool) -> Running {
         Running {
             cancel: AtomicBool::new(false),
+            yields: AtomicBool::new(false),
             kind: AtomicU8::new(0),
             since_ms: AtomicU64::new(0),
             epoch: Instant::now(),
@@ -131,6 +134,18 @@ impl Running {
     /// Ends what runs now.
     pub(crate) fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Clients may end the program from now on.
+    pub(crate) fn set_yielding(&self) {
+        self.yields.store(true, Ordering::Relaxed);
+    }
+
+    /// A client wants the program to end: what runs ends first, if clients may do that.
+    pub(crate) fn make_way(&self) {
+        if self.yields.load(Ordering::Relaxed) {
+            self.cancel();
+        }
     }
 
     /// A cancel stops what is running, never what begins later.

@@ -5,7 +5,9 @@ use moonkv::{Engine, ListenOptions, Options};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt::Display;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -37,8 +39,8 @@ impl Arguments {
     fn serve(&self) -> Result<(), String> {
         let (options, listen) = Directives::parse(&self.directives)?.settle()?;
         // Before anything listens, so that no signal is missed.
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
-        let engine = Engine::open(&options).map_err(text)?;
+        let signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
+        let engine = Arc::new(Engine::open(&options).map_err(text)?);
         let listener = engine.listen(&listen).map_err(text)?;
         for address in listener.addresses() {
             println!("moonkv {} listens on {address}", env!("CARGO_PKG_VERSION"));
@@ -48,12 +50,31 @@ impl Arguments {
         }
         println!("Ready to accept connections");
         engine.await_shutdown().map_err(text)?;
-        while signals.pending().next().is_none() && engine.shutdown_asked() == Ok(false) {
+        let stop = stop_at(signals, &engine);
+        while !stop.load(Ordering::Relaxed) && engine.shutdown_asked() == Ok(false) {
             thread::sleep(PAUSE);
         }
         listener.close();
         Ok(())
     }
+}
+
+/// Whether a signal wants the program to end. It ends the script that runs, which would hold the
+/// end up; another signal ends the program as it stands.
+fn stop_at(mut signals: Signals, engine: &Arc<Engine>) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (told, engine) = (Arc::clone(&stop), Arc::downgrade(engine));
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            if told.swap(true, Ordering::Relaxed) {
+                process::exit(1);
+            }
+            if let Some(engine) = engine.upgrade() {
+                engine.cancel();
+            }
+        }
+    });
+    stop
 }
 
 fn text(error: impl Display) -> String {
