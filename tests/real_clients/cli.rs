@@ -169,8 +169,10 @@ fn it_fills_and_searches_the_keys() {
     let [(ours, code), _] = both.print(&["--memkeys", "--memkeys-samples", "0"], b"");
     assert!(code == Some(0) && ours.contains("\"stream\"' has"), "{ours}");
     both.check(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"], b"");
+    both.check(&["SET", "hot", "x"], b"");
+    both.check(&["-r", "300", "GET", "hot"], b"");
     let [(ours, code), _] = both.print(&["--hotkeys"], b"");
-    assert!(code == Some(0) && ours.contains("hot key found with counter"), "{ours}");
+    assert!(code == Some(0) && ours.contains("keyname: \"hot\""), "{ours}");
 }
 
 /// A redis-cli that listens until it is let go.
