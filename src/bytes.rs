@@ -16,10 +16,11 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The first byte, the middle one and the last: all there are of at most three.
-#[inline]
-fn ends(bytes: &[u8]) -> Option<[u8; 3]> {
-    Some([*bytes.first()?, *bytes.get(bytes.len() / 2)?, *bytes.last()?])
+/// The first byte, the middle one and the last, all there are of at most three, as one number.
+#[inline(always)]
+fn ends(bytes: &[u8]) -> u32 {
+    let byte = |at: usize| bytes.get(at).map_or(0, |&byte| u32::from(byte));
+    byte(0) | byte(bytes.len() / 2) << 8 | byte(bytes.len() - 1) << 16
 }
 
 /// The first so many bytes and the last.

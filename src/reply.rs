@@ -82,13 +82,22 @@ impl ReplyBuf {
     }
 
     /// Empties the buffer and keeps its room, unless that has become very large.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        if self.heap_size() > KEPT_BYTES {
-            *self = ReplyBuf::default();
+        if self.traceback.is_some() || self.heap_size() > KEPT_BYTES {
+            self.let_go();
         }
         self.nodes.clear();
         self.bytes.clear();
+    }
+
+    /// Gives back what is not kept from call to call.
+    #[cold]
+    fn let_go(&mut self) {
         self.traceback = None;
+        if self.heap_size() > KEPT_BYTES {
+            *self = ReplyBuf::default();
+        }
     }
 
     /// Where the script was that failed, if one did in the call that this is the reply of.

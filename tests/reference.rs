@@ -6,6 +6,9 @@
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
 mod dialect;
+#[cfg(all(feature = "listen", unix))]
+#[path = "reference/socket.rs"]
+mod socket;
 
 use dialect::plain;
 use moonkv::{Engine, Options, Protocol, Session};
@@ -29,10 +32,36 @@ const SEES_ALL: [&str; 6] = ["KEYS", "SCAN", "DBSIZE", "RANDOMKEY", "SWAPDB", "M
 
 type Argv = Vec<Vec<u8>>;
 
+/// What each case begins with.
+const FLUSHES: [[&str; 2]; 3] = [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"], ["FUNCTION", "FLUSH"]];
+
+/// Who runs commands one after the other: a session, or a connection to a listener.
+trait Caller {
+    /// The bytes of one reply.
+    fn call(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8>;
+}
+
+impl Caller for Session {
+    fn call(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8> {
+        self.command_resp(words, protocol).expect("every command gets a reply")
+    }
+}
+
 #[test]
 fn recorded_answers_hold() {
-    let known = Known::new();
     let engines = [Protocol::Resp2, Protocol::Resp3].map(open);
+    check(&Known::new(), |protocol| {
+        let engine = &engines[usize::from(protocol == Protocol::Resp3)];
+        let session = engine.session().expect("a session opens");
+        for words in FLUSHES {
+            Caller::call(&session, protocol, &words.map(str::as_bytes));
+        }
+        Box::new(session)
+    });
+}
+
+/// Plays all cases, each with a caller of its own on an empty engine.
+fn check(known: &Known, begin: impl Fn(Protocol) -> Box<dyn Caller>) {
     let mut cases: Vec<Case> = ["errors", "matrix", "lua"].iter().flat_map(|f| cases(f)).collect();
     if cfg!(feature = "luajit") {
         replace_replies(&mut cases);
@@ -40,7 +69,7 @@ fn recorded_answers_hold() {
     cases.retain(|case| !DECIDED.contains(&case.id.as_str()));
     let (mut ran, mut waiting, mut different) = (0, 0, Vec::new());
     for case in &cases {
-        match play(&engines[usize::from(case.protocol == Protocol::Resp3)], case, &known) {
+        match play(&begin, case, known) {
             Outcome::Agrees => ran += 1,
             Outcome::Waits => waiting += 1,
             Outcome::Differs { expected, got } => {
@@ -254,17 +283,14 @@ fn is_needless(setup: &Argv, case: &Case) -> bool {
     !sees_all && !others().any(|argv| argv.iter().skip(1).any(mentions))
 }
 
-fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
+fn play(begin: impl Fn(Protocol) -> Box<dyn Caller>, case: &Case, known: &Known) -> Outcome {
     let Some(before) = setup(case, known) else { return Outcome::Waits };
-    let session = engine.session().expect("a session opens");
-    for words in [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"], ["FUNCTION", "FLUSH"]] {
-        run(&session, case.protocol, &words.map(|word| word.as_bytes().to_vec()));
-    }
+    let caller = &*begin(case.protocol);
     for argv in &before {
-        run(&session, case.protocol, argv);
+        run(caller, case.protocol, argv);
     }
     let mut expected = case.reply.clone();
-    let mut got = run(&session, case.protocol, &case.cmd);
+    let mut got = run(caller, case.protocol, &case.cmd);
     if got == expected {
         return Outcome::Agrees;
     }
@@ -272,7 +298,7 @@ fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
         return Outcome::Waits;
     }
     for reply in [&mut got, &mut expected] {
-        forget_order(&session, case, &before, reply);
+        forget_order(caller, case, &before, reply);
     }
     match plain(&got.to_string()) == plain(&expected.to_string()) {
         true => Outcome::Agrees,
@@ -281,21 +307,21 @@ fn play(engine: &Engine, case: &Case, known: &Known) -> Outcome {
 }
 
 /// Brings the parts of a reply whose order means nothing into one order.
-fn forget_order(session: &Session, case: &Case, before: &[&Argv], reply: &mut Value) {
+fn forget_order(caller: &dyn Caller, case: &Case, before: &[&Argv], reply: &mut Value) {
     if !is_named(&case.cmd, "EXEC") {
-        return Order::of(session, &case.cmd).forget(reply);
+        return Order::of(caller, &case.cmd).forget(reply);
     }
     let queued = before.iter().skip_while(|argv| !is_named(argv, "MULTI")).skip(1);
     let replies = reply["v"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
     for (argv, reply) in queued.zip(replies) {
-        Order::of(session, argv).forget(reply);
+        Order::of(caller, argv).forget(reply);
     }
 }
 
 /// Runs a command; its reply in the form of the records.
-fn run(session: &Session, protocol: Protocol, argv: &[Vec<u8>]) -> Value {
+fn run(caller: &dyn Caller, protocol: Protocol, argv: &[Vec<u8>]) -> Value {
     let words: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
-    let bytes = session.command_resp(&words, protocol).expect("every command gets a reply");
+    let bytes = caller.call(protocol, &words);
     let mut reader = Reader { rest: &bytes };
     let value = reader.value();
     assert!(reader.rest.is_empty(), "bytes behind the reply to {argv:?}");
@@ -313,12 +339,12 @@ enum Order {
 
 impl Order {
     /// Small collections keep their order, so there it is compared.
-    fn of(session: &Session, argv: &Argv) -> Order {
+    fn of(caller: &dyn Caller, argv: &Argv) -> Order {
         let name = argv.first().map(|name| lower(name)).unwrap_or_default();
         let is_large = || {
             let key = argv.get(1).cloned().unwrap_or_default();
             let ask = [b"OBJECT".to_vec(), b"ENCODING".to_vec(), key];
-            let encoding = run(session, Protocol::Resp2, &ask);
+            let encoding = run(caller, Protocol::Resp2, &ask);
             encoding["v"] == "hashtable" || encoding["v"] == "skiplist"
         };
         match name.as_str() {

@@ -49,8 +49,14 @@ impl Users {
     }
 
     /// A call begins: of the host, with no name, or of a user.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn act_as(&mut self, name: Option<&[u8]>) {
+        if name.is_some() || self.acting.is_some() {
+            self.choose(name);
+        }
+    }
+
+    fn choose(&mut self, name: Option<&[u8]>) {
         self.acting = match name {
             Some(name) if !(self.is_open && name == DEFAULT) => self.limited(name),
             _ => None,

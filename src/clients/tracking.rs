@@ -64,8 +64,18 @@ pub(crate) struct Followed {
     broadcasts: usize,
     touched: Vec<Box<[u8]>>,
     seen: HashSet<Box<[u8]>>,
+    /// Those among them that nobody changed: their time was up.
+    expired: HashSet<Box<[u8]>>,
     /// More keys than these are not remembered; none for no limit.
     most: Option<usize>,
+}
+
+/// A key that was touched, and who was shown it.
+pub(crate) struct Touched {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) followers: Followers,
+    /// Whether its time was up, rather than that the client at work changed it.
+    pub(crate) expired: bool,
 }
 
 /// What Redis remembers unless told otherwise.
@@ -136,6 +146,14 @@ impl Followed {
         }
     }
 
+    /// The time of a key that was touched just now was up. Whoever does not want to be told of his
+    /// own changes is told of this one.
+    pub(crate) fn expire(&mut self, key: &[u8]) {
+        if self.seen.contains(key) {
+            self.expired.insert(key.into());
+        }
+    }
+
     fn note(&mut self, key: &[u8]) {
         if !self.seen.contains(key) {
             self.seen.insert(key.into());
@@ -153,16 +171,17 @@ impl Followed {
     pub(crate) fn rewind(&mut self, touched: usize) {
         for key in self.touched.split_off(touched.min(self.touched.len())) {
             self.seen.remove(&key);
+            self.expired.remove(&key);
         }
     }
 
     /// The keys that were touched, each with those who were shown it, which are told once.
-    pub(crate) fn take_touched(&mut self) -> Vec<(Box<[u8]>, Followers)> {
+    pub(crate) fn take_touched(&mut self) -> Vec<Touched> {
         self.seen.clear();
         let touched = std::mem::take(&mut self.touched);
         let with_followers = touched.into_iter().map(|key| {
             let followers = self.keys.remove(&key).unwrap_or_default();
-            (key, followers)
+            Touched { expired: self.expired.remove(&key), key, followers }
         });
         with_followers.collect()
     }
@@ -179,7 +198,8 @@ mod tests {
 
     fn names(followed: &mut Followed) -> Vec<(String, usize)> {
         let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
-        followed.take_touched().iter().map(|(key, who)| (text(key), who.len())).collect()
+        let touched = followed.take_touched();
+        touched.iter().map(|touched| (text(&touched.key), touched.followers.len())).collect()
     }
 
     #[test]
@@ -194,6 +214,19 @@ mod tests {
         assert_eq!(names(&mut followed), [("k".to_owned(), 2)]);
         followed.touch(b"k");
         assert!(names(&mut followed).is_empty());
+    }
+
+    #[test]
+    fn who_changed_a_key_is_told_that_its_time_was_up() {
+        let mut followed = Followed::default();
+        followed.show(b"k", (3, 30));
+        followed.expire(b"k");
+        followed.touch(b"k");
+        assert!(!followed.take_touched()[0].expired, "it was not touched by then");
+        followed.show(b"k", (3, 30));
+        followed.touch(b"k");
+        followed.expire(b"k");
+        assert!(followed.take_touched()[0].expired && followed.expired.is_empty());
     }
 
     #[test]

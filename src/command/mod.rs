@@ -65,6 +65,7 @@ mod transaction;
 mod zset;
 mod zset_algebra;
 
+pub(crate) use admin::Ending;
 pub(crate) use args::Args;
 pub(crate) use busy::{Standing, standing};
 pub(crate) use config::act;
@@ -84,7 +85,9 @@ pub(crate) use transaction::DISCARD_NAME;
 
 use crate::clients::address;
 use crate::error::CommandError;
-use crate::server::{Stopwatch, Timed};
+use crate::keyspace::Keyspace;
+use crate::server::{Inner, Server, Stopwatch, Timed};
+use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -297,6 +300,9 @@ fn refuse_restricted(
     }
 }
 
+/// Of a command that may not be part of a transaction.
+const NOT_QUEUED: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
+
 /// Runs a command, or keeps it for EXEC where the session queues.
 fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
@@ -304,22 +310,24 @@ fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<()
     }
     let (found, _) = enter(cx, found, argv)?;
     if found.command.flags.has(Flags::NO_MULTI) {
-        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        return Err(NOT_QUEUED);
     }
     cx.enqueue(argv);
     Ok(())
 }
 
-/// Runs a command that has waited; it is neither queued nor counted again.
+/// Runs a command that has waited; it is not queued.
 pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let Some(found) = argv.first().and_then(|name| find(name)) else { return };
-    let admitted = enter(cx, found, argv);
-    let outcome = admitted.and_then(|(found, words)| {
-        perform(cx, found.command, words, argv)
-            .inspect_err(|_| cx.server.stats.failed(found.number))
-    });
-    if let Err(error) = outcome {
+    if let Err(error) = run_and_note(cx, found, argv) {
         refuse(cx, &error);
+    }
+}
+
+/// Counts a call that has waited in vain.
+pub(crate) fn count_waited(server: &mut Server, argv: &[&[u8]]) {
+    if let Some(found) = argv.first().and_then(|name| find(name)) {
+        server.stats.called(found.number);
     }
 }
 
@@ -327,17 +335,24 @@ pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
 /// it answered with an error.
 fn run_and_note(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
-    cx.server.stats.called(found.number);
     let mark = cx.reply.mark();
     let outcome = match cx.server.measures.timed {
         true => perform_timed(cx, found, words, argv),
         false => perform(cx, found.command, words, argv),
     };
+    if cx.waits() {
+        // It is counted when it is served.
+        return outcome;
+    }
+    cx.server.stats.called(found.number);
     if outcome.is_err() || cx.reply.error_at(mark).is_some() {
         cx.server.stats.failed(found.number);
     }
     outcome
 }
+
+/// The address that is told of what a script calls.
+const NOBODY: &[u8] = b"?:0";
 
 #[cold]
 fn perform_timed(
@@ -350,10 +365,13 @@ fn perform_timed(
     let watch = Stopwatch::start();
     let outcome = perform(cx, command, words, argv);
     let took = watch.elapsed();
+    if cx.waits() {
+        return outcome;
+    }
     let is_fast = command.flags.has(Flags::FAST);
     let is_never_slow = command.flags.has(Flags::SKIP_SLOWLOG);
     let client = cx.host.as_ref().map(|host| &host.session.client);
-    let client = client.map_or((&b""[..], &b""[..]), |client| {
+    let client = client.map_or((NOBODY, &b""[..]), |client| {
         (address(&client.origin.peer).as_bytes(), &client.name)
     });
     let call = Timed { number, argv, client, is_fast, is_never_slow };
@@ -361,12 +379,63 @@ fn perform_timed(
     outcome
 }
 
+/// Whether the calls of a script that begins now are to be looked at one by one: who calls may not
+/// do everything, there is not enough memory, somebody hears what is called, calls are timed,
+/// too few replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script runs.
+#[inline]
+pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
+    server.users.acting().is_some()
+        | keys.refuses_growth()
+        | keys.news().is_overheard()
+        | server.debug.scripts_run_all
+        | (server.measures.inner != Inner::None)
+        | server.measures.lacks_replicas
+}
+
 /// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
+/// What is not watched and passes all gates at once goes straight to its handler.
 #[inline(always)]
-pub(crate) fn run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
+pub(crate) fn run(
+    cx: &mut Context<'_>,
+    found: Found,
+    argv: &[&[u8]],
+    watched: bool,
+) -> Result<(), CommandError> {
+    if watched || !passes_at_once(found.command, argv.len(), cx.caller) {
+        return run_watched(cx, found, argv);
+    }
+    cx.server.stats.called(found.number);
+    let outcome = call(cx, found.command, argv, 1);
+    outcome.inspect_err(|_| cx.server.stats.failed(found.number))
+}
+
+/// Whether a call of a script passes all gates that do not depend on what else there is.
+#[inline(always)]
+fn passes_at_once(command: &Command, argc: usize, caller: Caller) -> bool {
+    let forbidden = match caller {
+        Caller::Script { read_only: false } => Flags::NOSCRIPT,
+        _ => Flags::NOSCRIPT.and(Flags::WRITE).and(Flags::MAY_WRITE),
+    };
+    command.subcommands.is_empty()
+        && command.arity.admits(argc)
+        && !command.flags.has_any(forbidden)
+}
+
+/// The same, gate by gate.
+#[cold]
+#[inline(never)]
+fn run_watched(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
     cx.server.stats.called(found.number);
-    let outcome = perform(cx, found.command, words, argv);
+    let is_timed = match cx.server.measures.inner {
+        Inner::None => false,
+        Inner::Long => found.command.may_take_long(),
+        Inner::All => true,
+    };
+    let outcome = match is_timed {
+        true => perform_timed(cx, found, words, argv),
+        false => perform(cx, found.command, words, argv),
+    };
     outcome.inspect_err(|_| cx.server.stats.failed(found.number))
 }
 
@@ -386,6 +455,10 @@ fn enter(
     };
     let admitted = match admitted {
         Ok(()) if cx.keys.refuses_growth() => check_growth(cx, found.command),
+        admitted => admitted,
+    };
+    let admitted = match admitted {
+        Ok(()) if cx.server.measures.lacks_replicas => check_replicas(cx, found.command),
         admitted => admitted,
     };
     match admitted {
@@ -446,6 +519,22 @@ fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandEr
     Ok(())
 }
 
+/// Whether a command may be called while too few replicas follow: not one that writes, nor EXEC of
+/// such. What EXEC runs was looked at by then.
+#[cold]
+fn check_replicas(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host && cx.server.users.executing {
+        return Ok(());
+    }
+    let flags = |argv: &Argv| flags_of_call(&argv.slices());
+    let writes = |argv| flags(argv).is_some_and(writes);
+    let queue = cx.queue().filter(|_| command.name == transaction::EXEC_NAME);
+    if queue.is_some_and(|queue| !queue.refused && queue.commands.iter().any(writes)) {
+        return Err(transaction::abandon(cx, &CommandError::NoReplicas));
+    }
+    if command.writes() { Err(CommandError::NoReplicas) } else { Ok(()) }
+}
+
 /// Makes room before a call from outside, where memory is limited; an error if there is not enough
 /// and the command may need more, or would be queued.
 #[cold]
@@ -486,12 +575,22 @@ pub(crate) fn run_hosted(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), Com
 
 /// The row that a call means, the command's own or that of the subcommand it names, and how many
 /// words its name takes.
-#[inline]
+#[inline(always)]
 fn resolve(found: Found, argv: &[&[u8]], caller: Caller) -> Result<(Found, usize), CommandError> {
-    let command = found.command;
-    if command.subcommands.is_empty() {
-        return Ok((found, 1));
+    match found.command.subcommands.is_empty() {
+        true => Ok((found, 1)),
+        false => resolve_own(found, argv, caller),
     }
+}
+
+/// The same for a container.
+#[inline(never)]
+fn resolve_own(
+    found: Found,
+    argv: &[&[u8]],
+    caller: Caller,
+) -> Result<(Found, usize), CommandError> {
+    let command = found.command;
     let Some(name) = argv.get(1) else { return Ok((found, 1)) };
     let named = |c: &Command| c.own_name().as_bytes().eq_ignore_ascii_case(name);
     let place = command.subcommands.iter().position(named);
@@ -562,6 +661,12 @@ impl Command {
     #[inline]
     pub(crate) fn writes(&self) -> bool {
         writes(self.flags)
+    }
+
+    /// Whether the time it takes grows with the data by more than a logarithm.
+    #[inline]
+    fn may_take_long(&self) -> bool {
+        !self.flags.has(Flags::FAST) && self.complexity != "O(1)"
     }
 
     /// Whether it may be called while a script runs for long.

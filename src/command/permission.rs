@@ -151,7 +151,7 @@ pub(super) fn note_denial(cx: &mut Context<'_>, reason: Reason, object: &[u8], u
     let at_ms = cx.keys.now();
     let mut client = Vec::new();
     if let Some(host) = &cx.host {
-        describe(host.session, at_ms, &mut client);
+        describe(host.session, at_ms, 0, &mut client);
     }
     let (object, username, client) = (object.into(), username.into(), client.into());
     cx.server.note_denial(Entry { count: 1, reason, context, object, username, at_ms, client });

@@ -98,6 +98,11 @@ impl Door {
         self.shared.running.set_hook(hook);
     }
 
+    /// Ends the script that is running.
+    pub(crate) fn cancel_script(&self) {
+        self.shared.running.cancel();
+    }
+
     /// As [`Engine::tick`].
     pub(crate) fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         self.shared.tick(budget)

@@ -35,7 +35,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::script::{LogCallback, Profile, Running, ScriptStats, Scripts, Sha1Hex, stats};
-use crate::server::{Server, Shutdown};
+use crate::server::Server;
 use shared::Shared;
 use smallvec::SmallVec;
 use state::{COMMON, State};
@@ -145,6 +145,7 @@ impl Engine {
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let server = Server::new(config);
+        let shutdown = Arc::clone(&server.shutdown);
         let shared = Shared {
             state: Mutex::new(Some(State::new(
                 (keys, scripts, server),
@@ -157,6 +158,7 @@ impl Engine {
             dropped: Mutex::new(Vec::new()),
             abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
+            shutdown,
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
             bells,
@@ -517,7 +519,8 @@ impl Engine {
     }
 
     /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it
-    /// is asked. Without this it is an error: the program is the host's.
+    /// is asked. Without this it is an error: the program is the host's. A script that runs on past
+    /// `busy-reply-threshold` is ended by `SHUTDOWN NOSAVE`.
     ///
     /// ```
     /// # fn main() -> Result<(), moonkv::Error> {
@@ -533,15 +536,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn await_shutdown(&self) -> Result<(), Error> {
-        self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
+        self.shared.enter(|state| state.server.shutdown.allow())
     }
 
-    /// Whether the program is asked to end.
+    /// Whether the program is asked to end. It waits for nothing, whatever runs.
     ///
     /// # Errors
-    /// As [`Engine::call`].
+    /// None any more; the program may want to look while the engine is closed or poisoned.
     pub fn shutdown_asked(&self) -> Result<bool, Error> {
-        self.shared.enter(|state| state.server.shutdown == Shutdown::Asked)
+        Ok(self.shared.shutdown.is_asked())
     }
 
     /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs

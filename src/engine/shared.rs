@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::reply::{Protocol, Reply, ReplyBuf};
 use crate::resp;
 use crate::script::{Running, ScriptId};
+use crate::server::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) abandoned: Mutex<Vec<usize>>,
     /// The calls that wait for a key, each with its session.
     pub(super) waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
+    /// Whether the program is to end.
+    pub(super) shutdown: Arc<Shutdown>,
     /// Rung when a transaction has ended.
     pub(super) turn: Condvar,
     /// Asked by calls that wait whether they shall.
@@ -39,6 +42,9 @@ pub(super) struct Shared {
     pub(super) bells: Arc<Bells>,
     pub(super) options: Options,
 }
+
+/// What the removal of expired keys is called among the events that took long.
+const EXPIRY: &str = "expire-cycle";
 
 /// The lock, taken.
 pub(super) type StateGuard<'a> = MutexGuard<'a, Option<State>>;
@@ -174,7 +180,10 @@ impl Shared {
             if state.server.debug.expires_not() {
                 return Tick { expired: 0, complete: true };
             }
+            // What goes by itself is no client's doing.
+            state.speaker = COMMON;
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.server.note_event(EXPIRY, start.elapsed(), state.keys.now());
             state.settle();
             Tick { expired, complete }
         })

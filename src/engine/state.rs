@@ -211,7 +211,7 @@ impl State {
         waiting
     }
 
-    #[inline]
+    #[inline(always)]
     fn perform(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let session = self.sessions.get(id).and_then(Option::as_deref)?;
         match call {
@@ -232,6 +232,7 @@ impl State {
     }
 
     /// Makes a call whose scripts have limits of their own.
+    #[inline(never)]
     fn limited(
         &mut self,
         id: usize,
@@ -316,6 +317,7 @@ impl State {
     }
 
     /// Makes a call on a script in the form of a command.
+    #[cold]
     fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
         let argv = self.argv_of(call)?;
         self.command(id, &argv.slices(), reply)
@@ -352,6 +354,7 @@ impl State {
         self.run(id, keys, args, reply)
     }
 
+    #[inline]
     fn run(
         &mut self,
         id: ScriptId,
@@ -411,6 +414,8 @@ impl State {
                 continue;
             }
             let (session, kind) = (waiter.session, waiter.wait.kind);
+            // A call of its own: meanwhile the key may have expired.
+            self.keys.clock().begin_call();
             let argv = std::mem::take(&mut waiter.wait.argv);
             match self.serve(name, session, kind, &argv) {
                 Some(reply) => {

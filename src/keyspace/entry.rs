@@ -323,7 +323,11 @@ impl Entry {
         let mut collection = C::open(kind, std::mem::take(&mut block.0).into_vec(), prefix);
         let result = change(&mut collection);
         match collection.close(prefix) {
-            Some((kind, bytes)) => block.close(kind, bytes),
+            Some((kind, bytes)) => {
+                block.close(kind, bytes);
+                // It is empty and owns nothing; which of its forms it has is not asked again.
+                std::mem::forget(collection);
+            }
             None => {
                 *self = Entry::value(key, deadline, collection.into_value());
                 self.set_note(note);

@@ -128,7 +128,7 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let hosted = &*bridge.hosted;
     let mut cx = Context { keys, reply: &mut bridge.answer, caller, server, hosted, host: None };
     let run = AssertUnwindSafe(|| match command {
-        Some(command) => command::run(&mut cx, command, &argv),
+        Some(command) => command::run(&mut cx, command, &argv, current.watched),
         None => command::run_hosted(&mut cx, &argv),
     });
     match catch_unwind(run) {

@@ -197,7 +197,7 @@ impl Guard {
             worked: Cell::new(0),
             depth: Cell::new(0),
             random_mode: Cell::new(random_mode),
-            random_state: Cell::new(0),
+            random_state: Cell::new(super::math::seeded(0)),
             named: Cell::new(0),
             scratch: Cell::new((ptr::null_mut(), 0)),
             fixtures: Fixtures::new(),
@@ -261,7 +261,9 @@ impl Guard {
         self.worked.set(0);
         self.patterns.begin();
         self.depth.set(0);
-        self.random_state.set(super::math::seeded(0));
+        if self.random_mode.get() != RandomMode::Continued {
+            self.random_state.set(super::math::seeded(0));
+        }
         self.running.set(true);
         // A small heap may grow by more before it is collected: marking what stays would cost
         // short runs more than the memory is worth.

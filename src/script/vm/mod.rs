@@ -140,6 +140,7 @@ impl Vm {
         let random = match options.lua_random {
             LuaRandom::Denied => RandomMode::Denied,
             LuaRandom::Seeded => RandomMode::Seeded,
+            LuaRandom::Continued => RandomMode::Continued,
         };
         let state = sandbox::open(Guard::new(shared, random))?;
         let mut bridge = Box::new(Bridge::new(options.lua_false == LuaFalse::Integer));

@@ -99,10 +99,11 @@ impl Bell {
 
     /// The body of the thread.
     fn watch(&self) {
+        leave_signals();
         let (mut known, mut idle) = (0, 0);
         while !self.closing.load(Ordering::Acquire) {
             let run = self.run.load(Ordering::Acquire);
-            idle = if run == known && run % 2 == 0 { idle + 1 } else { 0 };
+            idle = if run == known && run.is_multiple_of(2) { idle + 1 } else { 0 };
             known = run;
             if run % 2 == 1 {
                 self.look(run);
@@ -150,6 +151,17 @@ impl Bell {
             thread::park();
         }
         self.parked.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The host's signals are for its own threads.
+fn leave_signals() {
+    #[cfg(unix)]
+    // SAFETY: zeroes are room for a set, which sigfillset fills; the mask is this thread's own.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
     }
 }
 
