@@ -334,8 +334,9 @@ fn closing(text: &str) -> usize {
 
 const GATE: &str = "src/command/mod.rs";
 
-/// Its rooms for the few calls that are watched or restricted.
-const GATE_ROOMS: [&str; 2] = ["src/command/monitor.rs", "src/command/restricted.rs"];
+/// Its rooms for the few calls that are watched, are restricted or come while a script runs.
+const GATE_ROOMS: [&str; 3] =
+    ["src/command/busy.rs", "src/command/monitor.rs", "src/command/restricted.rs"];
 
 /// What the gate reads from a row, and the errors it alone answers with.
 const GATED: [&str; 5] = [
