@@ -5,10 +5,12 @@ CC ?= cc
 CXX ?= c++
 VENV := target/venv
 LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
+LUAJIT_TESTS := reference hostile budgets engine atomic kill functions script_libs host_functions \
+  sessions tooling
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python soak soak-listen lint bench bench-listen header docs install clean
+.PHONY: all demo test test-rust test-python test-luajit soak soak-listen lint bench bench-listen header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -17,6 +19,7 @@ demo: all $(VENV)/.installed ## the use cases from Rust, C, C++ and Python
 	cargo run --release --quiet --example first
 	cargo run --release --quiet --example use_cases
 	cargo run --release --quiet --example sessions
+	cargo run --release --quiet --example listen
 	@mkdir -p target/demo
 	@for source in $(C_EXAMPLES); do \
 	  echo "== $$source"; out=target/demo/$$(basename $$source .c); \
@@ -31,15 +34,19 @@ test: lint test-rust test-python ## everything there is to test
 
 lint: ## formatting, clippy and rustdoc, warnings denied
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features cli --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+	cargo clippy --workspace --all-targets --features cli,listen --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli,listen --quiet
 
 test-rust: $(VENV)/.installed ## unit, integration, C, C++, guide and documentation tests
-	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli --no-fail-fast
+	PYTHON=$(CURDIR)/$(VENV)/bin/python cargo test --features cli,listen --no-fail-fast
 
 test-python: $(VENV)/.installed ## the Python module's tests
 	$(VENV)/bin/pip install --quiet -r bindings/python/tests/requirements.txt
-	$(VENV)/bin/python -m pytest -q bindings/python
+	$(VENV)/bin/python -m pytest -q -rs bindings/python
+
+test-luajit: ## what runs scripts, on LuaJIT
+	cargo test --no-fail-fast --no-default-features --features luajit,c-abi,listen --lib \
+	  $(foreach test,$(LUAJIT_TESTS),--test $(test))
 
 soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
 	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \

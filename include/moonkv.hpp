@@ -74,6 +74,22 @@ struct Options : kv_options {
     std::vector<std::pair<std::string, std::string>> parameters;
 };
 
+/* Limits for one run in place of the engine's own: the fields of kv_limits, each as it is. */
+struct Limits : kv_limits {
+    Limits() noexcept : kv_limits{} { struct_size = sizeof(kv_limits); }
+};
+
+/* How an engine listens for Redis clients: what kv_listen_options has, with its defaults. */
+struct ListenOptions {
+    std::string host;       /* Empty for 127.0.0.1. */
+    std::uint16_t port = 0; /* 0 for one that is free. */
+    bool tcp = true;
+    bool exposed = false;
+    std::string unix_path;
+    std::uint32_t unix_permissions = 0;
+    std::string password;
+};
+
 namespace detail {
 
 inline kv_bytes bytes(std::string_view text) noexcept {
@@ -234,6 +250,13 @@ public:
             .checked();
     }
 
+    Reply run_limited(const Limits &limits, const Strings &keys = {},
+                      const Strings &args = {}) const {
+        return Reply(kv_script_run_limited(script_.get(), &limits, keys.size(), keys.data(),
+                                           args.size(), args.data()))
+            .checked();
+    }
+
     /* Valid as long as the script. */
     std::string_view sha1() const noexcept {
         const kv_bytes sha1 = kv_script_sha1(script_.get());
@@ -277,6 +300,27 @@ public:
     Reply run(const Script &script, const Strings &keys = {}, const Strings &args = {}) {
         return Reply(kv_session_run(get(), script.get(), keys.size(), keys.data(), args.size(),
                                     args.data()))
+            .checked();
+    }
+
+    Reply eval_limited(const Limits &limits, std::string_view script, const Strings &keys = {},
+                       const Strings &args = {}) {
+        return Reply(kv_session_eval_limited(get(), &limits, detail::bytes(script), keys.size(),
+                                             keys.data(), args.size(), args.data()))
+            .checked();
+    }
+
+    Reply evalsha_limited(const Limits &limits, std::string_view sha1, const Strings &keys = {},
+                          const Strings &args = {}) {
+        return Reply(kv_session_evalsha_limited(get(), &limits, detail::bytes(sha1), keys.size(),
+                                                keys.data(), args.size(), args.data()))
+            .checked();
+    }
+
+    Reply run_limited(const Limits &limits, const Script &script, const Strings &keys = {},
+                      const Strings &args = {}) {
+        return Reply(kv_session_run_limited(get(), &limits, script.get(), keys.size(),
+                                            keys.data(), args.size(), args.data()))
             .checked();
     }
 
@@ -336,6 +380,58 @@ private:
     Session *session_;
 };
 
+/* Messages of channels, kept until they are taken. Can be moved, not copied. A program that wants
+ * to be called for each message has kv_subscribe. */
+class Subscription {
+public:
+    /* An array of the channel, the pattern or nil, and the message; nil if none came in time. 0
+     * does not wait, a negative number waits for as long as it takes. */
+    Reply next(std::int64_t timeout_ms) {
+        return Reply(kv_subscription_next(subscription_.get(), timeout_ms)).checked();
+    }
+
+    kv_subscription *get() const noexcept { return subscription_.get(); }
+
+private:
+    friend class Engine;
+    struct Close {
+        void operator()(kv_subscription *subscription) const noexcept {
+            kv_subscription_close(subscription);
+        }
+    };
+    explicit Subscription(kv_subscription *subscription) noexcept : subscription_(subscription) {}
+    std::unique_ptr<kv_subscription, Close> subscription_;
+};
+
+/* An engine's port for Redis clients; as it goes, they are disconnected. Can be moved, not
+ * copied. */
+class Listener {
+public:
+    /* The TCP port, 0 if there is none. */
+    std::uint16_t port() const noexcept { return kv_listener_port(listener_.get()); }
+
+    kv_listener *get() const noexcept { return listener_.get(); }
+
+private:
+    friend class Engine;
+    struct Close {
+        void operator()(kv_listener *listener) const noexcept { kv_listener_close(listener); }
+    };
+    explicit Listener(kv_listener *listener) noexcept : listener_(listener) {}
+    std::unique_ptr<kv_listener, Close> listener_;
+};
+
+/* Where a run's time went. */
+struct Profile {
+    Reply reply;        /* Not thrown if it is an error: the profile is of interest all the same. */
+    std::string table;  /* Lines and commands. Empty, as the stacks, if the script did not begin. */
+    std::string stacks; /* As flamegraph.pl and speedscope read them. */
+};
+
+/* Takes what is known of the last script that failed in a call of this thread, as
+ * kv_last_traceback does. */
+inline Reply last_traceback() { return Reply(kv_last_traceback()); }
+
 /* An engine. Can be moved, not copied; may be called from any thread. */
 class Engine {
 public:
@@ -372,6 +468,34 @@ public:
             .checked();
     }
 
+    Reply eval_limited(const Limits &limits, std::string_view script, const Strings &keys = {},
+                       const Strings &args = {}) {
+        return Reply(kv_eval_limited(engine_.get(), &limits, detail::bytes(script), keys.size(),
+                                     keys.data(), args.size(), args.data()))
+            .checked();
+    }
+
+    Reply evalsha_limited(const Limits &limits, std::string_view sha1, const Strings &keys = {},
+                          const Strings &args = {}) {
+        return Reply(kv_evalsha_limited(engine_.get(), &limits, detail::bytes(sha1), keys.size(),
+                                        keys.data(), args.size(), args.data()))
+            .checked();
+    }
+
+    /* Runs a script, and tells where its time went. */
+    Profile profile(std::string_view script, const Strings &keys = {}, const Strings &args = {}) {
+        kv_reply told;
+        Reply reply(kv_profile(engine_.get(), detail::bytes(script), keys.size(), keys.data(),
+                               args.size(), args.data(), &told));
+        const Reply texts(told);
+        if (texts.size() != 2) return {std::move(reply), {}, {}};
+        return {std::move(reply), std::string(texts[0].str()), std::string(texts[1].str())};
+    }
+
+    /* What became of the runs of each script and function, as kv_script_stats tells it. */
+    Reply script_stats() { return Reply(kv_script_stats(engine_.get())).checked(); }
+    void reset_script_stats() { Reply(kv_script_stats_reset(engine_.get())).checked(); }
+
     /* Returns the SHA-1. */
     std::string script_load(std::string_view script) {
         return std::string(
@@ -400,6 +524,33 @@ public:
         kv_session *made = kv_session_open(engine_.get(), &error);
         if (!made) detail::fail(error);
         return Session(made);
+    }
+
+    /* Listens to channels by name and by pattern. */
+    Subscription subscribe(const Strings &channels, const Strings &patterns = {}) {
+        kv_reply error;
+        kv_subscription *made =
+            kv_subscribe(engine_.get(), channels.size(), channels.data(), patterns.size(),
+                         patterns.data(), nullptr, nullptr, &error);
+        if (!made) detail::fail(error);
+        return Subscription(made);
+    }
+
+    /* Listens for Redis clients, on a thread of its own. */
+    Listener listen(const ListenOptions &options = {}) {
+        kv_listen_options plain{};
+        plain.struct_size = sizeof(plain);
+        plain.host = detail::bytes(options.host);
+        plain.port = options.port;
+        plain.no_tcp = !options.tcp;
+        plain.exposed = options.exposed;
+        plain.unix_path = detail::bytes(options.unix_path);
+        plain.unix_permissions = options.unix_permissions;
+        plain.password = detail::bytes(options.password);
+        kv_reply error;
+        kv_listener *made = kv_listen(engine_.get(), &plain, &error);
+        if (!made) detail::fail(error);
+        return Listener(made);
     }
 
     /* Stops the script that runs and ends the calls that wait for a key, from any thread. */

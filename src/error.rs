@@ -20,6 +20,8 @@ pub(crate) enum CommandError {
     WrongType,
     /// The data takes more memory than it may.
     OutOfMemory,
+    /// Fewer replicas follow than `min-replicas-to-write` asks for: none ever does.
+    NoReplicas,
     /// Options that do not parse.
     Syntax,
     /// A text that is not an integer of 64 bits.
@@ -335,6 +337,7 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",

@@ -29,6 +29,13 @@
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::todo))]
 
+#[cfg(all(feature = "lua51", feature = "luajit"))]
+compile_error!(
+    "the features `lua51` and `luajit` exclude one another: luajit takes --no-default-features"
+);
+#[cfg(not(any(feature = "lua51", feature = "luajit")))]
+compile_error!("one of the features `lua51` and `luajit` brings the Lua that runs scripts");
+
 mod acl;
 mod bytes;
 #[cfg(feature = "cli")]

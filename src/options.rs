@@ -25,6 +25,9 @@ pub enum LuaRandom {
     Denied,
     /// The same sequence in every run, Redis's own.
     Seeded,
+    /// That sequence, going on from run to run: what a Redis server does. A run is no longer
+    /// repeatable by itself.
+    Continued,
 }
 
 /// What a script's `false` becomes in the reply.
@@ -214,11 +217,11 @@ impl Options {
     }
 
     /// The same for an engine that serves clients: its calls are timed, as Redis times them, for
-    /// `SLOWLOG` and `LATENCY`. Otherwise no clock is read for that.
+    /// `SLOWLOG` and `LATENCY`, and what `math.random` gives goes on from script to script.
     pub fn server() -> Options {
         let timed = [("latency-tracking", "yes"), ("slowlog-log-slower-than", "10000")];
         let config = timed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Options { config, ..Options::redis() }
+        Options { config, lua_random: LuaRandom::Continued, ..Options::redis() }
     }
 
     /// Refuses limits under which no script could run.

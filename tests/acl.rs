@@ -168,11 +168,14 @@ fn what_is_denied_is_an_error_everywhere_and_noted() {
 #[test]
 fn a_call_can_be_tried_for_a_user() {
     let (_engine, session) = open();
-    call(&session, &["ACL", "SETUSER", "v", "+@all", "-set", "~a*"]);
+    call(&session, &["ACL", "SETUSER", "v", "+@all", "-set", "~a*", "&c*"]);
     for (words, expected) in [
         ("v get a1", "OK"),
         ("v get b", "This user has no permissions to access the 'b' key"),
         ("v set a 1", "This user has no permissions to run the 'set' command"),
+        // The channel of a shard is no key.
+        ("v spublish c1 text", "OK"),
+        ("v spublish d text", "This user has no permissions to access the 'd' channel"),
         ("v get", "ERR wrong number of arguments for 'get' command"),
         ("v foo", "ERR Command 'foo' not found"),
         ("v config foo", "ERR Command 'config' not found"),

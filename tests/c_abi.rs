@@ -37,6 +37,14 @@ fn functions_of_c_are_commands() {
 }
 
 #[test]
+#[cfg(feature = "listen")]
+fn clients_and_channels_are_served() {
+    let built = build("cc", C, "tests/c/listen.c", "listen", &["-lpthread"]);
+    run(&built, &[]);
+    run_under_valgrind(&built, &[]);
+}
+
+#[test]
 fn scripts_are_told_of() {
     let built = build("cc", C, "tests/c/tooling.c", "tooling", &[]);
     run(&built, &[]);

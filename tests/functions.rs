@@ -345,7 +345,7 @@ fn a_function_that_fails_is_undone() {
 #[test]
 fn functions_that_promise_not_to_write_are_held_to_it() {
     let engine = engine_with(
-        "local function put(keys) return redis.call('SET', keys[1], 'v') end
+        "local function put(keys) return (redis.call('SET', keys[1], 'v')) end
          redis.register_function('free', put)
          redis.register_function{function_name='reads', callback=put, flags={'No-Writes'}}
          redis.register_function{function_name='get', flags={'no-writes', 'allow-oom'},

@@ -82,7 +82,7 @@ fn an_error_is_one_of_the_script_and_undoes_what_was_done() {
     let engine = game();
     let script = "redis.call('SET', 'before', 1)
                   redis.call('GAME.SPAWN', 'cave', 'rat')
-                  return redis.call('GAME.SPAWN', 'cave', ARGV[1])";
+                  return (redis.call('GAME.SPAWN', 'cave', ARGV[1]))";
     let answer = message(engine.eval(script, NONE, &["dragon"]));
     assert!(answer.starts_with("ERR not in this game script: "), "{answer}");
     assert!(answer.ends_with("on @user_script:3."), "{answer}");

@@ -96,7 +96,7 @@ fn a_script_cannot_catch_its_end() {
         "while true do pcall(function() while true do end end) end",
         "while true do redis.pcall('GET', 'x') end",
         "while true do coroutine.wrap(function() while true do end end)() end",
-        "return string.rep('a', 200):find(string.rep('a*', 30) .. 'b')",
+        "return (string.rep('a', 200):find(string.rep('a*', 30) .. 'b'))",
         "local t = {} for i = 1, 1e5 do t[i] = 'x' end while true do table.concat(t) end",
     ] {
         let (answer, error) = against(&engine, &["EVAL", script, "0"], "SCRIPT KILL");

@@ -7,12 +7,14 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+mod dialect;
 #[path = "script_libs/draw.rs"]
 mod draw;
 #[path = "../benches/peer/mod.rs"]
 #[allow(dead_code, reason = "each of its users uses a part of it")]
 mod peer;
 
+use dialect::plain;
 use draw::Draw;
 use moonkv::{Engine, Options, Protocol};
 use peer::{Peer, encode};
@@ -84,18 +86,29 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+fn records(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/script_libs").join(file);
+    let text = std::fs::read_to_string(path).expect("the records are there");
+    text.lines().map(|line| serde_json::from_str(line).expect("a case is JSON")).collect()
+}
+
 #[test]
 fn recorded_answers_hold() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/script_libs/recorded.jsonl");
-    let text = std::fs::read_to_string(path).expect("the records are there");
     let engine = open(|_| ());
-    let mut count = 0;
-    for line in text.lines() {
-        let case: Value = serde_json::from_str(line).expect("a case is JSON");
+    let cases = records("recorded.jsonl");
+    let others = if cfg!(feature = "luajit") { records("luajit.jsonl") } else { Vec::new() };
+    let mut different = Vec::new();
+    for case in &cases {
         let script = case["script"].as_str().expect("a script");
-        assert_eq!(answer(&engine, script), case["reply"], "{script}");
-        count += 1;
+        let other = others.iter().find(|other| other["script"] == script);
+        let expected = &other.unwrap_or(case)["reply"];
+        let ours = answer(&engine, script);
+        if plain(&ours.to_string()) != plain(&expected.to_string()) {
+            different.push(json!({ "script": script, "reply": ours }).to_string());
+        }
     }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    let count = cases.len();
     assert!(count >= RECORDED_LEAST, "only {count} cases ran, {RECORDED_LEAST} did before");
 }
 
@@ -136,6 +149,10 @@ fn raw(stream: &mut BufReader<UnixStream>) -> Vec<u8> {
 
 #[test]
 fn random_calls_get_the_same_answers() {
+    if cfg!(feature = "luajit") {
+        println!("skipped: LuaJIT walks tables in an order of its own, which what is packed shows");
+        return;
+    }
     let Some(peer) = Peer::start() else {
         println!("skipped: there is no redis-server to compare with");
         return;

@@ -134,6 +134,60 @@ fn what_expires_is_counted() {
     );
 }
 
+/// What is counted as a change since the data was saved. Asked of redis-server 7.0.15, which also
+/// counts each of several elements that one command adds.
+#[test]
+fn only_what_changes_data_is_counted_as_a_change() {
+    let (_engine, session) = open(&[]);
+    let changes = || {
+        let count = field(&session, "persistence", "rdb_changes_since_last_save");
+        count.and_then(|count| count.parse::<u64>().ok()).expect("a number")
+    };
+    for (command, expected) in [
+        ("SET s 1", 1),
+        ("SET s 1", 1),
+        ("GET s", 0),
+        ("INCR none-such", 1),
+        ("DEL none-such nothing", 1),
+        ("SETNX s 2", 0),
+        ("RPUSH l a", 1),
+        ("LPOP l", 1),
+        ("LPOP l", 0),
+        ("SADD m a", 1),
+        ("SADD m a", 0),
+        ("SETBIT b 9 0", 1),
+        ("SETBIT b 9 0", 0),
+        ("SETBIT b 9 1", 1),
+        // A number becomes bytes, which changes its form and not what it is.
+        ("SETBIT s 0 0", 0),
+        ("BITFIELD f SET i5 0 0", 1),
+        ("BITFIELD f SET i5 0 0", 0),
+        ("BITFIELD f SET i5 0 1 SET i5 0 2 SET i5 0 2 GET i5 0", 2),
+        ("BITFIELD f INCRBY i5 0 0", 0),
+        ("BITFIELD f INCRBY i5 0 1", 1),
+        ("BITFIELD f SET i5 90 0", 1),
+        ("BITFIELD f OVERFLOW FAIL INCRBY i5 200 100", 0),
+        ("XADD x 1-1 a b", 1),
+        ("XGROUP CREATE x g 0", 1),
+        ("XCLAIM x g c 0 1-1", 0),
+        ("XCLAIM x g c 0 1-1 FORCE", 1),
+        ("XACK x g 1-1", 1),
+        ("XACK x g 1-1", 0),
+        ("PEXPIRE s 100000", 1),
+        ("PERSIST s", 1),
+        ("PERSIST s", 0),
+        ("MSET a 1 c 2", 2),
+        ("RENAME a d", 1),
+        ("COPY d e", 1),
+        ("SWAPDB 0 1", 1),
+        ("CONFIG RESETSTAT", 0),
+    ] {
+        let before = changes();
+        run(&session, command);
+        assert_eq!(changes() - before, expected, "{command}");
+    }
+}
+
 /// The arguments of the calls that were slow, the latest first.
 fn slow(session: &Session) -> Vec<Vec<String>> {
     let Reply::Array(calls) = run(session, "SLOWLOG GET -1") else { panic!("an array") };
@@ -284,4 +338,113 @@ fn a_program_that_listens_can_be_asked_to_end() {
     assert_eq!(engine.shutdown_asked(), Ok(true));
     assert_eq!(text(&session, "SHUTDOWN ABORT"), "OK");
     assert_eq!(engine.shutdown_asked(), Ok(false));
+}
+
+/// The texts of replies to commands given one a line.
+fn told(session: &Session, commands: &str) -> Vec<String> {
+    let told = |command: &str| match run(session, command) {
+        Reply::Bulk(text) => String::from_utf8_lossy(&text).into_owned(),
+        Reply::Status(text) | Reply::Error(text) => text,
+        other => format!("{other:?}"),
+    };
+    commands.lines().map(|command| told(command.trim())).collect()
+}
+
+/// Nobody follows, so that whoever asks for replicas may not write. As redis-server answers.
+#[test]
+fn nothing_is_written_where_too_few_replicas_follow() {
+    const REFUSED: &str = "NOREPLICAS Not enough good replicas to write.";
+    let (_engine, session) = open(&[]);
+    run(&session, "SET k v");
+    run(&session, "CONFIG SET min-replicas-to-write 1");
+    for command in ["SET k w", "DEL nothing", "LPUSH k x", "FLUSHALL", "SORT a STORE b"] {
+        assert_eq!(text(&session, command), REFUSED, "{command}");
+    }
+    let arity = "ERR wrong number of arguments for 'incr' command";
+    assert_eq!(told(&session, "GET k\nINCR k k\nPFCOUNT nothing"), ["v", arity, "Integer(0)"]);
+    let scripts = [
+        ("return redis.call('GET', 'k')", "v"),
+        ("#!lua flags=no-writes\nreturn redis.call('GET', 'k')", "v"),
+        ("#!lua\nreturn redis.call('GET', 'k')", REFUSED),
+        ("return redis.pcall('SET', 'k', 'w')", REFUSED),
+        (
+            "return redis.call('SET', 'k', 'w')",
+            "NOREPLICAS Not enough good replicas to write. script: ",
+        ),
+    ];
+    for (script, begin) in scripts {
+        let reply = session.eval(script, &[""; 0], &[""; 0]);
+        let reply = reply.map_or_else(
+            |error| error.to_string(),
+            |reply| match reply {
+                Reply::Error(text) => text,
+                reply => reply.as_str().unwrap_or_default().to_owned(),
+            },
+        );
+        assert!(reply.starts_with(begin), "{script}: {reply}");
+    }
+    let aborted = "EXECABORT Transaction discarded because of previous errors.";
+    assert_eq!(told(&session, "MULTI\nSET k w\nEXEC"), ["OK", REFUSED, aborted]);
+    run(&session, "CONFIG SET min-replicas-to-write 0");
+    assert_eq!(told(&session, "MULTI\nSET k w"), ["OK", "QUEUED"]);
+    let (engine, changes) = (&_engine, ["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    engine.command(&changes).expect("it is set");
+    let aborted = format!("EXECABORT Transaction discarded because of: {REFUSED}");
+    assert_eq!(told(&session, "EXEC\nGET k"), [aborted.as_str(), "v"]);
+    run(&session, "CONFIG SET min-replicas-max-lag 0");
+    assert_eq!(text(&session, "SET k w"), "OK", "who asks for no delay asks for no replicas");
+}
+
+#[test]
+fn sockets_stay_as_they_were_opened() {
+    let (_engine, session) = open(&[("port", "7000"), ("bind", "127.0.0.1")]);
+    assert_eq!(text(&session, "CONFIG SET port 7000 bind 127.0.0.1"), "OK");
+    let refused = "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on \
+                   this port. Check server logs.";
+    assert_eq!(text(&session, "CONFIG SET maxmemory 1mb port 7001"), refused);
+    assert!(
+        text(&session, "CONFIG SET bind 0.0.0.0")
+            .ends_with("Failed to bind to specified addresses.")
+    );
+    assert_eq!(field(&session, "memory", "maxmemory").as_deref(), Some("0"), "all or none");
+}
+
+#[test]
+fn no_data_fits_into_no_memory() {
+    let (_engine, session) = open(&[("maxmemory", "1")]);
+    let full = "OOM command not allowed when used memory > 'maxmemory'.";
+    assert_eq!(text(&session, "SET k v"), full);
+    assert_eq!(text(&session, "FUNCTION LOAD x"), full);
+    assert_eq!(told(&session, "GET k\nPING"), ["Null", "PONG"]);
+    assert_ne!(field(&session, "memory", "used_memory").as_deref(), Some("0"));
+}
+
+#[test]
+fn what_is_past_its_deadline_is_there_for_debug_alone() {
+    let mut options = Options::redis();
+    options.clock = Clock::Manual { start_ms: 1_000_000 };
+    options.config = vec![("enable-debug-command".to_owned(), "yes".to_owned())];
+    let engine = Engine::open(&options).expect("an engine opens");
+    let session = engine.session().expect("a session");
+    run(&session, "SET x v PX 1");
+    engine.advance_clock(5).expect("the clock is the host's");
+    assert!(text(&session, "DEBUG OBJECT x").contains(" encoding:embstr "));
+    // Exchanging it with nothing, or with another such key, changes nothing.
+    for prepare in ["PING", "SET x w PX 1"] {
+        run(&session, "SELECT 1");
+        run(&session, prepare);
+        engine.advance_clock(5).expect("the clock is the host's");
+        run(&session, "WATCH x");
+        run(&session, "SWAPDB 0 1");
+        assert_eq!(told(&session, "MULTI\nPING")[0], "OK");
+        assert_eq!(run(&session, "EXEC"), Reply::Array(vec![Reply::Status("PONG".to_owned())]));
+    }
+    run(&session, "WATCH x");
+    run(&session, "SELECT 0");
+    run(&session, "SET x w");
+    run(&session, "SWAPDB 0 1");
+    assert_eq!(told(&session, "MULTI\nPING\nEXEC")[2], "Null");
+    run(&session, "DEBUG RELOAD");
+    let twice = "ERR Error trying to load the RDB dump, check server logs";
+    assert_eq!(told(&session, "DEBUG RELOAD NOFLUSH\nDEBUG RELOAD NOFLUSH MERGE"), [twice, "OK"]);
 }

@@ -141,6 +141,49 @@ fn exec_does_nothing_once_a_watched_key_has_changed() {
     }
 }
 
+/// Which calls a watched key is changed by, though nothing or little comes of them. Asked of
+/// redis-server 7.0.15.
+#[test]
+fn what_is_a_change_to_whoever_watches_is_what_redis_says() {
+    let engine = engine();
+    let (session, other) = (engine.session(), engine.session());
+    let (session, other) = (session.expect("a session opens"), other.expect("a session opens"));
+    for (key, command, changes) in [
+        ("s", "SET s 10", true),
+        ("s", "SETRANGE s 0 10", true),
+        ("s", "SETBIT s 0 0", false),
+        ("s", "BITFIELD s SET u1 0 0", false),
+        ("s", "BITFIELD s OVERFLOW FAIL INCRBY u8 500 300", false),
+        ("s", "BITFIELD s SET u8 600 0", true),
+        ("s", "BITFIELD s SET u8 0 1", true),
+        ("new", "BITFIELD new OVERFLOW FAIL INCRBY u8 0 300", false),
+        ("l", "LTRIM l 0 -1", true),
+        ("l", "LREM l 0 nothing", false),
+        ("x", "XGROUP CREATE x g2 0", false),
+        ("x", "XGROUP SETID x g2 1-1", false),
+        ("x", "XGROUP CREATECONSUMER x g c", false),
+        ("x", "XREADGROUP GROUP g c COUNT 1 STREAMS x >", false),
+        ("x", "XCLAIM x g d 0 1-1", false),
+        ("x", "XACK x g 1-1", false),
+        ("x", "XGROUP DELCONSUMER x g c", false),
+        ("x", "XSETID x 5-1", false),
+        ("x", "XDEL x 1-1", true),
+        ("x", "XADD x 6-1 f v", true),
+        ("x", "XTRIM x MAXLEN 0", true),
+        ("x", "XTRIM x MAXLEN 1", false),
+    ] {
+        run(&other, "SET s 10");
+        run(&other, "RPUSH l a");
+        run(&other, "XADD x 1-1 f v");
+        run(&other, "XGROUP CREATE x g 0");
+        run(&session, &format!("WATCH {key}"));
+        let reply = run(&other, command);
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+        play(&session, &[("MULTI", "OK"), ("PING", "QUEUED")]);
+        assert_eq!(run(&session, "EXEC"), if changes { "nil" } else { "[PONG]" }, "{command}");
+    }
+}
+
 #[test]
 fn watching_ends_with_exec_discard_and_unwatch_and_sees_the_sessions_own_writes() {
     let engine = engine();
@@ -379,6 +422,29 @@ fn a_call_waits_on_when_the_key_gets_another_type_or_the_change_is_undone() {
     play(&session, &[("RPUSH k2 x", "1"), ("MULTI", "OK"), ("RENAME k2 k", "QUEUED")]);
     play(&session, &[("EXEC", "[OK]")]);
     assert_eq!(reply(handle), "[k x]");
+}
+
+/// The time stands still within EXEC, but not between it and whom it wakes.
+#[test]
+fn a_call_waits_on_when_the_key_has_expired_by_the_time_it_is_served() {
+    let mut options = Options::redis();
+    options.config.push(("enable-debug-command".to_owned(), "yes".to_owned()));
+    let engine = Arc::new(Engine::open(&options).expect("an engine opens"));
+    let handle = waiting(&engine, "BLPOP k 0");
+    let session = engine.session().expect("a session opens");
+    play(
+        &session,
+        &[
+            ("MULTI", "OK"),
+            ("RPUSH k gone", "QUEUED"),
+            ("PEXPIRE k 5", "QUEUED"),
+            ("DEBUG SLEEP 0.05", "QUEUED"),
+            ("EXEC", "[1 1 OK]"),
+            ("EXISTS k", "0"),
+            ("RPUSH k there", "1"),
+        ],
+    );
+    assert_eq!(reply(handle), "[k there]");
 }
 
 #[test]

@@ -94,12 +94,12 @@ fn limits_and_odd_errors_have_a_place_too() {
     ] {
         assert_eq!(failure(&engine, script).1.line, Some(line), "{script}");
     }
-    let caught = "pcall(error, 'caught') return redis.call('NOSUCH')";
+    let caught = "pcall(error, 'caught') return (redis.call('NOSUCH'))";
     assert_eq!(failure(&engine, caught).1.frames[0], "[C]: in function 'call'");
 }
 
 const LIBRARY: &str = "#!lua name=shop\nlocal function buy(keys, args)\n  \
-                       return redis.call('DECRBY', keys[1], args[1])\nend\n\
+                       return (redis.call('DECRBY', keys[1], args[1]))\nend\n\
                        redis.register_function('buy', buy)";
 
 #[test]
@@ -121,7 +121,7 @@ fn runs_and_errors_are_counted() {
     let engine = Engine::open(&options).unwrap();
     engine.command(&["FUNCTION", "LOAD", LIBRARY]).unwrap();
     engine.command(&["SET", "apples", "9"]).unwrap();
-    let script = engine.prepare("return redis.call('LPUSH', KEYS[1], ARGV[1])").unwrap();
+    let script = engine.prepare("return (redis.call('LPUSH', KEYS[1], ARGV[1]))").unwrap();
     (0..3).for_each(|_| drop(script.run(&["list"], &["x"]).unwrap()));
     assert!(script.run(&["apples"], &["x"]).is_err());
     engine.command(&["FCALL", "buy", "1", "apples", "2"]).unwrap();
@@ -225,7 +225,7 @@ fn stacks(engine: &Engine, script: &str) -> Vec<String> {
 fn a_profile_shows_lines_calls_and_commands() {
     let engine = Engine::new().unwrap();
     let script = "local function add(n)\n  redis.call('incrby', KEYS[1], n)\nend\n\
-                  for i = 1, 3 do\n  add(i)\nend\nreturn string.rep('x', 10)";
+                  for i = 1, 3 do\n  add(i)\nend\nreturn (string.rep('x', 10))";
     let found = stacks(&engine, script);
     for stack in
         ["main:4", "main:5", "main:5;add:2", "main:5;add:2;redis.call INCRBY", "main:7;rep"]

@@ -213,9 +213,8 @@ fn modes_of(text: &[u8]) -> Result<Need, Wrong> {
 impl Selector {
     /// Whether a command may be called, with this first argument.
     pub(crate) fn allows(&self, number: usize, first: Option<&[u8]>) -> bool {
-        let is_first =
-            |known: &Box<[u8]>| first.is_some_and(|first| known.eq_ignore_ascii_case(first));
-        let by_first = |known: &Vec<Box<[u8]>>| known.iter().any(is_first);
+        let is_first = |known: &[u8]| first.is_some_and(|first| known.eq_ignore_ascii_case(first));
+        let by_first = |known: &Vec<Box<[u8]>>| known.iter().any(|known| is_first(known));
         self.commands.contains(&number) || self.first_arguments.get(&number).is_some_and(by_first)
     }
 
@@ -246,11 +245,11 @@ impl Selector {
 
     /// Whether a channel may be used; a pattern of channels only where it is one of those here.
     pub(crate) fn allows_channel(&self, channel: &[u8], is_pattern: bool) -> bool {
-        let suits = |known: &Box<[u8]>| match is_pattern {
-            true => **known == *channel,
+        let suits = |known: &[u8]| match is_pattern {
+            true => known == channel,
             false => glob::matches(known, channel),
         };
-        self.all_channels || self.channels.iter().any(suits)
+        self.all_channels || self.channels.iter().any(|known| suits(known))
     }
 }
 
@@ -277,8 +276,8 @@ impl Selector {
         if self.all_channels {
             return b"&*".to_vec();
         }
-        let piece = |known: &Box<[u8]>| [b"&", &**known].concat();
-        self.channels.iter().map(piece).collect::<Vec<_>>().join(&b' ')
+        let piece = |known: &[u8]| [b"&", known].concat();
+        self.channels.iter().map(|known| piece(known)).collect::<Vec<_>>().join(&b' ')
     }
 
     /// All of it as rules.

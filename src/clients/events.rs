@@ -28,6 +28,10 @@ impl Events {
     /// A key has come to be.
     pub(crate) const NEW: Events = Events(1 << 13);
 
+    /// What is no change of a command's, or told beside one.
+    pub(crate) const NO_CHANGE: Events =
+        Events(Self::EXPIRED.0 | Self::EVICTED.0 | Self::MISS.0 | Self::NEW.0);
+
     /// What the letter `A` stands for.
     const ALL: Events = Events(
         Self::GENERIC.0

@@ -58,9 +58,9 @@ fn flags(session: &Session) -> String {
     if set.is_empty() { "N".to_owned() } else { set }
 }
 
-/// The line of a client, without its end. What only a socket has, its buffers among it, is shown
-/// as nothing.
-pub(crate) fn describe(session: &Session, now_ms: i64, out: &mut Vec<u8>) {
+/// The line of a client, without its end. What only a socket has is shown as nothing, but for the
+/// request that is being executed, if it is this client's: so many bytes of it lie there.
+pub(crate) fn describe(session: &Session, now_ms: i64, request: usize, out: &mut Vec<u8>) {
     use super::Kind::{Channel, Pattern, Shard};
     let client = &session.client;
     let count = |kind| client.listening.names(kind).len();
@@ -76,7 +76,7 @@ pub(crate) fn describe(session: &Session, now_ms: i64, out: &mut Vec<u8>) {
         client.origin.descriptor,
     );
     let middle = format!(
-        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={multi} qbuf=0 qbuf-free=0 \
+        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={multi} qbuf={} qbuf-free=0 \
          argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={messages} omem={bytes} tot-mem={} events=r \
          cmd={} user=",
         age(client.created_ms),
@@ -86,6 +86,7 @@ pub(crate) fn describe(session: &Session, now_ms: i64, out: &mut Vec<u8>) {
         count(Channel),
         count(Pattern),
         count(Shard),
+        if client.attached { request } else { 0 },
         size_of::<Session>() + bytes,
         client.last_command.unwrap_or("NULL"),
     );

@@ -21,7 +21,7 @@ pub(crate) use mailbox::{Bells, Mailbox};
 pub(crate) use monitor::line;
 pub(crate) use news::{Misses, News, Pause, Told};
 pub(crate) use subscriptions::{Kind, Listening};
-pub(crate) use tracking::{Followed, Follower, Mode, Tracking};
+pub(crate) use tracking::{Followed, Follower, Mode, Touched, Tracking};
 
 use crate::reply::Protocol;
 use std::sync::Arc;

@@ -37,6 +37,8 @@ pub(crate) struct News {
     misses: Misses,
     /// Who calls now, if the keys it is shown are to be remembered.
     follower: Option<Follower>,
+    /// The keys that the script at work was called with, where that is somebody.
+    declared: Vec<Box<[u8]>>,
     /// How much a client may leave untaken.
     pub(crate) output_limits: OutputLimits,
     /// Calls that are to be put off, and until when.
@@ -203,6 +205,19 @@ impl News {
     /// Takes the calls that were seen.
     pub(crate) fn take_seen(&mut self) -> Vec<String> {
         std::mem::take(&mut self.seen)
+    }
+
+    /// A script is called with these keys, by somebody who wants to know of those that he is shown.
+    #[inline]
+    pub(crate) fn declare(&mut self, keys: &[&[u8]]) {
+        if self.follower.is_some() {
+            self.declared = keys.iter().map(|&key| key.into()).collect();
+        }
+    }
+
+    /// Takes the keys that the script at work was called with: once they are shown, they are.
+    pub(crate) fn take_declared(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.declared)
     }
 
     /// Who calls now, if the keys it is shown are to be remembered.

@@ -9,6 +9,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// A client by the place of its session, and its number: another may sit in that place meanwhile.
 pub(crate) type Follower = (usize, u64);
 
+/// Those who were shown one key: seldom more than two.
+pub(crate) type Followers = SmallVec<[Follower; 2]>;
+
 /// How a client wants to be told of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tracking {
@@ -54,15 +57,25 @@ impl Tracking {
 /// The keys that clients were shown, and those of them that were touched.
 #[derive(Default)]
 pub(crate) struct Followed {
-    keys: HashMap<Box<[u8]>, SmallVec<[Follower; 2]>>,
+    keys: HashMap<Box<[u8]>, Followers>,
     /// How many clients are told of keys at all.
     clients: usize,
     /// How many of them are told of keys they were not shown.
     broadcasts: usize,
     touched: Vec<Box<[u8]>>,
     seen: HashSet<Box<[u8]>>,
+    /// Those among them that nobody changed: their time was up.
+    expired: HashSet<Box<[u8]>>,
     /// More keys than these are not remembered; none for no limit.
     most: Option<usize>,
+}
+
+/// A key that was touched, and who was shown it.
+pub(crate) struct Touched {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) followers: Followers,
+    /// Whether its time was up, rather than that the client at work changed it.
+    pub(crate) expired: bool,
 }
 
 /// What Redis remembers unless told otherwise.
@@ -98,8 +111,8 @@ impl Followed {
         if most == 0 || self.keys.len() <= most.saturating_add(self.touched.len()) {
             return;
         }
-        let spare = |key: &&Box<[u8]>| ***key != *latest && !self.seen.contains(&***key);
-        if let Some(victim) = self.keys.keys().find(spare).cloned() {
+        let spare = |key: &[u8]| key != latest && !self.seen.contains(key);
+        if let Some(victim) = self.keys.keys().find(|key| spare(key)).cloned() {
             self.note(&victim);
         }
     }
@@ -133,6 +146,14 @@ impl Followed {
         }
     }
 
+    /// The time of a key that was touched just now was up. Whoever does not want to be told of his
+    /// own changes is told of this one.
+    pub(crate) fn expire(&mut self, key: &[u8]) {
+        if self.seen.contains(key) {
+            self.expired.insert(key.into());
+        }
+    }
+
     fn note(&mut self, key: &[u8]) {
         if !self.seen.contains(key) {
             self.seen.insert(key.into());
@@ -150,16 +171,17 @@ impl Followed {
     pub(crate) fn rewind(&mut self, touched: usize) {
         for key in self.touched.split_off(touched.min(self.touched.len())) {
             self.seen.remove(&key);
+            self.expired.remove(&key);
         }
     }
 
     /// The keys that were touched, each with those who were shown it, which are told once.
-    pub(crate) fn take_touched(&mut self) -> Vec<(Box<[u8]>, SmallVec<[Follower; 2]>)> {
+    pub(crate) fn take_touched(&mut self) -> Vec<Touched> {
         self.seen.clear();
         let touched = std::mem::take(&mut self.touched);
         let with_followers = touched.into_iter().map(|key| {
             let followers = self.keys.remove(&key).unwrap_or_default();
-            (key, followers)
+            Touched { expired: self.expired.remove(&key), key, followers }
         });
         with_followers.collect()
     }
@@ -176,7 +198,8 @@ mod tests {
 
     fn names(followed: &mut Followed) -> Vec<(String, usize)> {
         let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
-        followed.take_touched().iter().map(|(key, who)| (text(key), who.len())).collect()
+        let touched = followed.take_touched();
+        touched.iter().map(|touched| (text(&touched.key), touched.followers.len())).collect()
     }
 
     #[test]
@@ -191,6 +214,19 @@ mod tests {
         assert_eq!(names(&mut followed), [("k".to_owned(), 2)]);
         followed.touch(b"k");
         assert!(names(&mut followed).is_empty());
+    }
+
+    #[test]
+    fn who_changed_a_key_is_told_that_its_time_was_up() {
+        let mut followed = Followed::default();
+        followed.show(b"k", (3, 30));
+        followed.expire(b"k");
+        followed.touch(b"k");
+        assert!(!followed.take_touched()[0].expired, "it was not touched by then");
+        followed.show(b"k", (3, 30));
+        followed.touch(b"k");
+        followed.expire(b"k");
+        assert!(followed.take_touched()[0].expired && followed.expired.is_empty());
     }
 
     #[test]

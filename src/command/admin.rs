@@ -19,6 +19,8 @@ const END: Flags = ADMIN.and(ANYWHERE).and(Flags::NO_MULTI).and(Flags::ALLOW_BUS
 pub(super) const ROLE: &str = "master";
 /// What else goes by this name.
 pub(super) const CLUSTER_NAME: &str = "cluster";
+/// What may be called while a script runs for long, with some of its options.
+pub(super) const SHUTDOWN_NAME: &str = "shutdown";
 
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
@@ -43,7 +45,7 @@ pub(super) const FAMILY: Family = Family {
             "Tells that nobody follows this engine.", role).categories(&["admin", "dangerous"]),
         row("save", Exactly(1), SYNCED.and(Flags::NO_MULTI), "1.0.0", "O(1)",
             "An error: nothing is written to a file.", unsaved),
-        row("shutdown", AtLeast(1), END, "1.0.0", "O(1)",
+        row(SHUTDOWN_NAME, AtLeast(1), END, "1.0.0", "O(1)",
             "Asks the program to end, where it listens to that.", shutdown),
         row("slaveof", Exactly(3), SYNCED.and(Flags::STALE), "1.0.0", "O(1)",
             "The same as REPLICAOF.", replicaof),
@@ -102,7 +104,7 @@ pub(super) const CLUSTER: Family = Family {
 const SUBCOMMANDS: &[Command] = &[
     own("cluster|addslots", AtLeast(3), CHANGES, "3.0.0"),
     own("cluster|addslotsrange", AtLeast(4), CHANGES, "7.0.0"),
-    own("cluster|bumpepoch", Exactly(2), CHANGES, "3.0.0"),
+    own("cluster|bumpepoch", Exactly(2), CHANGES, "3.0.0").tips(tips::VARYING_OUTPUT),
     own("cluster|count-failure-reports", Exactly(3), TELLS_ADMIN, "3.0.0").tips(tips::VARYING_OUTPUT),
     own("cluster|countkeysinslot", Exactly(3), TELLS, "3.0.0"),
     own("cluster|delslots", AtLeast(3), CHANGES, "3.0.0"),
@@ -218,33 +220,48 @@ fn time(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The options of SHUTDOWN, none of which makes a difference where nothing is saved.
-fn shutdown(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (mut saves, mut saves_not, mut aborts) = (false, false, false);
-    let count = args.len();
-    while !args.is_empty() {
-        if args.take_word("save") {
-            saves = true;
-        } else if args.take_word("nosave") {
-            saves_not = true;
-        } else if args.take_word("abort") {
-            aborts = true;
-        } else if !(args.take_word("now") || args.take_word("force")) {
-            return Err(CommandError::Syntax);
+/// What SHUTDOWN is asked to do.
+pub(crate) struct Ending {
+    saves: bool,
+    pub(super) saves_not: bool,
+    pub(super) aborts: bool,
+}
+
+impl Ending {
+    /// Reads the options of SHUTDOWN. Where nothing is saved and nobody follows, none but these
+    /// makes a difference.
+    pub(super) fn read(mut args: Args<'_>) -> Result<Ending, CommandError> {
+        let mut ending = Ending { saves: false, saves_not: false, aborts: false };
+        let count = args.len();
+        while !args.is_empty() {
+            if args.take_word("save") {
+                ending.saves = true;
+            } else if args.take_word("nosave") {
+                ending.saves_not = true;
+            } else if args.take_word("abort") {
+                ending.aborts = true;
+            } else if !(args.take_word("now") || args.take_word("force")) {
+                return Err(CommandError::Syntax);
+            }
+        }
+        let contradicts = (ending.saves && ending.saves_not) || (ending.aborts && count > 1);
+        if contradicts { Err(CommandError::Syntax) } else { Ok(ending) }
+    }
+
+    /// Asks the program to end, or not to.
+    pub(crate) fn carry_out(&self, shutdown: &Shutdown) -> CommandResult {
+        match () {
+            () if self.aborts && shutdown.take_back() => Ok(()),
+            () if self.aborts => Err(CommandError::text("ERR No shutdown in progress.")),
+            () if self.saves && shutdown.is_allowed() => Err(UNSAVED),
+            () if shutdown.ask() => Ok(()),
+            () => Err(CommandError::text("ERR the engine is embedded: its program ends it")),
         }
     }
-    if (saves && saves_not) || (aborts && count > 1) {
-        return Err(CommandError::Syntax);
-    }
-    match cx.server.shutdown {
-        Shutdown::Asked if aborts => cx.server.shutdown = Shutdown::Awaited,
-        _ if aborts => return Err(CommandError::text("ERR No shutdown in progress.")),
-        Shutdown::Refused => {
-            return Err(CommandError::text("ERR the engine is embedded: its program ends it"));
-        }
-        _ if saves => return Err(UNSAVED),
-        _ => cx.server.shutdown = Shutdown::Asked,
-    }
+}
+
+fn shutdown(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Ending::read(args)?.carry_out(&cx.server.shutdown)?;
     cx.reply.ok();
     Ok(())
 }

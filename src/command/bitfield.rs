@@ -196,40 +196,61 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, only_reads: bool) -> CommandRes
     }
     let mut slot = cx.keys.slot(key);
     let len = cx.keys.string_at(slot)?.map_or(0, |text| text.len());
+    let grows = end.is_some_and(|end| end > len);
     // Redis makes room for all fields first, even for those that are not written in the end.
     match end {
-        Some(end) if end > len => {
-            cx.keys.write_at(slot, key, end - 1, &[0]);
+        Some(end) if grows => {
+            cx.keys.untold(|keys| keys.write_at(slot, key, end - 1, &[0]));
             slot = cx.keys.slot(key);
         }
-        Some(_) => cx.keys.make_raw(slot, key),
+        Some(_) => cx.keys.untold(|keys| keys.make_raw(slot, key)),
         None => (),
     }
     cx.reply.array(operations.len());
+    let mut changes = 0;
     for operation in &operations {
         match perform(cx.keys, slot, key, operation)? {
-            Some(answer) => cx.reply.integer(answer),
+            Some(done) => {
+                changes += usize::from(done.changed || grows && done.wrote);
+                cx.reply.integer(done.answer);
+            }
             None => cx.reply.null(),
         }
     }
-    if end.is_some() {
-        cx.event(Event::SETBIT, key);
-    }
+    tell(cx, key, changes);
     Ok(())
 }
 
-/// Performs one operation, whose bytes are there; its answer, or none where it failed.
+/// Tells of the fields that were changed, of all by one event. A string that grew is changed by
+/// each field that was set.
+fn tell(cx: &mut Context<'_>, key: &[u8], changes: usize) {
+    if let Some(others) = changes.checked_sub(1) {
+        cx.keys.touch_key(key);
+        cx.event(Event::SETBIT, key);
+        cx.keys.count_changes(others);
+    }
+}
+
+/// What became of one operation.
+struct Done {
+    answer: i64,
+    /// Whether it set the field, and whether to something else than was there.
+    wrote: bool,
+    changed: bool,
+}
+
+/// Performs one operation, whose bytes are there; none where it failed.
 fn perform(
     keys: &mut Keyspace,
     slot: Slot,
     key: &[u8],
     operation: &Operation,
-) -> Result<Option<i64>, CommandError> {
+) -> Result<Option<Done>, CommandError> {
     let kind = operation.kind;
     let window = window(keys, slot, operation)?;
     let old = kind.value((window >> operation.shift()) as u64);
     let (value, overflow, is_sum) = match operation.action {
-        Action::Get => return Ok(Some(old)),
+        Action::Get => return Ok(Some(Done { answer: old, wrote: false, changed: false })),
         Action::Add(delta, overflow) => (i128::from(old) + i128::from(delta), overflow, true),
         Action::Set(value, Overflow::Saturate) if kind.takes_for_too_much(value) => {
             (i128::MAX, Overflow::Saturate, false)
@@ -247,7 +268,8 @@ fn perform(
         let bytes = bytes.get(bytes.len() - (end - start)..).unwrap_or_default();
         keys.write_at(slot, key, start, bytes);
     }
-    Ok(Some(if is_sum { new } else { old }))
+    let answer = if is_sum { new } else { old };
+    Ok(Some(Done { answer, wrote: true, changed: new != old }))
 }
 
 /// The bytes a field lies in, as one number; what is behind the string is zero.

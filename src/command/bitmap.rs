@@ -61,12 +61,14 @@ fn setbit(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let text = cx.keys.string_at(slot)?;
     let old = text.and_then(|text| text.byte(offset / 8));
     let was = old.unwrap_or(0) & mask(offset) != 0;
-    // What is as it shall be, in form too, needs no write.
-    if old.is_none() || was != on || !cx.keys.is_raw(slot) {
+    if old.is_none() || was != on {
         let others = old.unwrap_or(0) & !mask(offset);
         let byte = if on { others | mask(offset) } else { others };
         cx.keys.write_at(slot, key, offset / 8, &[byte]);
         cx.event(Event::SETBIT, key);
+    } else {
+        // Its form changes at most.
+        cx.keys.untold(|keys| keys.make_raw(slot, key));
     }
     cx.reply.integer(was.into());
     Ok(())

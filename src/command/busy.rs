@@ -1,12 +1,14 @@
 //! What a call answers while a script holds the engine: known from its row and its form alone,
 //! since nothing else can be looked at.
 
-use super::spec::Beside;
+use super::admin::{Ending, SHUTDOWN_NAME};
+use super::args::Args;
+use super::spec::{Beside, Flags};
 use super::transaction::{
     DISCARD_ALONE, DISCARD_NAME, EXEC_NAME, MULTI_NAME, NESTED, UNWATCH_NAME, WATCH_INSIDE,
     WATCH_NAME,
 };
-use super::{ARGUMENT_MOST, Caller, admit, find, resolve};
+use super::{ARGUMENT_MOST, Caller, NOT_QUEUED, admit, find, resolve};
 use crate::error::CommandError;
 
 /// How a call stands while a script holds the engine.
@@ -15,6 +17,8 @@ pub(crate) enum Standing {
     Wrong(CommandError),
     /// The script that runs answers it.
     Asks(Beside),
+    /// It asks the program to end, and with it the script, or not to.
+    Ends(Ending),
     /// It changes but the session's transaction: it is done once the engine is free, and answered
     /// now. Whether the session queues commands afterwards, where that changes.
     Kept(Option<bool>),
@@ -46,6 +50,7 @@ pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
     match (row.name, row.details.beside) {
         (EXEC_NAME, _) => Standing::Aborts,
         _ if !row.is_allowed_busy() => Standing::Refused,
+        _ if queues && row.flags.has(Flags::NO_MULTI) => Standing::Wrong(NOT_QUEUED),
         _ if queues && !row.is_unqueued() => Standing::Queued,
         (MULTI_NAME, _) if queues => Standing::Wrong(NESTED),
         (WATCH_NAME, _) if queues => Standing::Wrong(WATCH_INSIDE),
@@ -53,7 +58,18 @@ pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
         (MULTI_NAME, _) => Standing::Kept(Some(true)),
         (DISCARD_NAME, _) => Standing::Kept(Some(false)),
         (WATCH_NAME | UNWATCH_NAME, _) => Standing::Kept(None),
+        (SHUTDOWN_NAME, _) => standing_of_end(argv),
         (_, Some(beside)) => Standing::Asks(beside),
         _ => Standing::Waits,
+    }
+}
+
+/// How SHUTDOWN stands: while a script runs, it has to say that nothing is to be saved.
+fn standing_of_end(argv: &[&[u8]]) -> Standing {
+    let args = Args::new(SHUTDOWN_NAME, argv.get(1..).unwrap_or_default());
+    match Ending::read(args) {
+        Err(error) => Standing::Wrong(error),
+        Ok(ending) if ending.saves_not || ending.aborts => Standing::Ends(ending),
+        Ok(_) => Standing::Refused,
     }
 }

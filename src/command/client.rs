@@ -7,11 +7,11 @@ use super::args::Args;
 use super::context::{Context, Host};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
-use super::spec::{Command, Details, Family, Flags, Group, Keys};
+use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
 use super::tracking;
 use crate::clients::{Kin, Pause, Replies, address, describe};
 use crate::error::{CommandError, CommandResult};
-use crate::number::parse_i64;
+use crate::number::{IntText, parse_i64};
 use crate::session::{Order, Session};
 
 pub(super) const OWN: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
@@ -41,10 +41,11 @@ const CLIENT: &[Command] = &[
     tracking::GETREDIR,
     row("client|help", Exactly(2), HELP, "5.0.0", "O(1)", "What there is.", help),
     row("client|id", Exactly(2), OWN, "5.0.0", "O(1)", "The client's number.", id),
-    row("client|info", Exactly(2), OWN, "6.2.0", "O(1)", "The client's line in CLIENT LIST.", info),
+    row("client|info", Exactly(2), OWN, "6.2.0", "O(1)", "The client's line in CLIENT LIST.", info)
+        .tips(tips::VARYING_OUTPUT),
     row("client|kill", AtLeast(3), ADMIN, "2.4.0", "O(N) in clients", "Closes clients.", kill),
     row("client|list", AtLeast(2), ADMIN, "2.4.0", "O(N) in clients",
-        "A line for each client.", list),
+        "A line for each client.", list).tips(tips::VARYING_OUTPUT),
     row("client|no-evict", Exactly(3), ADMIN, "7.0.0", "O(1)",
         "Whether the client is spared when memory is short.", no_evict),
     row("client|pause", AtLeast(3), ADMIN, "2.9.50", "O(1)",
@@ -95,12 +96,23 @@ pub(super) fn client_name(name: &[u8]) -> Result<&[u8], CommandError> {
     }
 }
 
-fn info(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+/// How many bytes the request took in which this command came, name and arguments.
+fn request_bytes(args: &Args<'_>) -> usize {
+    let digits = |number: usize| IntText::new(number as i64).as_bytes().len();
+    let name = args.command().split('|').map(str::len);
+    let lens = name.chain(args.rest().iter().map(|arg| arg.len()));
+    // A sign and two bytes for the end of each line, of which an argument has two.
+    let bytes: usize = lens.clone().map(|len| digits(len) + len + 5).sum();
+    digits(lens.count()) + 3 + bytes
+}
+
+fn info(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let request = request_bytes(&args);
     let now = cx.keys.now();
     let Context { host, reply, .. } = cx;
     let host = host.as_ref().ok_or(CommandError::ScriptForbidden)?;
     let mut text = Vec::new();
-    describe(host.session, now, &mut text);
+    describe(host.session, now, request, &mut text);
     text.push(b'\n');
     reply.verbatim(b"txt", &text);
     Ok(())
@@ -114,6 +126,7 @@ enum Wanted {
 }
 
 fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let request = request_bytes(&args);
     let wanted = match args.len() {
         0 => Wanted::All,
         2 if args.take_word("type") => Wanted::Kin(kin(args.next()?)?),
@@ -122,14 +135,17 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     };
     let now = cx.keys.now();
     let mut text = Vec::new();
-    for session in cx.host()?.all_shown() {
+    let host = cx.host()?;
+    let own = host.session.client.id;
+    for session in host.all_shown() {
         let shown = match &wanted {
             Wanted::All => true,
             Wanted::Kin(kin) => Kin::of(session) == *kin,
             Wanted::Ids(ids) => ids.contains(&session.client.id),
         };
         if shown {
-            describe(session, now, &mut text);
+            let request = if session.client.id == own { request } else { 0 };
+            describe(session, now, request, &mut text);
             text.push(b'\n');
         }
     }
@@ -222,8 +238,10 @@ fn user(name: &[u8]) -> Result<&[u8], CommandError> {
 /// none.
 fn end(host: &mut Host<'_>, victims: &Victims<'_>) -> usize {
     let Host { session, others, orders, place, .. } = host;
-    let doomed =
-        |session: &Session| !session.common && !session.client.closing && victims.has(session);
+    let doomed = |session: &Session| {
+        let client = &session.client;
+        !(session.common || client.closing || client.spare) && victims.has(session)
+    };
     let mut killed = 0;
     for (place, other) in others.iter_mut().enumerate() {
         if let Some(other) = other.as_deref_mut().filter(|other| doomed(other)) {

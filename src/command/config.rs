@@ -6,7 +6,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, container, tips};
 use crate::clients::{Events, OutputLimit, OutputLimits};
-use crate::config::Config;
+use crate::config::{Config, EVENTS};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
@@ -62,7 +62,7 @@ pub(crate) fn act(keys: &mut Keyspace, config: &Config) {
     if !keys.in_section() {
         keys.make_room();
     }
-    if let Some(events) = Events::parse(config.text("notify-keyspace-events")) {
+    if let Some(events) = Events::parse(config.text(EVENTS)) {
         keys.news_mut().set_events(events);
     }
     keys.news_mut().output_limits = output_limits(config.text("client-output-buffer-limit"));

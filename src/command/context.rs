@@ -151,11 +151,18 @@ impl<'a> Context<'a> {
     /// The same where something was taken from a key, which may be gone with it.
     #[inline]
     pub(crate) fn event_of_taking(&mut self, event: Event, key: &[u8]) {
-        if self.keys.news().events().has_any(event.class.and(Events::GENERIC)) {
-            self.keys.notify(event, key);
-            if !self.keys.holds(key) {
-                self.keys.notify(Event::DEL, key);
-            }
+        self.keys.notify(event, key);
+        if self.keys.news().events().has_any(Events::GENERIC) && !self.keys.holds(key) {
+            self.keys.notify_beside(Event::DEL, key);
+        }
+    }
+
+    /// Whether the command that was run waits now.
+    pub(super) fn waits(&self) -> bool {
+        match self.host.as_ref().map(|host| &host.blocking) {
+            Some(Blocking::Allowed(place)) => place.is_some(),
+            Some(Blocking::Serving(_, waits_on)) => **waits_on,
+            Some(Blocking::Refused) | None => false,
         }
     }
 

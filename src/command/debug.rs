@@ -5,7 +5,7 @@ use super::args::Args;
 use super::context::Context;
 use super::digest;
 use super::dump::{put_loaded, source_of};
-use super::generic::encoding;
+use super::generic::{encoding, encoding_at};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use crate::config::parse_memory;
@@ -152,15 +152,30 @@ fn populate(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+const UNLOADED: CommandError =
+    CommandError::text("ERR Error trying to load the RDB dump, check server logs");
+
 /// Writes every value out and reads it in again, as a server does that is started anew.
 fn reload(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (mut merges, mut flushes) = (false, true);
     while !args.is_empty() {
-        if !["merge", "noflush", "nosave"].iter().any(|word| args.take_word(word)) {
+        if args.take_word("merge") {
+            merges = true;
+        } else if args.take_word("noflush") {
+            flushes = false;
+        } else if !args.take_word("nosave") {
             let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
             return Err(CommandError::text(text));
         }
     }
-    for database in 0..cx.keys.database_count() {
+    let databases = 0..cx.keys.database_count();
+    let is_full = |database| cx.keys.in_database(database, |keys| keys.len() > 0);
+    let holds_any = databases.clone().any(is_full) || cx.scripts()?.counts().0 > 0;
+    if !flushes && !merges && holds_any {
+        // What is read would be there twice.
+        return Err(UNLOADED);
+    }
+    for database in databases {
         cx.keys.in_database(database, |keys| {
             for key in digest::names(keys) {
                 reload_key(keys, &key)?;
@@ -179,17 +194,16 @@ fn reload_key(keys: &mut Keyspace, key: &[u8]) -> CommandResult {
     };
     let deadline = keys.deadline_at(slot);
     let loaded = rdb::restore(&payload, keys.limits());
-    let loaded = loaded.map_err(|_| CommandError::text("ERR Error trying to load the RDB dump"))?;
+    let loaded = loaded.map_err(|_| UNLOADED)?;
     put_loaded(keys, key, loaded, deadline);
     Ok(())
 }
 
 fn object(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let key = args.next()?;
-    let slot = cx.keys.slot(key);
+    let slot = cx.keys.lingering_slot(args.next()?);
     let Some(source) = source_of(cx.keys, slot) else { return Err(CommandError::NoSuchKey) };
     let bytes = rdb::value_bytes(source, cx.keys.limits());
-    let encoding = encoding(cx.keys, key).unwrap_or_default();
+    let encoding = encoding_at(cx.keys, slot).unwrap_or_default();
     let lru = (cx.keys.now() / 1000) & 0xff_ffff;
     let text = format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{lru} \
@@ -265,6 +279,7 @@ fn digest_all(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 /// A reply of each kind.
+#[expect(clippy::approx_constant, reason = "Redis answers with this number, which is not pi")]
 fn protocol(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let kind = args.next()?.to_ascii_lowercase();
     let reply = &mut *cx.reply;

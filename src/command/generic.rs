@@ -98,7 +98,7 @@ fn move_(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     cx.keys.move_key(slot, key, database);
     cx.event(Event::MOVE_FROM, key);
-    cx.keys.in_database(database, |keys| keys.notify(Event::MOVE_TO, key));
+    cx.keys.in_database(database, |keys| keys.notify_beside(Event::MOVE_TO, key));
     cx.reply.integer(1);
     Ok(())
 }
@@ -141,7 +141,7 @@ fn rename_and_tell(cx: &mut Context<'_>, from: &[u8], to: &[u8]) {
     cx.keys.rename(from, to);
     if from != to {
         cx.event(Event::RENAME_FROM, from);
-        cx.event(Event::RENAME_TO, to);
+        cx.keys.notify_beside(Event::RENAME_TO, to);
     }
 }
 
@@ -193,6 +193,11 @@ fn object_encoding(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 /// Redis's name for the form of the value a key holds.
 pub(super) fn encoding(keys: &mut Keyspace, key: &[u8]) -> Option<&'static str> {
     let slot = keys.slot_unused(key);
+    encoding_at(keys, slot)
+}
+
+/// The same of the key at a slot.
+pub(super) fn encoding_at(keys: &Keyspace, slot: Slot) -> Option<&'static str> {
     let name = match keys.type_name(slot)? {
         "string" => string_encoding(keys, slot),
         "list" => "quicklist",

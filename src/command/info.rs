@@ -8,7 +8,9 @@ use super::spec::{Family, Flags, Group, keyless};
 use super::{Found, numbered};
 use crate::clients::Kind;
 use crate::error::CommandResult;
+use crate::keyspace::EMPTY_BYTES;
 use crate::server::{system_name, usage};
+use crate::session::Session;
 use std::fmt::{Display, Write};
 
 pub(super) const FAMILY: Family = Family {
@@ -149,8 +151,12 @@ fn about_server(lines: &mut Lines, cx: &mut Context<'_>) {
 
 fn about_clients(lines: &mut Lines, cx: &mut Context<'_>) {
     let server = &*cx.server;
+    let is_connected =
+        |session: &&Session| !(session.common || session.client.closing || session.client.spare);
+    let connected = cx.host.as_ref().map(|host| host.all().filter(is_connected).count());
+    let connected = connected.unwrap_or(server.clients.open);
     lines
-        .add("connected_clients", server.clients.open)
+        .add("connected_clients", connected)
         .add("cluster_connections", 0)
         .add("maxclients", server.config.number("maxclients"))
         .add("blocked_clients", server.clients.waiting)
@@ -159,7 +165,7 @@ fn about_clients(lines: &mut Lines, cx: &mut Context<'_>) {
 
 /// The bytes of memory that the data takes: what `maxmemory` limits.
 pub(super) fn used_memory(cx: &Context<'_>) -> usize {
-    cx.keys.used_memory()
+    cx.keys.used_memory().max(EMPTY_BYTES)
 }
 
 fn about_memory(lines: &mut Lines, cx: &mut Context<'_>) {
@@ -185,8 +191,8 @@ fn about_memory(lines: &mut Lines, cx: &mut Context<'_>) {
 }
 
 /// What scripts take. From inside of one that cannot be told.
-fn about_scripts(lines: &mut Lines, cx: &Context<'_>) {
-    let Some(host) = &cx.host else { return };
+fn about_scripts(lines: &mut Lines, cx: &mut Context<'_>) {
+    let Some(host) = &mut cx.host else { return };
     let (lua, count, texts) = host.scripts.sizes();
     let libraries = || host.scripts.functions().libraries();
     let functions: usize = libraries().map(|(_, library)| library.functions.len()).sum();
@@ -212,19 +218,10 @@ fn ratio(part: usize, whole: usize) -> String {
     format!("{:.2}", part as f64 / whole.max(1) as f64)
 }
 
-/// How many calls of commands that write there were, and did not fail.
-fn write_count(cx: &Context<'_>) -> u64 {
-    let counts = cx.server.stats.commands();
-    let rows = numbered().flat_map(Found::family);
-    let writes = rows.filter(|found| found.command.flags.has_any(Flags::WRITE));
-    let counted = writes.filter_map(|found| counts.get(found.number));
-    counted.map(|count| count.calls.saturating_sub(count.failed)).sum()
-}
-
 fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
     lines
         .all(&["loading", "async_loading"], 0)
-        .add("rdb_changes_since_last_save", write_count(cx))
+        .add("rdb_changes_since_last_save", cx.keys.change_count())
         .add("rdb_bgsave_in_progress", 0)
         .add("rdb_last_save_time", cx.server.opened_at)
         .add("rdb_last_bgsave_status", "ok")

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::context::Context;
 use super::hosted;
+use super::keyspec::uses::NOT_KEY;
 use super::keyspec::{Begin, Find, KeySpec, UseOfCall, find_keys, fixed_specs, specs_of};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyless, tips};
@@ -341,7 +342,7 @@ fn reply_keys(cx: &mut Context<'_>, args: Args<'_>, with_uses: bool) -> CommandR
     let form = Form::of_call(argv, cx.hosted);
     let Form { arity, flags, specs, varies } =
         form.ok_or(CommandError::text("ERR Invalid command specified"))?;
-    if specs.is_empty() {
+    if specs.iter().all(|spec| spec.uses == NOT_KEY) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !arity.admits(argv.len()) {
@@ -442,7 +443,7 @@ pub(super) fn group_of(command: &Command) -> Option<Group> {
 pub struct CommandInfo {
     /// The name in lower case; a subcommand's is `container|name`.
     pub name: &'static str,
-    /// The group of Redis's documentation it belongs to.
+    /// The group of Redis's documentation it belongs to; `moonkv` for what Redis does not have.
     pub group: &'static str,
     /// The number of arguments, the name counted; negative: at least so many. As in Redis's
     /// `COMMAND INFO`.
@@ -452,7 +453,7 @@ pub struct CommandInfo {
     /// The first key's position, the last one's (negative: from the end) and the step between
     /// keys; none if it has no keys at fixed positions.
     pub keys: Option<(i32, i32, i32)>,
-    /// The version of Redis that had it first.
+    /// The version of Redis that had it first; our own for what Redis does not have.
     pub since: &'static str,
     /// What it costs.
     pub complexity: &'static str,

@@ -34,6 +34,8 @@ pub(crate) mod uses {
     pub(crate) const RM_DELETE: Use = &["RM", "delete"];
     /// Reads or writes, as the arguments say.
     pub(crate) const VARIABLE: Use = &["RW", "access", "update", "variable_flags"];
+    /// Something else that a cluster finds its nodes by, such as a shard's channel.
+    pub(crate) const NOT_KEY: Use = &["not_key"];
 }
 
 /// One run of keys.
@@ -257,7 +259,7 @@ pub(crate) fn find_keys(
     let mut found = Vec::new();
     // Redis knows no use of keys whose number it did not understand at first.
     let is_loose = specs.iter().any(|spec| spec.is_loose(argv));
-    for spec in specs {
+    for spec in specs.iter().filter(|spec| spec.uses != uses::NOT_KEY) {
         let uses = match varies {
             _ if is_loose => &[],
             Some(varies) => varies(argv),

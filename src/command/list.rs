@@ -281,6 +281,8 @@ fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         list.remove_range(0, at);
     })?;
     if trimmed.is_some() {
+        // Though nothing may be gone.
+        cx.keys.touch_key(key);
         cx.event_of_taking(Event::LTRIM, key);
     }
     cx.reply.ok();

@@ -65,6 +65,7 @@ mod transaction;
 mod zset;
 mod zset_algebra;
 
+pub(crate) use admin::Ending;
 pub(crate) use args::Args;
 pub(crate) use busy::{Standing, standing};
 pub(crate) use config::act;
@@ -85,7 +86,8 @@ pub(crate) use transaction::DISCARD_NAME;
 use crate::clients::address;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
-use crate::server::{Server, Stopwatch, Timed};
+use crate::server::{Inner, Server, Stopwatch, Timed};
+use crate::session::Argv;
 use crate::table::hash;
 use smallvec::SmallVec;
 use spec::{Arity, Family};
@@ -298,6 +300,9 @@ fn refuse_restricted(
     }
 }
 
+/// Of a command that may not be part of a transaction.
+const NOT_QUEUED: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
+
 /// Runs a command, or keeps it for EXEC where the session queues.
 fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     if found.command.flags.has(Flags::UNQUEUED) || cx.queue().is_none() {
@@ -305,22 +310,24 @@ fn queue_or_run(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<()
     }
     let (found, _) = enter(cx, found, argv)?;
     if found.command.flags.has(Flags::NO_MULTI) {
-        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        return Err(NOT_QUEUED);
     }
     cx.enqueue(argv);
     Ok(())
 }
 
-/// Runs a command that has waited; it is neither queued nor counted again.
+/// Runs a command that has waited; it is not queued.
 pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
     let Some(found) = argv.first().and_then(|name| find(name)) else { return };
-    let admitted = enter(cx, found, argv);
-    let outcome = admitted.and_then(|(found, words)| {
-        perform(cx, found.command, words, argv)
-            .inspect_err(|_| cx.server.stats.failed(found.number))
-    });
-    if let Err(error) = outcome {
+    if let Err(error) = run_and_note(cx, found, argv) {
         refuse(cx, &error);
+    }
+}
+
+/// Counts a call that has waited in vain.
+pub(crate) fn count_waited(server: &mut Server, argv: &[&[u8]]) {
+    if let Some(found) = argv.first().and_then(|name| find(name)) {
+        server.stats.called(found.number);
     }
 }
 
@@ -328,17 +335,24 @@ pub(crate) fn serve(cx: &mut Context<'_>, argv: &[&[u8]]) {
 /// it answered with an error.
 fn run_and_note(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
-    cx.server.stats.called(found.number);
     let mark = cx.reply.mark();
     let outcome = match cx.server.measures.timed {
         true => perform_timed(cx, found, words, argv),
         false => perform(cx, found.command, words, argv),
     };
+    if cx.waits() {
+        // It is counted when it is served.
+        return outcome;
+    }
+    cx.server.stats.called(found.number);
     if outcome.is_err() || cx.reply.error_at(mark).is_some() {
         cx.server.stats.failed(found.number);
     }
     outcome
 }
+
+/// The address that is told of what a script calls.
+const NOBODY: &[u8] = b"?:0";
 
 #[cold]
 fn perform_timed(
@@ -351,10 +365,13 @@ fn perform_timed(
     let watch = Stopwatch::start();
     let outcome = perform(cx, command, words, argv);
     let took = watch.elapsed();
+    if cx.waits() {
+        return outcome;
+    }
     let is_fast = command.flags.has(Flags::FAST);
     let is_never_slow = command.flags.has(Flags::SKIP_SLOWLOG);
     let client = cx.host.as_ref().map(|host| &host.session.client);
-    let client = client.map_or((&b""[..], &b""[..]), |client| {
+    let client = client.map_or((NOBODY, &b""[..]), |client| {
         (address(&client.origin.peer).as_bytes(), &client.name)
     });
     let call = Timed { number, argv, client, is_fast, is_never_slow };
@@ -363,14 +380,16 @@ fn perform_timed(
 }
 
 /// Whether the calls of a script that begins now are to be looked at one by one: who calls may not
-/// do everything, there is not enough memory, somebody hears what is called, or DEBUG lets scripts
-/// run anything. None of it comes about while a script runs.
+/// do everything, there is not enough memory, somebody hears what is called, calls are timed,
+/// too few replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script runs.
 #[inline]
 pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
     server.users.acting().is_some()
         | keys.refuses_growth()
         | keys.news().is_overheard()
         | server.debug.scripts_run_all
+        | (server.measures.inner != Inner::None)
+        | server.measures.lacks_replicas
 }
 
 /// Runs a command of a script's, whose row is at hand; on an error nothing is left in the reply.
@@ -408,7 +427,15 @@ fn passes_at_once(command: &Command, argc: usize, caller: Caller) -> bool {
 fn run_watched(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
     let (found, words) = enter(cx, found, argv)?;
     cx.server.stats.called(found.number);
-    let outcome = perform(cx, found.command, words, argv);
+    let is_timed = match cx.server.measures.inner {
+        Inner::None => false,
+        Inner::Long => found.command.may_take_long(),
+        Inner::All => true,
+    };
+    let outcome = match is_timed {
+        true => perform_timed(cx, found, words, argv),
+        false => perform(cx, found.command, words, argv),
+    };
     outcome.inspect_err(|_| cx.server.stats.failed(found.number))
 }
 
@@ -428,6 +455,10 @@ fn enter(
     };
     let admitted = match admitted {
         Ok(()) if cx.keys.refuses_growth() => check_growth(cx, found.command),
+        admitted => admitted,
+    };
+    let admitted = match admitted {
+        Ok(()) if cx.server.measures.lacks_replicas => check_replicas(cx, found.command),
         admitted => admitted,
     };
     match admitted {
@@ -486,6 +517,22 @@ fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandEr
         cx.keys.refuse_growth(false);
     }
     Ok(())
+}
+
+/// Whether a command may be called while too few replicas follow: not one that writes, nor EXEC of
+/// such. What EXEC runs was looked at by then.
+#[cold]
+fn check_replicas(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
+    if cx.caller == Caller::Host && cx.server.users.executing {
+        return Ok(());
+    }
+    let flags = |argv: &Argv| flags_of_call(&argv.slices());
+    let writes = |argv| flags(argv).is_some_and(writes);
+    let queue = cx.queue().filter(|_| command.name == transaction::EXEC_NAME);
+    if queue.is_some_and(|queue| !queue.refused && queue.commands.iter().any(writes)) {
+        return Err(transaction::abandon(cx, &CommandError::NoReplicas));
+    }
+    if command.writes() { Err(CommandError::NoReplicas) } else { Ok(()) }
 }
 
 /// Makes room before a call from outside, where memory is limited; an error if there is not enough
@@ -616,6 +663,12 @@ impl Command {
         writes(self.flags)
     }
 
+    /// Whether the time it takes grows with the data by more than a logarithm.
+    #[inline]
+    fn may_take_long(&self) -> bool {
+        !self.flags.has(Flags::FAST) && self.complexity != "O(1)"
+    }
+
     /// Whether it may be called while a script runs for long.
     fn is_allowed_busy(&self) -> bool {
         self.flags.has(Flags::ALLOW_BUSY)
@@ -674,9 +727,8 @@ mod tests {
         let redis: BTreeMap<&str, Vec<&str>> =
             table.map(|cells| (cells[0], cells[1..9].to_vec())).collect();
         let mut different = Vec::new();
-        // Our own container has nothing to be compared with.
-        let is_own = |row: &Command| row.name.split('|').next() == Some(own::CONTAINER);
-        for (group, row) in rows().into_iter().filter(|(_, row)| !is_own(row)) {
+        // What is our own has nothing to be compared with.
+        for (group, row) in rows().into_iter().filter(|(group, _)| *group != Group::Own) {
             let (ours, theirs) = (facts(group, row), redis.get(row.name));
             if theirs.is_none_or(|theirs| ours != theirs.as_slice()) {
                 different.push(format!("{}\n  ours   {ours:?}\n  Redis's {theirs:?}", row.name));

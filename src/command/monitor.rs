@@ -84,12 +84,18 @@ fn see(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {
     cx.keys.news_mut().see(shown);
 }
 
-/// Remembers the keys that a call has shown.
+/// Remembers the keys that a call has shown. What a script reads are the keys that it was called
+/// with, and a script by itself shows nothing.
 fn note_shown(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {
-    if !command.flags.has(Flags::READONLY) {
+    if !command.flags.has(Flags::READONLY) || command.flags.has(Flags::SKIP_MONITOR) {
         return;
     }
     let Some(follower) = cx.keys.news().follower() else { return };
+    if matches!(cx.caller, Caller::Script { .. }) {
+        let declared = cx.keys.news_mut().take_declared();
+        cx.keys.follow(|followed| declared.iter().for_each(|key| followed.show(key, follower)));
+        return;
+    }
     let found = find_keys(&specs_of(command), command.details.varies, argv).unwrap_or_default();
     for key in found.into_iter().filter_map(|(at, _)| argv.get(at)) {
         cx.keys.follow(|followed| followed.show(key, follower));

@@ -8,19 +8,16 @@ use super::spec::{Command, Details, Family, Flags, Group, Keys};
 use crate::error::{CommandError, CommandResult};
 use crate::script;
 
-/// The container that no other server has.
-pub(super) const CONTAINER: &str = "moonkv";
-
 #[rustfmt::skip]
 pub(super) const FAMILY: Family = Family {
-    group: Group::Scripting,
+    group: Group::Own,
     commands: &[
         Command {
-            name: CONTAINER,
+            name: "moonkv",
             arity: AtLeast(2),
             flags: Flags::NONE,
             keys: Keys::NONE,
-            since: "7.0.0",
+            since: "0.1.0",
             complexity: "Depends on the subcommand",
             summary: "What Redis has no command for.",
             subcommands: SUBCOMMANDS,
@@ -32,11 +29,11 @@ pub(super) const FAMILY: Family = Family {
 
 #[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
-    row("moonkv|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "7.0.0", "O(1)",
+    row("moonkv|help", Exactly(2), Flags::LOADING.and(Flags::STALE), "0.1.0", "O(1)",
         "What there is.", help),
-    row("moonkv|resetstats", Exactly(2), Flags::NOSCRIPT, "7.0.0", "O(N) in scripts and functions",
+    row("moonkv|resetstats", Exactly(2), Flags::NOSCRIPT, "0.1.0", "O(N) in scripts and functions",
         "Counts the runs of scripts and functions from zero again.", resetstats),
-    row("moonkv|stats", AtLeast(2), Flags::NOSCRIPT, "7.0.0", "O(N) in scripts and functions",
+    row("moonkv|stats", AtLeast(2), Flags::NOSCRIPT, "0.1.0", "O(N) in scripts and functions",
         "Tells what became of the runs of scripts and functions.", stats),
 ];
 

@@ -3,7 +3,7 @@
 use super::context::{Caller, Context};
 use super::keyspec::{Use, find_keys, specs_of};
 use super::transaction::MULTI_NAME;
-use super::{Found, find, hosted, resolve};
+use super::{Found, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, find, hosted, resolve};
 use crate::acl::{Entry, Need, Reason, Selector, User};
 use crate::clients::describe;
 use crate::error::{CommandError, CommandResult};
@@ -88,10 +88,10 @@ fn need_of(uses: Use) -> Need {
 /// listens, the first one of what tells. To leave a channel nothing is needed.
 fn channels_of(found: Found, argc: usize) -> Option<(usize, usize, bool)> {
     let name = found.command.name;
-    if name.ends_with("publish") {
+    if name.ends_with(PUBLISH) {
         return Some((1, 1, false));
     }
-    let listens = name.ends_with("subscribe") && !name.contains("unsubscribe");
+    let listens = name.ends_with(SUBSCRIBE) && !name.ends_with(UNSUBSCRIBE);
     listens.then(|| (1, argc.saturating_sub(1), name.starts_with('p')))
 }
 
@@ -151,7 +151,7 @@ pub(super) fn note_denial(cx: &mut Context<'_>, reason: Reason, object: &[u8], u
     let at_ms = cx.keys.now();
     let mut client = Vec::new();
     if let Some(host) = &cx.host {
-        describe(host.session, at_ms, &mut client);
+        describe(host.session, at_ms, 0, &mut client);
     }
     let (object, username, client) = (object.into(), username.into(), client.into());
     cx.server.note_denial(Entry { count: 1, reason, context, object, username, at_ms, client });

@@ -5,6 +5,7 @@
 
 use super::args::Args;
 use super::context::{Context, own_session};
+use super::keyspec::uses;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Details, Family, Flags, Group, Keys, keyed, keyless};
 use crate::clients::Kind;
@@ -50,13 +51,14 @@ pub(super) const FAMILY: Family = Family {
         keyless(PUNSUBSCRIBE, AtLeast(1), LISTEN, "2.0.0", "O(N) in the patterns there are",
             "Listens by patterns no more, or by some of them.", punsubscribe),
         keyed("spublish", Exactly(3), TELL, Keys::FIRST, "7.0.0", "O(N) in listeners",
-            "Tells a message to those who listen to a shard's channel.", spublish),
+            "Tells a message to those who listen to a shard's channel.", spublish).uses(uses::NOT_KEY),
         keyed("ssubscribe", AtLeast(2), LISTEN, ALL, "7.0.0", "O(N) in channels",
-            "Listens to channels of a shard.", ssubscribe),
+            "Listens to channels of a shard.", ssubscribe).uses(uses::NOT_KEY),
         keyless(SUBSCRIBE, AtLeast(2), LISTEN, "2.0.0", "O(N) in channels",
             "Listens to channels.", subscribe),
         keyed("sunsubscribe", AtLeast(1), LISTEN, ALL, "7.0.0", "O(N) in listeners",
-            "Listens to channels of a shard no more, or to some of them.", sunsubscribe),
+            "Listens to channels of a shard no more, or to some of them.", sunsubscribe)
+            .uses(uses::NOT_KEY),
         keyless(UNSUBSCRIBE, AtLeast(1), LISTEN, "2.0.0", "O(N) in listeners",
             "Listens to channels no more, or to some of them.", unsubscribe),
     ],

@@ -62,6 +62,7 @@ fn flush(cx: &mut Context<'_>, mut args: Args<'_>, what: fn(&mut Keyspace)) -> C
         return Err(CommandError::Syntax);
     }
     what(cx.keys);
+    cx.keys.count_changes(1);
     cx.reply.ok();
     Ok(())
 }
@@ -76,6 +77,7 @@ fn swapdb(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let [first, second] =
         [first, second].map(|number| database(cx.keys, number.into()).ok_or(CommandError::DbIndex));
     cx.keys.swap_databases(first?, second?);
+    cx.keys.count_changes(1);
     cx.reply.ok();
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(crate) struct Command {
     pub(crate) flags: Flags,
     /// Which arguments are keys.
     pub(crate) keys: Keys,
-    /// The version of Redis that had it first.
+    /// The version of Redis that had it first; our own for what Redis does not have.
     pub(crate) since: &'static str,
     /// What it costs.
     pub(crate) complexity: &'static str,
@@ -202,6 +202,8 @@ pub(crate) enum Group {
     Hash,
     HyperLogLog,
     List,
+    /// What Redis does not have.
+    Own,
     PubSub,
     Scripting,
     Server,
@@ -224,6 +226,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::Own => "moonkv",
             Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",
@@ -246,7 +249,7 @@ impl Group {
             Group::HyperLogLog => &["hyperloglog"],
             Group::List => &["list"],
             Group::PubSub => &["pubsub"],
-            Group::Scripting => &["scripting"],
+            Group::Own | Group::Scripting => &["scripting"],
             Group::Cluster | Group::Server => &[],
             Group::Set => &["set"],
             Group::SortedSet => &["sortedset"],

@@ -42,7 +42,9 @@ fn xack(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         let ids = ids_from(args)?;
         Ok(ids.into_iter().filter(|id| stream.set_pending(group, *id, None)).count())
     })?;
-    cx.reply.count(acknowledged.transpose()?.unwrap_or(0));
+    let acknowledged = acknowledged.transpose()?.unwrap_or(0);
+    cx.keys.count_changes(acknowledged);
+    cx.reply.count(acknowledged);
     Ok(())
 }
 
@@ -227,9 +229,9 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let now = cx.keys.now();
     let newcomer = Newcomer::of(cx.keys, key, name, consumer);
     let claimed = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
-        let Some(at) = stream.find_group(name) else { return Ok(false) };
+        let Some(at) = stream.find_group(name) else { return Ok(None) };
         let claim = Claim::parse(args, now)?;
-        let Some(cursor) = stream.group(at).map(|group| group.cursor()) else { return Ok(false) };
+        let Some(cursor) = stream.group(at).map(|group| group.cursor()) else { return Ok(None) };
         if claim.last_id > cursor.last_id {
             stream.set_cursor(at, Cursor { last_id: claim.last_id, ..cursor });
         }
@@ -245,13 +247,12 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             }
         }
         reply.set_len(start, len);
-        Ok(true)
+        Ok(Some(len))
     })?;
     newcomer.announce(cx.keys);
-    match claimed.transpose()? {
-        Some(true) => Ok(()),
-        _ => Err(CommandError::no_key_or_group(key, name, "")),
-    }
+    let claimed = claimed.transpose()?.flatten();
+    cx.keys.count_changes(claimed.ok_or_else(|| CommandError::no_key_or_group(key, name, ""))?);
+    Ok(())
 }
 
 /// Who gets what is claimed: a consumer that is made when there is something to get.
@@ -338,7 +339,9 @@ fn xautoclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Sweep { heir, min_idle_ms, ids_only }.run(stream, cx.reply, start, count)
     })?;
     newcomer.announce(cx.keys);
-    done.flatten().ok_or_else(|| CommandError::no_key_or_group(key, name, ""))
+    done.flatten().ok_or_else(|| CommandError::no_key_or_group(key, name, ""))?;
+    cx.keys.count_changes(1);
+    Ok(())
 }
 
 /// What one call of XAUTOCLAIM has to do.

@@ -264,8 +264,9 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         })?;
         newcomer.announce(cx.keys);
     }
-    if !answer.end() {
-        nothing_to_read(cx, &read, &all, &after);
+    match answer.end() {
+        true => cx.keys.count_changes(streams.len()),
+        false => nothing_to_read(cx, &read, &all, &after),
     }
     Ok(())
 }

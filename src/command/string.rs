@@ -263,11 +263,10 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     reply_text(cx.reply, text);
     match deadline {
         None => (),
+        Some((Unit::Persist, _)) if cx.keys.deadline_at(slot) == NEVER => (),
         Some((Unit::Persist, _)) => {
-            if cx.keys.deadline_at(slot) != NEVER {
-                cx.keys.set_deadline(slot, key, NEVER);
-                cx.event(Event::PERSIST, key);
-            }
+            cx.keys.set_deadline(slot, key, NEVER);
+            cx.event(Event::PERSIST, key);
         }
         Some((unit, text)) => {
             let at = deadline_from(text, unit, cx.keys.now(), args.command())?;

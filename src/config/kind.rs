@@ -6,6 +6,9 @@ use std::borrow::Cow;
 /// What is wrong with a value.
 pub(super) type Wrong = Cow<'static, str>;
 
+/// Reads a value, given the present one.
+type Reading = fn(&[u8], &[u8]) -> Result<Vec<u8>, Wrong>;
+
 /// What values a parameter takes.
 pub(super) enum Kind {
     /// `yes` or `no`.
@@ -25,7 +28,7 @@ pub(super) enum Kind {
     /// Anything.
     Text,
     /// What a function takes: it is given the text and the present value.
-    Special(fn(&[u8], &[u8]) -> Result<Vec<u8>, Wrong>),
+    Special(Reading),
 }
 
 impl Kind {

@@ -30,6 +30,9 @@ pub(crate) struct Config {
 /// The parameter that [`crate::Options`] has a field of its own for.
 const DATABASES: &str = "databases";
 
+/// The parameter that is not told back as it is kept.
+pub(crate) const EVENTS: &str = "notify-keyspace-events";
+
 impl Default for Config {
     fn default() -> Config {
         let values = PARAMETERS.iter().map(|parameter| Cow::Borrowed(parameter.default.as_bytes()));
@@ -51,7 +54,7 @@ impl Config {
     ) -> Result<Config, CommandError> {
         let mut config = Config::default();
         config.preset(DATABASES, databases.to_string().as_bytes());
-        config.change(pairs, |parameter| {
+        config.change(pairs, true, |parameter| {
             parameter.change == Change::Immutable && parameter.name == DATABASES
         })?;
         Ok(config)
@@ -64,8 +67,8 @@ impl Config {
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), CommandError> {
         let is_open = self.flag("enable-protected-configs");
-        self.change(pairs, |parameter| match parameter.change {
-            Change::Free => false,
+        self.change(pairs, false, |parameter| match parameter.change {
+            Change::Free | Change::Bound => false,
             Change::Immutable => true,
             Change::Protected => !is_open,
         })
@@ -74,6 +77,7 @@ impl Config {
     fn change<'a>(
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        opens: bool,
         is_fixed: impl Fn(&Parameter) -> bool,
     ) -> Result<(), CommandError> {
         let mut named = Vec::<(usize, &Parameter, &[u8], &[u8])>::new();
@@ -95,8 +99,11 @@ impl Config {
         let mut values = self.values.clone();
         for (at, parameter, name, text) in named {
             let Some(place) = values.get_mut(at) else { continue };
-            let value = parameter.kind.read(text, place);
-            *place = Cow::Owned(value.map_err(|why| refused(name, &why))?);
+            let value = parameter.kind.read(text, place).map_err(|why| refused(name, &why))?;
+            if parameter.change == Change::Bound && !opens && **place != value[..] {
+                return Err(refused(name, parameter.unbound()));
+            }
+            *place = Cow::Owned(value);
         }
         self.values = values;
         Ok(())
@@ -115,14 +122,14 @@ impl Config {
         let mut found: Vec<(Vec<u8>, &[u8])> = Vec::new();
         for &pattern in patterns {
             if let Some((at, _)) = find(pattern) {
-                found.push((pattern.to_vec(), self.value(at)));
+                found.push((pattern.to_vec(), self.told(at)));
                 continue;
             }
             let pattern = pattern.to_ascii_lowercase();
             for (at, parameter) in PARAMETERS.iter().enumerate().filter(|(_, p)| !p.hidden) {
                 let names =
                     parameter.names().filter(|name| glob::matches(&pattern, name.as_bytes()));
-                found.extend(names.map(|name| (name.as_bytes().to_vec(), self.value(at))));
+                found.extend(names.map(|name| (name.as_bytes().to_vec(), self.told(at))));
             }
         }
         let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -137,6 +144,14 @@ impl Config {
 
     fn value(&self, at: usize) -> &[u8] {
         self.values.get(at).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The same as CONFIG GET tells it.
+    fn told(&self, at: usize) -> &[u8] {
+        match PARAMETERS.get(at).map(|parameter| parameter.name) {
+            Some(EVENTS) => special::events_told(self.value(at)),
+            _ => self.value(at),
+        }
     }
 
     /// The value of a parameter that there is.
@@ -205,7 +220,10 @@ mod tests {
 
     fn set(config: &mut Config, name: &str, value: &str) -> String {
         match config.set([(name.as_bytes(), value.as_bytes())].into_iter()) {
-            Ok(()) => String::from_utf8_lossy(config.text(name)).into_owned(),
+            Ok(()) => {
+                let told = config.matching(&[name.as_bytes()]);
+                told.iter().map(|(_, value)| String::from_utf8_lossy(value)).collect()
+            }
             Err(error) => error.to_string().split(" - ").nth(1).unwrap_or_default().to_owned(),
         }
     }
@@ -278,6 +296,17 @@ mod tests {
             ("dir", "/", "can't set protected config"),
         ] {
             assert_eq!(set(&mut config, name, value), expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_is_not_told_back_is_kept() {
+        let mut config = Config::default();
+        for (value, told, kept) in
+            [("KEAn", "AKE", "AKEn"), ("nKEAm", "AKEm", "AKEmn"), ("KEn", "nKE", "nKE")]
+        {
+            assert_eq!(set(&mut config, EVENTS, value), told);
+            assert_eq!(config.text(EVENTS), kept.as_bytes());
         }
     }
 

@@ -70,11 +70,26 @@ pub(super) fn buffer_limits(text: &[u8], present: &[u8]) -> Result<Vec<u8>, Wron
     Ok(limits.concat().join(" ").into_bytes())
 }
 
-/// `notify-keyspace-events`: letters.
+/// Keys that have come to be, of which Redis does not tell where it tells that all is told.
+const HIDDEN_EVENT: u8 = b'n';
+
+/// What CONFIG GET tells of the letters of `notify-keyspace-events`.
+pub(super) fn events_told(letters: &[u8]) -> &[u8] {
+    match letters {
+        [b'A', .., HIDDEN_EVENT] => letters.get(..letters.len() - 1).unwrap_or_default(),
+        _ => letters,
+    }
+}
+
+/// `notify-keyspace-events`: letters, at the end the one that is not told back.
 pub(super) fn events(text: &[u8], _: &[u8]) -> Result<Vec<u8>, Wrong> {
     let events = Events::parse(text);
     let events = events.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
-    Ok(events.letters().into_bytes())
+    let mut letters = events.letters();
+    if events.has_any(Events::NEW) && !letters.contains(char::from(HIDDEN_EVENT)) {
+        letters.push(char::from(HIDDEN_EVENT));
+    }
+    Ok(letters.into_bytes())
 }
 
 /// `latency-tracking-info-percentiles`: numbers up to 100.

@@ -28,6 +28,8 @@ pub(super) enum Change {
     Free,
     /// Nobody once the engine is open.
     Immutable,
+    /// Only who opens the engine's sockets: they stay as they are. What is given as it is, is taken.
+    Bound,
     /// Nobody either, unless `enable-protected-configs` says so.
     Protected,
 }
@@ -52,9 +54,22 @@ impl Parameter {
         self
     }
 
+    const fn bound(mut self) -> Parameter {
+        self.change = Change::Bound;
+        self
+    }
+
     const fn hidden(mut self) -> Parameter {
         self.hidden = true;
         self
+    }
+
+    /// What Redis says of an address or a port that cannot be had.
+    pub(super) fn unbound(&self) -> &'static str {
+        match self.kind {
+            Kind::Text => "Failed to bind to specified addresses.",
+            _ => "Unable to listen on this port. Check server logs.",
+        }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -111,7 +126,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     row("auto-aof-rewrite-min-size", Memory(COUNT), "67108864"),
     row("auto-aof-rewrite-percentage", Integer(COUNT_32), "100"),
     row("bgsave_cpulist", Text, "").immutable(),
-    row("bind", Text, "* -::*"),
+    row("bind", Text, "* -::*").bound(),
     row("bind-source-addr", Text, ""),
     row("bio_cpulist", Text, "").immutable(),
     row("busy-reply-threshold", Integer(COUNT), "5000").alias("lua-time-limit"),
@@ -186,7 +201,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     row("oom-score-adj", Choice(&["no", "yes", "relative", "absolute"]), "no"),
     row("oom-score-adj-values", Special(special::score_adjustments), "0 200 800"),
     row("pidfile", Text, "").immutable(),
-    row("port", Integer(PORT), "0"),
+    row("port", Integer(PORT), "0").bound(),
     row("proc-title-template", Special(special::title), "{title} {listen-addr} {server-mode}"),
     row("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore"),
     row("protected-mode", Bool, "yes"),
@@ -250,7 +265,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     row("tls-dh-params-file", Text, ""),
     row("tls-key-file", Text, ""),
     row("tls-key-file-pass", Text, ""),
-    row("tls-port", Integer(PORT), "0"),
+    row("tls-port", Integer(PORT), "0").bound(),
     row("tls-prefer-server-ciphers", Bool, "no"),
     row("tls-protocols", Text, ""),
     row("tls-replication", Bool, "no"),

@@ -10,9 +10,10 @@
 //! script. It registers a function by [`Engine::set_meanwhile`]: the run calls it every few
 //! milliseconds, and it calls on behalf of its other clients.
 
+use super::shared::{Shared, this_thread};
 use super::state::State;
-use super::{Call, Engine, Session, Shared, this_thread};
-use crate::command::{DISCARD_NAME, Standing, standing};
+use super::{Call, Engine, Session};
+use crate::command::{DISCARD_NAME, Ending, Standing, standing};
 use crate::error::{CommandError, Error};
 use crate::reply::ReplyBuf;
 use crate::script::Kind;
@@ -272,8 +273,23 @@ impl Shared {
                 Aside::Done(Ok(()))
             }
             _ if manner == WhenBusy::Wait || self.running.runs_long().is_none() => Aside::Waits,
+            Standing::Ends(ending) => Aside::Done(self.end_program(&ending, reply)),
             standing => answer_busy(standing, kind, busy, call, reply),
         }
+    }
+}
+
+impl Shared {
+    /// Asks the program to end, or not to; the script that runs is not to be in the way.
+    fn end_program(&self, ending: &Ending, reply: &mut ReplyBuf) -> Result<(), Error> {
+        match ending.carry_out(&self.shutdown) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(&error),
+        }
+        if self.shutdown.is_asked() {
+            self.running.cancel();
+        }
+        Ok(())
     }
 }
 
@@ -302,7 +318,9 @@ fn answer_busy(
     let keep = |kept| busy.map(|busy| busy.keep(kept)).ok_or(Error::Busy);
     let refusal = CommandError::busy(kind == Kind::Function);
     let done = match standing {
-        Standing::Asks(_) | Standing::Waits => return Aside::Done(Err(Error::Busy)),
+        Standing::Asks(_) | Standing::Ends(_) | Standing::Waits => {
+            return Aside::Done(Err(Error::Busy));
+        }
         Standing::Wrong(error) => {
             reply.error(&error);
             keep(Kept::Refuse).or(Ok(()))

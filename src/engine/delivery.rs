@@ -6,12 +6,12 @@
 use super::Call;
 use super::state::State;
 use super::waiting::{Outcome, Waits};
-use crate::clients::{Bells, Client, Follower, Kind, Mode, OutputLimits, Pause, Told};
+use crate::clients::{Bells, Client, Follower, Kind, Mode, OutputLimits, Pause, Told, Touched};
 use crate::command::{self, Flags};
 use crate::error::CommandError;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::session::{Order, Otherwise, Session, Sessions, Wait, WaitKind};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The channel on which clients in RESP2 are told which keys to forget.
@@ -110,41 +110,42 @@ impl State {
         if touched.is_empty() {
             return;
         }
-        for (key, followers) in &touched {
+        for Touched { key, followers, expired } in &touched {
             for follower in followers {
-                if self.is_told(*follower) {
+                if self.is_told(*follower, *expired) {
                     self.tell_forgotten(follower.0, Some(&[&**key]));
                 }
             }
         }
-        let keys: BTreeSet<&[u8]> = touched.iter().map(|(key, _)| &**key).collect();
+        let keys = touched.iter().map(|touched| (&*touched.key, touched.expired)).collect();
         self.tell_broadcast(&keys);
     }
 
-    /// Whether one who was shown a key is to be told of it.
-    fn is_told(&self, (place, id): Follower) -> bool {
+    /// Whether one who was shown a key is to be told of it, whose time may have been up.
+    fn is_told(&self, (place, id): Follower, expired: bool) -> bool {
         let session = self.sessions.get(place).and_then(Option::as_deref);
         let Some(client) = session.map(|session| &session.client) else { return false };
         client.id == id
             && client.tracking.as_deref().is_some_and(|tracking| {
-                tracking.mode != Mode::Broadcast && !(tracking.noloop && place == self.speaker)
+                let is_own = place == self.speaker && !expired;
+                tracking.mode != Mode::Broadcast && !(tracking.noloop && is_own)
             })
     }
 
-    /// Tells those who want to know of all keys with certain prefixes, prefix by prefix.
-    fn tell_broadcast(&mut self, keys: &BTreeSet<&[u8]>) {
+    /// Tells those who want to know of all keys with certain prefixes, prefix by prefix. Of each key
+    /// is known whether its time was up.
+    fn tell_broadcast(&mut self, keys: &BTreeMap<&[u8], bool>) {
         let mode = |session: &Session| session.client.tracking.as_deref().map(|t| t.mode);
         for place in self.places(|session| mode(session) == Some(Mode::Broadcast)) {
             let session = self.sessions.get(place).and_then(Option::as_deref);
             let Some(tracking) = session.and_then(|s| s.client.tracking.as_deref()) else {
                 continue;
             };
-            if tracking.noloop && place == self.speaker {
-                continue;
-            }
+            let skips_own = tracking.noloop && place == self.speaker;
+            let told = |(_, expired): &(&&[u8], &bool)| !skips_own || **expired;
             for prefix in tracking.prefixes.clone() {
-                let with: Vec<&[u8]> =
-                    keys.iter().copied().filter(|key| key.starts_with(&prefix)).collect();
+                let told = keys.iter().filter(told).map(|(key, _)| *key);
+                let with: Vec<&[u8]> = told.filter(|key| key.starts_with(&prefix)).collect();
                 if !with.is_empty() {
                     self.tell_forgotten(place, Some(&with));
                 }
@@ -359,12 +360,15 @@ impl State {
         outcome: &Outcome,
         reply: &mut ReplyBuf,
     ) -> Replayed {
-        let waiter = self.forget_wait(ticket);
-        let put_off = waiter.filter(|waiter| waiter.wait.kind == WaitKind::Pause);
-        let Some(waiter) = put_off.filter(|_| matches!(outcome, Outcome::TimedOut)) else {
-            return Replayed::No;
-        };
+        let Some(waiter) = self.forget_wait(ticket) else { return Replayed::No };
         let argv = &waiter.wait.argv.slices();
+        if waiter.wait.kind != WaitKind::Pause {
+            command::count_waited(&mut self.server, argv);
+            return Replayed::No;
+        }
+        if !matches!(outcome, Outcome::TimedOut) {
+            return Replayed::No;
+        }
         match self.call(waiter.session, Call::Command(argv), reply) {
             None => Replayed::Done,
             Some(waits) => Replayed::Waits(waiter.session, waits),

@@ -1,8 +1,9 @@
 //! What a door with a thread of its own needs of an engine: sessions to open, calls that leave a
 //! ticket rather than sleep, and what is to be done now and then.
 
+use super::shared::Shared;
 use super::waiting::{Outcome, Waits};
-use super::{Call, Engine, Session, Shared, Tick};
+use super::{Call, Engine, Session, Tick};
 use crate::clients::{OutputLimit, Waker};
 use crate::error::Error;
 use crate::reply::ReplyBuf;
@@ -95,6 +96,11 @@ impl Door {
     /// As [`Engine::set_meanwhile`].
     pub(crate) fn set_meanwhile(&self, hook: Option<Arc<dyn Fn() + Send + Sync>>) {
         self.shared.running.set_hook(hook);
+    }
+
+    /// Ends the script that is running.
+    pub(crate) fn cancel_script(&self) {
+        self.shared.running.cancel();
     }
 
     /// As [`Engine::tick`].

@@ -3,8 +3,10 @@
 //! A host may have to see to signals on the very thread that waits; Python must for Ctrl-C. It is
 //! asked now and then, with no lock held, so that it may do as it likes meanwhile.
 
+use super::Engine;
+use super::shared::{Shared, StateGuard};
+use super::state::{State, Turn};
 use super::waiting::{LONG, Outcome, Ticket, Waits};
-use super::{Engine, Shared, State, StateGuard, Turn};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};

@@ -10,17 +10,19 @@ mod delivery;
 mod door;
 mod hosted;
 mod interrupt;
+mod script;
 mod session;
+mod shared;
 mod state;
 mod subscription;
 mod waiting;
 
 #[cfg(feature = "c-abi")]
 pub(crate) use crate::command::{HostCall, HostCommand};
-use busy::Busy;
 pub use busy::WhenBusy;
 #[cfg(feature = "listen")]
 pub(crate) use door::{ClientLimits, Door, Pending, Submitted};
+pub use script::Script;
 pub use session::Session;
 pub use subscription::{Message, Subscription};
 
@@ -32,17 +34,14 @@ use crate::error::{CommandError, Error};
 use crate::keyspace::Keyspace;
 use crate::options::{Clock, Limits, OnError, Options};
 use crate::reply::{Protocol, Reply, ReplyBuf};
-use crate::resp;
-use crate::script::{self, LogCallback, Profile, Running, ScriptId, ScriptStats, Scripts, Sha1Hex};
-use crate::server::{Server, Shutdown};
-use delivery::Replayed;
+use crate::script::{LogCallback, Profile, Running, ScriptStats, Scripts, Sha1Hex, stats};
+use crate::server::Server;
+use shared::Shared;
 use smallvec::SmallVec;
-use state::{COMMON, State, Turn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use waiting::{Outcome, Ticket, Waits};
+use state::{COMMON, State};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// An embedded engine: keys and values in this process, and the scripts that work on them.
 ///
@@ -64,32 +63,6 @@ use waiting::{Outcome, Ticket, Waits};
 pub struct Engine {
     shared: Arc<Shared>,
 }
-
-/// What an engine and its prepared scripts share.
-struct Shared {
-    /// None once closed.
-    state: Mutex<Option<State>>,
-    /// Marks the thread that is inside the lock, 0 for none.
-    inside: AtomicUsize,
-    /// What runs, for those who find the lock taken.
-    running: Arc<Running>,
-    /// Handles that were dropped; let go at the next call that touches the cache.
-    dropped: Mutex<Vec<ScriptId>>,
-    /// Sessions that were dropped inside a callback; closed as the next one is opened.
-    abandoned: Mutex<Vec<usize>>,
-    /// The calls that wait for a key, each with its session.
-    waits: Mutex<Vec<(usize, Arc<Ticket>)>>,
-    /// Rung when a transaction has ended.
-    turn: Condvar,
-    /// Asked by calls that wait whether they shall.
-    interrupt: Mutex<Option<Arc<interrupt::Interrupt>>>,
-    /// Whom to wake once the lock is given back.
-    bells: Arc<Bells>,
-    options: Options,
-}
-
-/// The lock, taken.
-type StateGuard<'a> = MutexGuard<'a, Option<State>>;
 
 /// One call on an engine, for callers that bring their own buffers; see [`Engine::call`].
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +145,7 @@ impl Engine {
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
         let server = Server::new(config);
+        let shutdown = Arc::clone(&server.shutdown);
         let shared = Shared {
             state: Mutex::new(Some(State::new(
                 (keys, scripts, server),
@@ -184,6 +158,7 @@ impl Engine {
             dropped: Mutex::new(Vec::new()),
             abandoned: Mutex::new(Vec::new()),
             waits: Mutex::new(Vec::new()),
+            shutdown,
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
             bells,
@@ -482,7 +457,7 @@ impl Engine {
     pub fn script_stats_into(&self, reply: &mut ReplyBuf) -> Result<(), Error> {
         let stats = self.script_stats()?;
         reply.clear();
-        script::stats::write(&stats, reply);
+        stats::write(&stats, reply);
         Ok(())
     }
 
@@ -544,7 +519,8 @@ impl Engine {
     }
 
     /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it
-    /// is asked. Without this it is an error: the program is the host's.
+    /// is asked. Without this it is an error: the program is the host's. A script that runs on past
+    /// `busy-reply-threshold` is ended by `SHUTDOWN NOSAVE`.
     ///
     /// ```
     /// # fn main() -> Result<(), moonkv::Error> {
@@ -560,15 +536,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn await_shutdown(&self) -> Result<(), Error> {
-        self.shared.enter(|state| state.server.shutdown = Shutdown::Awaited)
+        self.shared.enter(|state| state.server.shutdown.allow())
     }
 
-    /// Whether the program is asked to end.
+    /// Whether the program is asked to end. It waits for nothing, whatever runs.
     ///
     /// # Errors
-    /// As [`Engine::call`].
+    /// None any more; the program may want to look while the engine is closed or poisoned.
     pub fn shutdown_asked(&self) -> Result<bool, Error> {
-        self.shared.enter(|state| state.server.shutdown == Shutdown::Asked)
+        Ok(self.shared.shutdown.is_asked())
     }
 
     /// Directs `redis.log` of scripts to a callback; without one it is silent. The callback runs
@@ -594,337 +570,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // A poisoned or busy engine is freed with its last handle.
         let _ = self.shared.close();
-    }
-}
-
-/// A compiled script, run by handle. It outlives `SCRIPT FLUSH`, and reports
-/// [`Error::Closed`] once its engine is closed.
-#[derive(Debug)]
-pub struct Script {
-    shared: Arc<Shared>,
-    id: ScriptId,
-    sha: Sha1Hex,
-}
-
-impl Script {
-    /// Runs the script as one atomic step.
-    ///
-    /// # Errors
-    /// As [`Engine::eval`].
-    pub fn run<K: AsRef<[u8]>, A: AsRef<[u8]>>(
-        &self,
-        keys: &[K],
-        args: &[A],
-    ) -> Result<Reply, Error> {
-        self.shared.reply(COMMON, None, Call::Run(self, &slices(keys), &slices(args)))
-    }
-
-    /// [`Script::run`] under limits for this one run; those that are not set are the engine's.
-    ///
-    /// # Errors
-    /// As [`Engine::eval_with`].
-    pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
-        &self,
-        limits: &Limits,
-        keys: &[K],
-        args: &[A],
-    ) -> Result<Reply, Error> {
-        let (keys, args) = (slices(keys), slices(args));
-        let call = Call::Run(self, &keys, &args);
-        self.shared.reply(COMMON, None, Call::Limited(limits, &call))
-    }
-
-    /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
-    ///
-    /// # Errors
-    /// As [`Engine::call`].
-    pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
-        self.shared.call(COMMON, None, Call::Run(self, keys, args), reply)
-    }
-
-    /// [`Script::call`] under limits for this one run; those that are not set are the engine's.
-    ///
-    /// # Errors
-    /// As [`Engine::call`]; [`Error::Options`] for limits under which nothing could run.
-    pub fn call_with(
-        &self,
-        limits: &Limits,
-        keys: &[&[u8]],
-        args: &[&[u8]],
-        reply: &mut ReplyBuf,
-    ) -> Result<(), Error> {
-        self.shared.call(COMMON, None, Call::Limited(limits, &Call::Run(self, keys, args)), reply)
-    }
-
-    /// The script's SHA-1 in 40 hexadecimal digits.
-    pub fn sha1(&self) -> String {
-        hex(&self.sha)
-    }
-
-    /// The protocol the script's engine was opened with.
-    pub fn protocol(&self) -> Protocol {
-        self.shared.options.protocol
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        self.shared.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// A number that tells threads apart: the address of something each has one of.
-fn this_thread() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark) as usize)
-}
-
-/// Marks a thread as inside an engine for as long as it lives.
-struct Inside<'a>(&'a AtomicUsize);
-
-impl<'a> Inside<'a> {
-    fn mark(inside: &'a AtomicUsize, thread: usize) -> Self {
-        inside.store(thread, Ordering::Relaxed);
-        Inside(inside)
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    /// Takes the lock in some way and works on the place of the state. Every way to the state leads
-    /// through here: none is open to the thread that is inside, and a panic is the engine's end.
-    #[inline]
-    fn locked<'a, R>(
-        &'a self,
-        lock: impl FnOnce() -> Result<StateGuard<'a>, Error>,
-        work: impl FnOnce(&mut Option<State>) -> Result<R, Error>,
-    ) -> Result<R, Error> {
-        let thread = this_thread();
-        if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = lock()?;
-            let _inside = Inside::mark(&self.inside, thread);
-            work(&mut state)
-        }))
-        .unwrap_or_else(|_| {
-            // Nobody will serve them any more.
-            self.end_all_waits();
-            Err(Error::Poisoned)
-        });
-        self.bells.ring();
-        result
-    }
-
-    /// Takes the lock, tells the keys the time and works on the state.
-    fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|| self.lock(), |place| self.begin(place, work))
-    }
-
-    /// The same, when it is a session's turn to work on the keys.
-    fn enter_as<R>(&self, id: usize, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|| self.wait_for_turn(id, self.lock()?), |place| self.begin(place, work))
-    }
-
-    /// The same, by a lock that the caller holds already.
-    #[inline]
-    fn enter_by<'a, R>(
-        &'a self,
-        id: usize,
-        lock: StateGuard<'a>,
-        work: impl FnOnce(&mut State) -> R,
-    ) -> Result<R, Error> {
-        self.locked(|| self.wait_for_turn(id, lock), |place| self.begin(place, work))
-    }
-
-    #[inline]
-    fn begin<R>(
-        &self,
-        place: &mut Option<State>,
-        work: impl FnOnce(&mut State) -> R,
-    ) -> Result<R, Error> {
-        let state = place.as_mut().ok_or(Error::Closed)?;
-        // A cancel stops what is running, never what begins later.
-        self.running.begin_call();
-        state.keys.clock().begin_call();
-        Ok(work(state))
-    }
-
-    #[inline]
-    fn lock(&self) -> Result<StateGuard<'_>, Error> {
-        self.state.lock().map_err(|_| Error::Poisoned)
-    }
-
-    /// Holds the lock while no other session's transaction is open.
-    #[inline]
-    fn wait_for_turn<'a>(
-        &'a self,
-        id: usize,
-        state: StateGuard<'a>,
-    ) -> Result<StateGuard<'a>, Error> {
-        match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
-            Turn::Yes => Ok(state),
-            Turn::Never => Err(Error::Busy),
-            Turn::Wait => self.wait_longer(id, state),
-        }
-    }
-
-    fn close(&self) -> Result<(), Error> {
-        let drop_state = |place: &mut Option<State>| {
-            if let Some(mut state) = place.take() {
-                state.close_mailboxes();
-            }
-            Ok(())
-        };
-        self.locked(|| self.lock(), drop_state)?;
-        self.end_all_waits();
-        self.turn.notify_all();
-        Ok(())
-    }
-
-    fn tick(&self, budget: Duration) -> Result<Tick, Error> {
-        let start = Instant::now();
-        self.enter_as(COMMON, |state| {
-            if state.server.debug.expires_not() {
-                return Tick { expired: 0, complete: true };
-            }
-            let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
-            state.settle();
-            Tick { expired, complete }
-        })
-    }
-
-    fn let_go_dropped(&self) -> Result<(), Error> {
-        let dropped =
-            std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
-        if dropped.is_empty() {
-            return Ok(());
-        }
-        self.enter(|state| dropped.into_iter().for_each(|id| state.scripts.let_go(id)))
-    }
-
-    fn call(
-        &self,
-        id: usize,
-        busy: Option<&Busy>,
-        call: Call<'_>,
-        reply: &mut ReplyBuf,
-    ) -> Result<(), Error> {
-        reply.clear();
-        call.check_limits()?;
-        let mut waits = None;
-        self.enter_or_aside(id, busy, call, reply, |state, reply| {
-            waits = self.note_wait(id, state.call(id, call, reply));
-        })?;
-        match waits {
-            None => Ok(()),
-            Some(waits) => self.wait(waits, reply),
-        }
-    }
-
-    /// Makes a wait known to those who may end it, while the lock is still held.
-    #[inline]
-    fn note_wait(&self, id: usize, waits: Option<Waits>) -> Option<Waits> {
-        let waits = waits?;
-        self.waits().push((id, Arc::clone(&waits.ticket)));
-        Some(waits)
-    }
-
-    /// Sleeps until a call is served, or its time is up.
-    #[cold]
-    fn wait(&self, mut waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
-        loop {
-            let outcome = self.sleep(&waits);
-            match self.end_wait(&waits, outcome, reply)? {
-                None => return Ok(()),
-                Some(again) => waits = again,
-            }
-        }
-    }
-
-    /// Writes the reply of a call whose wait is over. One that was put off is made, and may wait
-    /// for something else then.
-    fn end_wait(
-        &self,
-        waits: &Waits,
-        outcome: Outcome,
-        reply: &mut ReplyBuf,
-    ) -> Result<Option<Waits>, Error> {
-        self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
-        if let Outcome::Served(served) = outcome {
-            *reply = served;
-            return Ok(None);
-        }
-        match self.enter(|state| state.end_pause(&waits.ticket, &outcome, reply))? {
-            Replayed::Waits(session, waits) => return Ok(self.note_wait(session, Some(waits))),
-            Replayed::Done => return Ok(None),
-            Replayed::No => (),
-        }
-        match outcome {
-            Outcome::Cancelled => reply.error(&CommandError::CANCELLED),
-            _ => reply.null_array(),
-        }
-        Ok(None)
-    }
-
-    fn waits(&self) -> MutexGuard<'_, Vec<(usize, Arc<Ticket>)>> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the waits of one session with an error, or those of all.
-    fn cancel_waits(&self, session: Option<usize>) {
-        let waits = self.waits();
-        let meant = waits.iter().filter(|(id, _)| session.is_none_or(|session| session == *id));
-        meant.for_each(|(_, ticket)| ticket.end(Outcome::Cancelled));
-    }
-
-    /// Wakes whoever waits: the engine is not there any more.
-    fn end_all_waits(&self) {
-        self.waits().iter().for_each(|(_, ticket)| ticket.end(Outcome::Closed));
-    }
-
-    /// Runs a command and returns its reply as RESP.
-    fn resp(
-        &self,
-        id: usize,
-        busy: Option<&Busy>,
-        argv: &[&[u8]],
-        protocol: Protocol,
-    ) -> Result<Vec<u8>, Error> {
-        let (mut reply, mut out) = (ReplyBuf::new(), Vec::new());
-        self.call(id, busy, Call::Command(argv), &mut reply)?;
-        resp::encode(&reply, protocol, &mut out);
-        Ok(out)
-    }
-
-    /// Makes a call and returns its reply as a tree, or its error as one.
-    fn reply(&self, id: usize, busy: Option<&Busy>, call: Call<'_>) -> Result<Reply, Error> {
-        self.reply_in(id, busy, call, || self.options.protocol)
-    }
-
-    /// The same, in a protocol that the call may choose itself.
-    fn reply_in(
-        &self,
-        id: usize,
-        busy: Option<&Busy>,
-        call: Call<'_>,
-        protocol: impl FnOnce() -> Protocol,
-    ) -> Result<Reply, Error> {
-        let mut reply = ReplyBuf::new();
-        self.call(id, busy, call, &mut reply)?;
-        tree(reply, protocol())
     }
 }
 

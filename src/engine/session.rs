@@ -1,7 +1,8 @@
 //! Sessions: what a connection is to a server.
 
 use super::busy::Busy;
-use super::{Call, Engine, Script, Shared, slices};
+use super::shared::Shared;
+use super::{Call, Engine, Script, slices};
 use crate::clients::{Mailbox, Origin, Waker};
 use crate::error::Error;
 use crate::options::Limits;

@@ -414,6 +414,8 @@ impl State {
                 continue;
             }
             let (session, kind) = (waiter.session, waiter.wait.kind);
+            // A call of its own: meanwhile the key may have expired.
+            self.keys.clock().begin_call();
             let argv = std::mem::take(&mut waiter.wait.argv);
             match self.serve(name, session, kind, &argv) {
                 Some(reply) => {

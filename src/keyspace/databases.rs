@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::interest::KeyName;
 use super::journal::Change;
 use super::{Keyspace, Slot};
-use crate::clients::{Event, Followed, Misses, News};
+use crate::clients::{Event, Events, Followed, Misses, News};
 use crate::table::Table;
 use std::mem::swap;
 
@@ -135,6 +135,19 @@ impl Keyspace {
         self.journal.interest(|interest| interest.add(name));
     }
 
+    /// Tells those interested in a key of the selected database that it changed, whatever it was.
+    pub(crate) fn touch_key(&mut self, key: &[u8]) {
+        self.journal.touch(key);
+    }
+
+    /// Makes changes that are none to those who are interested in the key.
+    pub(crate) fn untold<R>(&mut self, run: impl FnOnce(&mut Keyspace) -> R) -> R {
+        self.journal.hush(true);
+        let result = run(self);
+        self.journal.hush(false);
+        result
+    }
+
     /// Ends one [`Keyspace::listen`].
     pub(crate) fn unlisten(&mut self, name: &KeyName) {
         self.journal.interest(|interest| interest.remove(name));
@@ -181,6 +194,13 @@ impl Keyspace {
     /// Something happened to a key of the selected database, which those are told who want to know.
     #[inline]
     pub(crate) fn notify(&mut self, event: Event, key: &[u8]) {
+        self.changes += u64::from(!event.class.has_any(Events::NO_CHANGE));
+        self.notify_beside(event, key);
+    }
+
+    /// The same of something that is part of a change which was told already.
+    #[inline]
+    pub(crate) fn notify_beside(&mut self, event: Event, key: &[u8]) {
         if self.journal.news.events().has_any(event.class) {
             let database = self.database();
             self.journal.news.event(event, key, database);
@@ -198,7 +218,8 @@ impl Keyspace {
         let database = self.database();
         let names = self.journal.interest(|interest| interest.of_database(database));
         for key in names {
-            if self.table.find(&key).is_some() {
+            // One that is past its deadline is as good as none.
+            if self.table.find(&key).is_some_and(|at| !self.is_gone(at)) {
                 self.journal.touch(&key);
             }
         }

@@ -38,8 +38,9 @@ impl Clone for Object {
     }
 }
 
-/// A string or a small collection with its key in one allocation: a byte of flags, three of the note
-/// that says when or how often the key was used, the key's length as a varint, the deadline if the flags say so, the key, the value.
+/// A string or a small collection with its key in one allocation: a byte of flags, three of the
+/// note that says when or how often the key was used, the key's length as a varint, the deadline if
+/// the flags say so, the key, the value.
 #[derive(Clone)]
 pub(crate) struct Block(Box<[u8]>);
 

@@ -132,11 +132,14 @@ impl Keyspace {
     }
 }
 
+/// What is taken even where no key is: no limit below it can be kept.
+pub(crate) const EMPTY_BYTES: usize = size_of::<Keyspace>();
+
 /// Evicting.
 impl Keyspace {
     /// Whether the data takes more than it may.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_limited() && self.used as u64 > self.eviction.memory_most
+        self.is_limited() && self.used.max(EMPTY_BYTES) as u64 > self.eviction.memory_most
     }
 
     /// Evicts keys until the data takes no more than it may; false if what can go is not enough.

@@ -5,7 +5,7 @@
 
 use super::Keyspace;
 use crate::clients::Event;
-use crate::table::Keyed;
+use crate::table::{Keyed, Location};
 
 impl Keyspace {
     /// Removes due keys from all databases until none is left or `out_of_time` says so, which is
@@ -47,13 +47,21 @@ impl Keyspace {
         }
     }
 
+    /// Removes the key at a location, whose time is up, and tells those who want to know.
+    pub(super) fn expire_at(&mut self, at: Location, key: &[u8]) {
+        self.remove_at(at);
+        if !self.journal.peek_followed().is_idle() {
+            self.follow(|followed| followed.expire(key));
+        }
+        self.notify(Event::EXPIRED, key);
+    }
+
     fn expire_segment(&mut self, segment: usize, now: i64) -> usize {
         let due: Vec<Box<[u8]>> =
             self.table.due_in(segment, now).map(|entry| entry.key().into()).collect();
         for key in &due {
             if let Some(at) = self.table.find(key) {
-                self.remove_at(at);
-                self.notify(Event::EXPIRED, key);
+                self.expire_at(at, key);
             }
         }
         self.expired += due.len() as u64;

@@ -108,6 +108,8 @@ pub(super) struct Journal {
     arena: Vec<u8>,
     /// The latest key: consecutive changes are mostly to the same one.
     latest: Span,
+    /// Whether nobody is told of the changes made now.
+    hushed: bool,
     /// Records before this one are behind a savepoint: they do not cover what comes after it.
     floor: usize,
     /// Who is told of changes.
@@ -223,6 +225,9 @@ impl Journal {
 
     #[inline]
     fn tell(&mut self, key: &[u8]) {
+        if self.hushed {
+            return;
+        }
         self.interest.touch(self.database, key);
         if !self.followed.is_empty() {
             self.followed.touch(key);
@@ -272,6 +277,22 @@ impl Journal {
             self.tell(key);
             self.push(span, change);
         }
+    }
+
+    /// The same of a change that is none to those who are interested in the key.
+    pub(super) fn record_untold(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Journal) -> Change,
+    ) {
+        self.hush(true);
+        self.record(key, change);
+        self.hush(false);
+    }
+
+    /// Whether nobody is told of the changes that follow.
+    pub(super) fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
     }
 
     /// Records what a key was before it was removed or replaced.

@@ -24,6 +24,7 @@ mod whole;
 pub(crate) use access::{Eviction, Policy};
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
+pub(crate) use evict::EMPTY_BYTES;
 pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
 pub(crate) use undo::Section;
@@ -69,6 +70,8 @@ pub(crate) struct Keyspace {
     used: usize,
     /// How many keys were evicted.
     evicted: u64,
+    /// How many changes commands have made, as far as they tell of them.
+    changes: u64,
     /// Whether commands that may need more memory are refused to the script that runs.
     refuses_growth: bool,
 }
@@ -199,6 +202,16 @@ impl Keyspace {
         self.expired
     }
 
+    /// How many changes commands have made, as far as they tell of them.
+    pub(crate) fn change_count(&self) -> u64 {
+        self.changes
+    }
+
+    /// Counts changes of which no event is told.
+    pub(crate) fn count_changes(&mut self, changes: usize) {
+        self.changes += changes as u64;
+    }
+
     /// Begins to count anew what has expired.
     pub(crate) fn forget_counts(&mut self) {
         self.expired = 0;
@@ -241,6 +254,12 @@ impl Keyspace {
         }
     }
 
+    /// Where a key is, even if it is past its deadline.
+    pub(crate) fn lingering_slot(&self, key: &[u8]) -> Slot {
+        let hash = hash(key);
+        Slot { hash, at: self.table.find_hashed(hash, key) }
+    }
+
     /// Whether the key at a location has expired; not asked of each where none has a deadline.
     #[inline(always)]
     fn is_gone(&self, at: Location) -> bool {
@@ -250,8 +269,7 @@ impl Keyspace {
     #[cold]
     fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
         self.expired += 1;
-        self.remove_at(at);
-        self.notify(Event::EXPIRED, key);
+        self.expire_at(at, key);
         self.missing_slot(key, hash)
     }
 

@@ -99,15 +99,16 @@ impl Editor<'_, Stream> {
     pub(crate) fn set_marks(&mut self, marks: Marks) {
         let old = self.value.set_marks(marks);
         if old != marks {
-            self.journal
-                .record(self.key, |j| Change::Stream(StreamChange::Marks(j.keep(&old.to_bytes()))));
+            self.journal.record_untold(self.key, |j| {
+                Change::Stream(StreamChange::Marks(j.keep(&old.to_bytes())))
+            });
         }
     }
 
     /// Adds a group whose name is free.
     pub(crate) fn add_group(&mut self, name: &[u8], cursor: Cursor) {
         let at = self.value.add_group(Arc::new(Group::new(name, cursor)));
-        self.record(StreamChange::GroupAdded(at as u32));
+        self.record_untold(StreamChange::GroupAdded(at as u32));
     }
 
     /// Removes a group with all it holds.
@@ -122,7 +123,7 @@ impl Editor<'_, Stream> {
         let Some(group) = self.value.group_mut(at) else { return };
         let old = group.set_cursor(cursor);
         if old != cursor {
-            self.record(StreamChange::Cursor { group: at as u32, old });
+            self.record_untold(StreamChange::Cursor { group: at as u32, old });
         }
     }
 
@@ -134,7 +135,7 @@ impl Editor<'_, Stream> {
         seen_ms: i64,
     ) -> Option<ConsumerId> {
         let id = self.value.group_mut(at)?.add_consumer(name, seen_ms);
-        self.record(StreamChange::ConsumerAdded { group: at as u32, id });
+        self.record_untold(StreamChange::ConsumerAdded { group: at as u32, id });
         Some(id)
     }
 
@@ -144,7 +145,7 @@ impl Editor<'_, Stream> {
         let Some(removed) = group.and_then(|group| group.remove_consumer(id)) else { return 0 };
         let pending = removed.pending();
         let removed = Box::new(removed);
-        self.record(StreamChange::ConsumerRemoved { group: at as u32, removed });
+        self.record_untold(StreamChange::ConsumerRemoved { group: at as u32, removed });
         pending
     }
 
@@ -152,7 +153,7 @@ impl Editor<'_, Stream> {
     pub(crate) fn touch(&mut self, at: usize, id: ConsumerId, seen_ms: i64) {
         let old = self.value.group_mut(at).and_then(|group| group.touch(id, seen_ms));
         if let Some(old_ms) = old.filter(|old| *old != seen_ms) {
-            self.record(StreamChange::Seen { group: at as u32, id, old_ms });
+            self.record_untold(StreamChange::Seen { group: at as u32, id, old_ms });
         }
     }
 
@@ -161,7 +162,7 @@ impl Editor<'_, Stream> {
         let Some(group) = self.value.group_mut(at) else { return false };
         let old = group.set_pending(id, new);
         if old != new {
-            self.journal.record(self.key, |j| {
+            self.journal.record_untold(self.key, |j| {
                 let old = old.map(|old| j.keep(&old.to_bytes()));
                 Change::Stream(StreamChange::Pending { group: at as u32, id, old })
             });
@@ -171,6 +172,11 @@ impl Editor<'_, Stream> {
 
     fn record(&mut self, change: StreamChange) {
         self.journal.record(self.key, |_| Change::Stream(change));
+    }
+
+    /// Whoever watches a stream is told of its entries, not of what groups make of them.
+    fn record_untold(&mut self, change: StreamChange) {
+        self.journal.record_untold(self.key, |_| Change::Stream(change));
     }
 }
 

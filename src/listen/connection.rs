@@ -102,6 +102,8 @@ pub(super) const NOTHING: Signs =
 /// What a turn is held to.
 pub(super) struct Scene<'a> {
     pub(super) limits: ClientLimits,
+    /// How often the engine's parameters had changed by then.
+    pub(super) changes: u64,
     pub(super) registry: &'a Registry,
     pub(super) now: Instant,
     /// Whether the turn is within a call of another connection's, whose script runs for long.

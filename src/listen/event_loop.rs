@@ -71,6 +71,7 @@ struct State {
     spare: Vec<Session>,
     newcomers: Vec<(usize, Origin)>,
     /// Connections that are over, and were while the engine was busy.
+    #[expect(clippy::vec_box, reason = "boxed they are moved out of their places")]
     doomed: Vec<Box<Connection>>,
 }
 
@@ -152,41 +153,53 @@ impl EventLoop {
         let work = self.state().wait(&self.wakeups);
         self.settle_newcomers();
         self.heed_changes();
-        let scene = self.scene(false);
-        self.work(&work, &scene);
-        !work.round || self.round(&scene)
+        self.work(&work, false);
+        !work.round || self.round(&self.scene(false))
     }
 
     /// What the loop does while a script that one of its clients called runs for long, on the same
     /// thread and within that client's turn.
     fn meanwhile(&self) {
+        if self.wakeups.is_stopping() {
+            // Whoever closes the listener waits for its thread, and the script holds that.
+            return self.door.cancel_script();
+        }
         let work = self.state().look(&self.wakeups, Duration::ZERO);
-        self.work(&work, &self.scene(true));
+        self.work(&work, true);
     }
 
-    /// Looks at the engine's parameters again, if some have changed.
-    fn heed_changes(&self) {
+    /// Looks at the engine's parameters again, if some have changed; tells whether it did.
+    fn heed_changes(&self) -> bool {
         let changes = self.door.changes();
         if changes == self.state().changes {
-            return;
+            return false;
         }
-        if let Ok(limits) = self.door.limits() {
-            let mut state = self.state();
-            (state.limits, state.changes) = (limits, changes);
-        }
+        // Not while the engine is busy.
+        let Ok(limits) = self.door.limits() else { return false };
+        let mut state = self.state();
+        (state.limits, state.changes) = (limits, changes);
+        true
     }
 
     fn scene(&self, busy: bool) -> Scene<'_> {
-        let limits = self.state().limits;
-        Scene { limits, registry: &self.registry, now: Instant::now(), busy }
+        let (limits, changes) = {
+            let state = self.state();
+            (state.limits, state.changes)
+        };
+        Scene { limits, changes, registry: &self.registry, now: Instant::now(), busy }
     }
 
-    fn work(&self, work: &Work, scene: &Scene<'_>) {
+    fn work(&self, work: &Work, busy: bool) {
+        let mut scene = self.scene(busy);
         while let Some((slot, signs)) = self.next_turn() {
-            self.serve(slot, signs, scene);
+            self.serve(slot, signs, &scene);
+            // What one client sets holds for the next.
+            if self.door.changes() != scene.changes && self.heed_changes() {
+                scene = self.scene(busy);
+            }
         }
         if work.accepts || work.round {
-            self.accept_all(scene);
+            self.accept_all(&scene);
         }
     }
 
@@ -414,6 +427,7 @@ impl State {
     }
 
     /// Takes out the connections that are silent, or leave their replies unread, for too long.
+    #[expect(clippy::vec_box, reason = "boxed they are moved out of their places")]
     fn over(&mut self, scene: &Scene<'_>) -> Vec<Box<Connection>> {
         let mut over = Vec::new();
         for slot in 0..self.slots.len() {

@@ -154,8 +154,12 @@ impl Scripts {
         self.vm.collect();
     }
 
-    /// Bytes the interpreter uses, and the number and bytes of the texts that are cached.
-    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+    /// Bytes the interpreter uses, without what it is about to let go, and the number and bytes of the texts that are cached.
+    pub(crate) fn sizes(&mut self) -> (usize, usize, usize) {
+        // A large heap takes too long to be looked through for a number.
+        if self.vm.bytes_in_use() < LARGE_HEAP_BYTES {
+            self.vm.collect();
+        }
         let (count, bytes) = self.cache.sizes();
         (self.vm.bytes_in_use(), count, bytes)
     }
@@ -179,6 +183,7 @@ impl Scripts {
         // Without a `#!` line it is asked call by call.
         let refused = declared.declared && !declared.no_writes && !declared.allow_oom;
         begin_limited(keys, refused, declared.allow_oom)?;
+        check_replicas(server, declared.declared && !declared.no_writes)?;
         let read_only = input.read_only || declared.no_writes;
         let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
@@ -203,6 +208,7 @@ impl Scripts {
         }
         let allow_oom = callee.flags.allow_oom();
         begin_limited(keys, !read_only && !allow_oom, allow_oom)?;
+        check_replicas(server, !read_only)?;
         let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
@@ -218,6 +224,7 @@ impl Scripts {
         let started = self.timed.then(Instant::now);
         let mark = reply.mark();
         keys.hold_time();
+        keys.news_mut().declare(input.keys);
         server.stats.begin_script();
         let database = keys.database();
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
@@ -382,6 +389,18 @@ fn begin_limited(keys: &mut Keyspace, refused: bool, allow_oom: bool) -> Result<
     }
     Ok(())
 }
+
+/// Refuses what says that it may write where too few replicas follow. What says nothing is asked
+/// call by call.
+#[inline]
+fn check_replicas(server: &Server, may_write: bool) -> Result<(), CommandError> {
+    match may_write && server.measures.lacks_replicas {
+        true => Err(CommandError::NoReplicas),
+        false => Ok(()),
+    }
+}
+
+const LARGE_HEAP_BYTES: usize = 4 << 20;
 
 /// One of the `_RO` commands was called with what may write.
 const MAY_WRITE: CommandError =

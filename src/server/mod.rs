@@ -6,12 +6,14 @@
 
 mod histogram;
 mod latency;
+mod shutdown;
 mod slowlog;
 mod stats;
 mod system;
 
 pub(crate) use histogram::Histogram;
 pub(crate) use latency::{Events, Latency, Sample};
+pub(crate) use shutdown::Shutdown;
 pub(crate) use slowlog::SlowLog;
 #[cfg(test)]
 pub(crate) use stats::ROOM;
@@ -33,12 +35,12 @@ pub(crate) struct Server {
     pub(crate) stats: Stats,
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: Latency,
-    /// What is measured, as the parameters say.
+    /// What is measured and refused, as the parameters say.
     pub(crate) measures: Measures,
     /// The arguments of the call under way that are not to be shown anywhere.
     pub(crate) secret: SmallVec<[usize; 4]>,
     /// What SHUTDOWN asked for.
-    pub(crate) shutdown: Shutdown,
+    pub(crate) shutdown: Arc<Shutdown>,
     /// Counts how often parameters were changed, for doors that act on some of them.
     pub(crate) changes: Arc<AtomicU64>,
     /// When the engine was opened.
@@ -68,31 +70,23 @@ pub(crate) struct Clients {
 /// The parameter that is the password of the user `default`.
 const PASSWORD: &str = "requirepass";
 
-/// What is measured.
+/// What is measured, and what else calls are held to by parameters.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Measures {
     /// Whether calls are timed at all.
     pub(crate) timed: bool,
+    /// Which of those that scripts make are.
+    pub(crate) inner: Inner,
     /// Whether their times are kept for `LATENCY HISTOGRAM`.
     pub(crate) tracked: bool,
     /// From how many microseconds on a call is slow; negative: none is.
     pub(crate) slow_us: i64,
     /// From how many milliseconds on a latency is an event; none with 0.
     pub(crate) event_ms: i64,
+    /// Whether nothing is to be written because too few replicas follow.
+    pub(crate) lacks_replicas: bool,
     /// The longest argument.
     pub(crate) argument_most: usize,
-}
-
-/// How it stands with ending the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Shutdown {
-    /// The program is the host's, which nobody may end from here.
-    #[default]
-    Refused,
-    /// The program looks now and then whether it is asked to end.
-    Awaited,
-    /// It is.
-    Asked,
 }
 
 /// What DEBUG has changed.
@@ -104,6 +98,34 @@ pub(crate) struct Debug {
     pub(crate) rests: bool,
     /// Whether scripts may run what they otherwise may not.
     pub(crate) scripts_run_all: bool,
+}
+
+/// Which of the calls that scripts make are timed. Two looks at the clock are as long as many a
+/// command takes, so those that take no time to speak of are not, unless that is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Inner {
+    /// None: nobody wants to know.
+    #[default]
+    None,
+    /// Those of commands that may take long.
+    Long,
+    /// All.
+    All,
+}
+
+/// A call that takes less than this many microseconds is noted as slow only by those who want to
+/// see every call.
+const SLOW_LEAST_US: i64 = 1000;
+
+impl Inner {
+    fn of(slow_us: i64, event_ms: i64) -> Inner {
+        match slow_us {
+            0..SLOW_LEAST_US => Inner::All,
+            SLOW_LEAST_US.. => Inner::Long,
+            _ if event_ms > 0 => Inner::Long,
+            _ => Inner::None,
+        }
+    }
 }
 
 impl Debug {
@@ -123,7 +145,7 @@ impl Server {
             latency: Latency::default(),
             measures: Measures::default(),
             secret: SmallVec::new(),
-            shutdown: Shutdown::Refused,
+            shutdown: Arc::default(),
             changes: Arc::default(),
             opened: Instant::now(),
             run_id: system::hex_digits(40),
@@ -165,7 +187,11 @@ impl Server {
         let event_ms = config.number("latency-monitor-threshold");
         let argument_most = config.count("proto-max-bulk-len");
         let timed = tracked || slow_us >= 0 || event_ms > 0;
-        self.measures = Measures { timed, tracked, slow_us, event_ms, argument_most };
+        let inner = Inner::of(slow_us, event_ms);
+        let replicas = ["min-replicas-to-write", "min-replicas-max-lag"];
+        let lacks_replicas = replicas.iter().all(|name| config.number(name) > 0);
+        self.measures =
+            Measures { lacks_replicas, timed, inner, tracked, slow_us, event_ms, argument_most };
         self.slowlog.keep(config.count("slowlog-max-len"));
     }
 
@@ -173,13 +199,18 @@ impl Server {
     pub(crate) fn note_time(&mut self, call: Timed<'_>, took: Duration, now_ms: i64) {
         let us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         self.stats.timed(call.number, took, self.measures.tracked);
-        let Measures { slow_us, event_ms, .. } = self.measures;
+        let slow_us = self.measures.slow_us;
         if (0..=us).contains(&slow_us) && !call.is_never_slow {
             self.slowlog.add(call.argv, &self.secret, us, now_ms, call.client);
         }
-        if (1..=us / 1000).contains(&event_ms) {
-            let event = if call.is_fast { "fast-command" } else { "command" };
-            self.latency.add(event, us / 1000, now_ms / 1000);
+        self.note_event(if call.is_fast { "fast-command" } else { "command" }, took, now_ms);
+    }
+
+    /// Keeps how long something took that is watched, if that was long.
+    pub(crate) fn note_event(&mut self, event: &'static str, took: Duration, now_ms: i64) {
+        let ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        if (1..=ms).contains(&self.measures.event_ms) {
+            self.latency.add(event, ms, now_ms / 1000);
         }
     }
 

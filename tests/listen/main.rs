@@ -1,15 +1,14 @@
-//! The RESP door as clients meet it: by raw sockets, beside a real redis-server, and by Redis's own
-//! tools.
+//! The RESP door as clients meet it: by raw sockets, beside a real redis-server.
 
 #![cfg(all(feature = "listen", unix))]
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
 mod client;
 mod lifecycle;
+mod operators;
 mod protocol;
 mod shared;
 mod soak;
-mod tools;
 
 use client::Client;
 use moonkv::{Engine, ListenOptions, Listener, Options};

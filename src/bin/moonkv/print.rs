@@ -159,7 +159,7 @@ mod tests {
         );
         check(&Reply::Status("OK".into()), "OK\n", "OK\n");
         check(&Reply::Error("ERR x".into()), "(error) ERR x\n", "ERR x\n\n");
-        check(&Reply::Double(3.141), "(double) 3.141\n", "3.141\n");
+        check(&Reply::Double(3.25), "(double) 3.25\n", "3.25\n");
         check(&Reply::Boolean(true), "(true)\n", "(true)\n");
         let text = Reply::Verbatim { format: "txt".into(), text: b"This is\na text".to_vec() };
         check(&text, "This is\na text\n", "This is\na text\n");

@@ -3,9 +3,12 @@
 use crate::config::Directives;
 use moonkv::{Engine, ListenOptions, Options};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +40,10 @@ impl Arguments {
     fn serve(&self) -> Result<(), String> {
         let (options, listen) = Directives::parse(&self.directives)?.settle()?;
         // Before anything listens, so that no signal is missed.
+        let ending = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            register_conditional_shutdown(signal, 1, Arc::clone(&ending)).map_err(text)?;
+        }
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
         let engine = Engine::open(&options).map_err(text)?;
         let listener = engine.listen(&listen).map_err(text)?;
@@ -48,9 +55,14 @@ impl Arguments {
         }
         println!("Ready to accept connections");
         engine.await_shutdown().map_err(text)?;
-        while signals.pending().next().is_none() && engine.shutdown_asked() == Ok(false) {
+        let asked = |signals: &mut Signals| {
+            signals.pending().next().is_some() || engine.shutdown_asked() != Ok(false)
+        };
+        while !asked(&mut signals) && !listener.is_over() {
             thread::sleep(PAUSE);
         }
+        // A script gets the time that clients are given; whoever asks again does not wait for it.
+        ending.store(true, Ordering::SeqCst);
         listener.close();
         Ok(())
     }

@@ -71,7 +71,9 @@ fn answer(line: &str, target: &mut Target) -> Result<bool, String> {
     };
     match words.first() {
         None => return Ok(true),
-        Some(word) if word.eq_ignore_ascii_case(b"exit") => return Ok(false),
+        Some(word) if [&b"exit"[..], b"quit"].iter().any(|end| word.eq_ignore_ascii_case(end)) => {
+            return Ok(false);
+        }
         Some(_) => (),
     }
     let reply = target.command(&words)?;

@@ -25,7 +25,9 @@ pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     unsafe {
         let guard = Guard::of_closure(l);
         ffi::luaL_checkany(l, 1);
+        let depth = guard.deepen(l);
         let status = ffi::lua_pcall(l, ffi::lua_gettop(l) - 1, ffi::LUA_MULTRET, 0);
+        guard.rise(depth);
         guard.reraise(l);
         if status != ffi::LUA_OK {
             replace_by_err_text(l);
@@ -67,7 +69,9 @@ pub(super) unsafe extern "C-unwind" fn xpcall(l: *mut lua_State) -> c_int {
             ffi::lua_pushcclosure(l, guarded_handler, 2);
         }
         ffi::lua_insert(l, 1);
+        let depth = guard.deepen(l);
         let status = ffi::lua_pcall(l, 0, ffi::LUA_MULTRET, 1);
+        guard.rise(depth);
         guard.reraise(l);
         ffi::luaL_checkstack_(l, 1, c"too many results".as_ptr());
         ffi::lua_pushboolean(l, c_int::from(status == ffi::LUA_OK));
@@ -81,11 +85,12 @@ pub(super) unsafe extern "C-unwind" fn xpcall(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn guarded_handler(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua with the error; nothing here owns anything.
     unsafe {
-        if !Guard::of_closure(l).is_doomed() {
+        let guard = Guard::of_closure(l);
+        if !guard.is_doomed() {
             ffi::lua_settop(l, 1);
             ffi::lua_pushvalue(l, ffi::lua_upvalueindex(2));
             ffi::lua_insert(l, 1);
-            ffi::lua_call(l, 1, 1);
+            guard.call(l, 1, 1);
         }
         1
     }
@@ -160,6 +165,10 @@ unsafe fn add_place(l: *mut lua_State) {
                 break;
             }
         }
+        // LuaJIT leaves nothing of a function that ends in a call into C: there is no place then.
+        if cfg!(feature = "luajit") && place.currentline < 0 {
+            return;
+        }
         ffi::lua_pushstring_(l, place.source);
         set_raw_field(l, 1, c"source".as_ptr());
         ffi::lua_pushnumber(l, f64::from(place.currentline));
@@ -202,7 +211,15 @@ pub(super) unsafe extern "C-unwind" fn pairs(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, Guard::of_closure(l).fixtures.next.get());
+        let guard = Guard::of_closure(l);
+        let next = guard.fixtures.next.get();
+        // LuaJIT compiles loops over its own `next`, which sees nothing in a read-only table.
+        #[cfg(feature = "luajit")]
+        let next = match proxy_at(l, guard, 1) {
+            None => guard.fixtures.stock_next.get(),
+            Some(_) => next,
+        };
+        ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, next);
         ffi::lua_pushvalue(l, 1);
         ffi::lua_pushnil(l);
         3
@@ -278,7 +295,9 @@ pub(super) unsafe extern "C-unwind" fn tostring(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         ffi::luaL_checkany(l, 1);
-        if ffi::luaL_callmeta(l, 1, c"__tostring".as_ptr()) != 0 {
+        if ffi::luaL_getmetafield_(l, 1, c"__tostring".as_ptr()) != 0 {
+            ffi::lua_pushvalue(l, 1);
+            Guard::of_closure(l).call(l, 1, 1);
             return 1;
         }
         match ffi::lua_type(l, 1) {

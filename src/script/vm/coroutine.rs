@@ -7,17 +7,15 @@ use std::os::raw::{c_char, c_int};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use super::guard::Guard;
+use super::guard::{DEEPEST_CALLS, Guard};
 
-/// Coroutines resumed within one another. Lua's own limit is 200 nested C calls, of which a resume
-/// takes two; this one keeps the C stack small where each resume also has frames of ours.
-const DEEPEST: u32 = 160;
 /// A resume in units of work: coroutines made again and again are too short for their hooks.
 const UNITS: usize = 16;
 
 /// What [`switch`] gives for an error, whose value it leaves on the stack.
 const FAILED: c_int = -1;
 
+#[cfg(feature = "lua51")]
 unsafe extern "C-unwind" {
     /// Hands the count of nested C calls to a thread about to be resumed. Exported by Lua 5.1, not
     /// declared by mlua-sys; without it each coroutine would begin at zero and the C stack overflow.
@@ -31,6 +29,7 @@ pub(super) unsafe extern "C-unwind" fn create(l: *mut lua_State) -> c_int {
         let fits = ffi::lua_isfunction(l, 1) != 0 && ffi::lua_iscfunction(l, 1) == 0;
         ffi::luaL_argcheck(l, c_int::from(fits), 1, c"Lua function expected".as_ptr());
         let thread = ffi::lua_newthread(l);
+        #[cfg(feature = "lua51")]
         Guard::of_closure(l).adopt(thread);
         ffi::lua_pushvalue(l, 1);
         ffi::lua_xmove(l, thread, 1);
@@ -100,11 +99,12 @@ unsafe fn switch(l: *mut lua_State, thread: *mut lua_State, arguments: c_int) ->
             return FAILED;
         }
         let depth = guard.depth.get();
-        if depth >= DEEPEST {
+        if depth >= DEEPEST_CALLS {
             ffi::lua_pushstring_(l, c"C stack overflow".as_ptr());
             return FAILED;
         }
         ffi::lua_xmove(l, thread, arguments);
+        #[cfg(feature = "lua51")]
         lua_setlevel(l, thread);
         guard.depth.set(depth + 1);
         let status = ffi::lua_resume_(thread, arguments);

@@ -25,6 +25,8 @@ use super::math::RandomMode;
 use super::patterns::Patterns;
 use super::profiler::{self, Profiler};
 use super::sandbox::Fixtures;
+#[cfg(feature = "luajit")]
+use super::watchdog::Watch;
 use crate::script::profile::CallTree;
 use crate::script::running::Running;
 
@@ -43,6 +45,11 @@ const FIRST_INTERVAL: u32 = 40;
 const WORK_INTERVAL: usize = 4_096;
 /// An allocation of this size looks at the clock: it takes longer than the look.
 const LARGE_BYTES: usize = 64 * 1024;
+
+/// Calls from C into Lua, resumed coroutines among them, that are under way within one another. Lua
+/// 5.1 itself has a limit of 200 nested C calls, of which a resume takes two; ours keeps the C stack
+/// small where each resume also has frames of ours. LuaJIT has no limit: there ours stands for both.
+pub(super) const DEEPEST_CALLS: u32 = 160;
 
 /// How often what the thread has registered is called during a run that has gone on for long.
 const ATTEND_EVERY: Duration = Duration::from_millis(5);
@@ -160,6 +167,11 @@ pub(crate) struct Guard {
     /// What the functions of `redis.*` share with Rust: found from any state in a few loads, where an
     /// upvalue takes a walk.
     pub(super) bridge: Cell<*mut c_void>,
+    /// The bytes in use beyond which garbage is looked at; never above the ceiling.
+    #[cfg(feature = "luajit")]
+    relief: Cell<usize>,
+    #[cfg(feature = "luajit")]
+    pub(super) watch: Watch,
     /// The hook of a run, and the events it is called for.
     hook: Cell<(ffi::lua_Hook, c_int)>,
     /// The profile that is made, if one is.
@@ -174,6 +186,10 @@ impl Guard {
     pub(crate) fn new(shared: Arc<Running>, random_mode: RandomMode) -> Box<Self> {
         Box::new(Self {
             heap: Heap::new(),
+            #[cfg(feature = "luajit")]
+            relief: Cell::new(usize::MAX),
+            #[cfg(feature = "luajit")]
+            watch: Watch::new(Arc::clone(&shared)),
             shared,
             doom: Cell::new(None),
             running: Cell::new(false),
@@ -191,7 +207,7 @@ impl Guard {
             worked: Cell::new(0),
             depth: Cell::new(0),
             random_mode: Cell::new(random_mode),
-            random_state: Cell::new(0),
+            random_state: Cell::new(super::math::seeded(0)),
             named: Cell::new(0),
             scratch: Cell::new((ptr::null_mut(), 0)),
             fixtures: Fixtures::new(),
@@ -255,7 +271,9 @@ impl Guard {
         self.worked.set(0);
         self.patterns.begin();
         self.depth.set(0);
-        self.random_state.set(super::math::seeded(0));
+        if self.random_mode.get() != RandomMode::Continued {
+            self.random_state.set(super::math::seeded(0));
+        }
         self.running.set(true);
         // A small heap may grow by more before it is collected: marking what stays would cost
         // short runs more than the memory is worth.
@@ -263,9 +281,50 @@ impl Guard {
         self.is_long.set(in_use >= SMALL_HEAP_BYTES);
         // SAFETY: setting the pause allocates nothing and collects nothing.
         unsafe { ffi::lua_gc(l, ffi::LUA_GCSETPAUSE, pause) };
+        // SAFETY: the caller's promise.
+        unsafe { self.begin_looks(l) };
+    }
+
+    /// Sees to it that the run is looked at.
+    ///
+    /// # Safety
+    /// As [`Guard::begin`].
+    #[cfg(feature = "lua51")]
+    unsafe fn begin_looks(&self, l: *mut lua_State) {
         let interval = FIRST_INTERVAL.min(self.interval()) as c_int;
         // SAFETY: setting a hook allocates nothing.
         unsafe { self.set_hook(l, interval) };
+    }
+
+    /// The same; a hook is set only where each instruction matters.
+    ///
+    /// # Safety
+    /// As [`Guard::begin`].
+    #[cfg(feature = "luajit")]
+    unsafe fn begin_looks(&self, l: *mut lua_State) {
+        self.relief.set(self.relief_mark());
+        let counts = self.limits.get().instructions.is_some();
+        if self.watch.begin(counts || self.hook.get().1 != LIMITS_ONLY.1) {
+            let interval = FIRST_INTERVAL.min(self.interval()) as c_int;
+            // SAFETY: setting a hook allocates nothing.
+            unsafe { self.set_hook(l, interval) };
+        }
+    }
+
+    /// Ends what [`Guard::begin_looks`] began.
+    ///
+    /// # Safety
+    /// As [`Guard::end`].
+    unsafe fn end_looks(&self, l: *mut lua_State) {
+        #[cfg(feature = "luajit")]
+        {
+            self.relief.set(usize::MAX);
+            if !self.watch.end() {
+                return;
+            }
+        }
+        // SAFETY: clearing a hook allocates nothing.
+        unsafe { ffi::lua_sethook(l, None, 0, 0) };
     }
 
     /// Ends the run and tells what doomed it, if anything did.
@@ -273,6 +332,10 @@ impl Guard {
     /// # Safety
     /// `l` is the main state of this guard.
     pub(super) unsafe fn end(&self, l: *mut lua_State) -> Option<Doom> {
+        // Under LuaJIT a run may be over before the watchdog has seen what it was told.
+        if cfg!(feature = "luajit") && self.shared.is_cancelled() {
+            self.condemn(Doom::Cancelled);
+        }
         self.ceiling.set(usize::MAX);
         self.limits.set(Limits::default());
         self.running.set(false);
@@ -286,8 +349,8 @@ impl Guard {
         {
             profiler.leave();
         }
-        // SAFETY: clearing a hook allocates nothing.
-        unsafe { ffi::lua_sethook(l, None, 0, 0) };
+        // SAFETY: the caller's promise.
+        unsafe { self.end_looks(l) };
         self.doom.take()
     }
 
@@ -398,11 +461,42 @@ impl Guard {
     fn elapsed(&self) -> Duration {
         let now = Instant::now();
         let Some(started) = self.started.get() else {
-            self.started.set(Some(now));
-            self.show(now);
-            return Duration::ZERO;
+            #[cfg(feature = "luajit")]
+            let started = self.watch.seen().unwrap_or(now);
+            #[cfg(feature = "lua51")]
+            let started = now;
+            self.started.set(Some(started));
+            self.show(started);
+            return now.saturating_duration_since(started);
         };
         now - started
+    }
+
+    /// When the run is to be looked at next; none if nothing is known that would end it.
+    #[cfg(feature = "luajit")]
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        if self.is_doomed() {
+            return Some(Instant::now());
+        }
+        let limit = self.limits.get().time.unwrap_or(Duration::MAX);
+        self.since().checked_add(limit.min(self.attend_at.get()))
+    }
+
+    /// The bytes in use near the ceiling, from which on garbage is looked at.
+    #[cfg(feature = "luajit")]
+    fn relief_mark(&self) -> usize {
+        let ceiling = self.ceiling.get();
+        let Some(allowance) = self.limits.get().memory else { return ceiling };
+        let again = self.collected_bytes.get().saturating_add(allowance / 8);
+        again.max(ceiling.saturating_sub(allowance / 4)).min(ceiling)
+    }
+
+    /// Rings once so many more bytes are in use; gives how many are then.
+    #[cfg(feature = "luajit")]
+    pub(super) fn ring_after(&self, bytes: usize) -> usize {
+        let mark = self.heap.bytes_in_use().saturating_add(bytes);
+        self.relief.set(mark);
+        mark
     }
 
     /// Whether the heap may grow by so many bytes. A refusal dooms the run.
@@ -411,6 +505,11 @@ impl Guard {
         if self.heap.bytes_in_use().saturating_add(growth) > self.ceiling.get() {
             self.memory_refused(growth);
             return false;
+        }
+        #[cfg(feature = "luajit")]
+        if self.heap.bytes_in_use().saturating_add(growth) > self.relief.get() {
+            self.relief.set(self.ceiling.get());
+            self.watch.ring();
         }
         if growth >= LARGE_BYTES && self.running.get() {
             // In the middle of an allocation is no place to see to anybody.
@@ -423,7 +522,11 @@ impl Guard {
     /// Whether that is certain for a small block, and needs no closer look.
     #[inline]
     pub(super) fn has_room(&self, growth: usize) -> bool {
-        self.heap.bytes_in_use().saturating_add(growth) <= self.ceiling.get()
+        #[cfg(feature = "luajit")]
+        let room = self.relief.get();
+        #[cfg(feature = "lua51")]
+        let room = self.ceiling.get();
+        self.heap.bytes_in_use().saturating_add(growth) <= room
     }
 
     /// Notes that the system itself refused memory.
@@ -482,6 +585,45 @@ impl Guard {
         }
     }
 
+    /// Goes one call deeper from C into Lua; gives what [`Guard::rise`] takes when that is over. An
+    /// error in between needs none: who catches it has noted its own depth.
+    ///
+    /// # Safety
+    /// Called from a C function that owns nothing.
+    #[inline]
+    pub(super) unsafe fn deepen(&self, l: *mut lua_State) -> u32 {
+        let depth = self.depth.get();
+        if cfg!(feature = "luajit") {
+            if depth >= DEEPEST_CALLS {
+                // SAFETY: the caller owns nothing.
+                unsafe { ffi::luaL_error(l, c"C stack overflow".as_ptr()) };
+            }
+            self.depth.set(depth + 1);
+        }
+        depth
+    }
+
+    #[inline]
+    pub(super) fn rise(&self, depth: u32) {
+        if cfg!(feature = "luajit") {
+            self.depth.set(depth);
+        }
+    }
+
+    /// Calls the function on the stack from a C function.
+    ///
+    /// # Safety
+    /// As `lua_call`; called from a C function that owns nothing.
+    #[inline]
+    pub(super) unsafe fn call(&self, l: *mut lua_State, arguments: c_int, results: c_int) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let depth = self.deepen(l);
+            ffi::lua_call(l, arguments, results);
+            self.rise(depth);
+        }
+    }
+
     /// Raises doom: a light userdata, so that nothing is allocated.
     ///
     /// # Safety
@@ -497,10 +639,11 @@ impl Guard {
         }
     }
 
-    /// Arranges for a new coroutine's first instructions to be counted.
+    /// Arranges for a new coroutine's first instructions to be counted. LuaJIT has one hook for all.
     ///
     /// # Safety
     /// `thread` is a thread of this guard's state.
+    #[cfg(feature = "lua51")]
     pub(super) unsafe fn adopt(&self, thread: *mut lua_State) {
         if self.limits.get().instructions.is_none() {
             return;
@@ -517,15 +660,16 @@ impl Guard {
     ///
     /// # Safety
     /// Called from a hook.
-    unsafe fn relieve(&self, l: *mut lua_State) {
+    pub(super) unsafe fn relieve(&self, l: *mut lua_State) {
         let Some(allowance) = self.limits.get().memory else { return };
         let (in_use, ceiling) = (self.heap.bytes_in_use(), self.ceiling.get());
         let near = in_use > ceiling - allowance.min(ceiling) / 4;
-        if !near || in_use < self.collected_bytes.get().saturating_add(allowance / 8) {
-            return;
+        if near && in_use >= self.collected_bytes.get().saturating_add(allowance / 8) {
+            // SAFETY: the caller's promise.
+            unsafe { self.collect(l) };
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.collect(l) };
+        #[cfg(feature = "luajit")]
+        self.relief.set(self.relief_mark());
     }
 
     /// Collects garbage where a size known beforehand would otherwise be refused for it.
@@ -546,10 +690,14 @@ impl Guard {
     unsafe fn collect(&self, l: *mut lua_State) {
         // The collector itself may need a little memory, to be had even at the ceiling.
         let ceiling = self.ceiling.replace(usize::MAX);
+        #[cfg(feature = "luajit")]
+        self.relief.set(usize::MAX);
         // SAFETY: the caller's promise; no finalizer of a script's exists to run.
         unsafe { ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0) };
         self.ceiling.set(ceiling);
         self.collected_bytes.set(self.heap.bytes_in_use());
+        #[cfg(feature = "luajit")]
+        self.relief.set(self.relief_mark());
     }
 
     /// Chooses the next interval. Under an instruction limit it depends on the script alone, so that

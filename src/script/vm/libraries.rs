@@ -1,11 +1,15 @@
 //! What the libraries cjson, cmsgpack and struct need of Rust between two calls, and how a library's
 //! table is made.
 
+#[cfg(feature = "lua51")]
+use super::bit;
 use super::bridge::Bridge;
 use super::cjson::Settings;
+#[cfg(feature = "luajit")]
+use super::dialect;
 use super::guard::Guard;
 use super::output::Output;
-use super::{bit, cjson, cmsgpack, sandbox, structure};
+use super::{cjson, cmsgpack, sandbox, structure};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::ffi::CStr;
@@ -65,7 +69,10 @@ pub(super) unsafe fn install(l: *mut lua_State, guard: &Guard, bridge: *mut Brid
         sandbox::add_library(l, guard, c"cmsgpack");
         push_table(l, &structure::FUNCTIONS, &[]);
         sandbox::add_library(l, guard, c"struct");
+        #[cfg(feature = "lua51")]
         push_table(l, &bit::FUNCTIONS, &[]);
+        #[cfg(feature = "luajit")]
+        dialect::push_bit(l, guard);
         sandbox::add_library(l, guard, c"bit");
     }
 }

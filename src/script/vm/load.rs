@@ -117,7 +117,9 @@ pub(super) unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
         ffi::lua_pushvalue(l, ffi::lua_upvalueindex(1));
         ffi::lua_pushcclosure(l, gather, 1);
         ffi::lua_pushvalue(l, 1);
+        let depth = guard.deepen(l);
         let mut status = ffi::lua_pcall(l, 1, 2, 0);
+        guard.rise(depth);
         if status == ffi::LUA_OK {
             let length = ffi::lua_tonumber(l, -1) as usize;
             let text = ffi::lua_touserdata(l, -2).cast::<u8>();

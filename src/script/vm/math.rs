@@ -2,7 +2,8 @@
 //!
 //! Scripts must give the same result for the same data and arguments, so there is either no random
 //! number at all or the same sequence in every run: the 48-bit linear congruential generator that
-//! Redis gives its scripts (reference: sandbox-098).
+//! Redis gives its scripts (reference: sandbox-098). A host that wants what a server does has the
+//! sequence go on from run to run.
 
 use std::os::raw::c_int;
 
@@ -19,6 +20,8 @@ pub(crate) enum RandomMode {
     Denied,
     /// It gives the same sequence in every run.
     Seeded,
+    /// It gives one sequence that goes on from run to run.
+    Continued,
 }
 
 const FACTOR: u64 = 0x5_DEEC_E66D;
@@ -43,7 +46,7 @@ fn draw(guard: &Guard) -> f64 {
 /// # Safety
 /// Called from a C function that owns nothing.
 unsafe fn refuse_if_denied(l: *mut lua_State, guard: &Guard, name: &'static std::ffi::CStr) {
-    if guard.random_mode.get() == RandomMode::Seeded {
+    if guard.random_mode.get() != RandomMode::Denied {
         return;
     }
     let text = c"math.%s is not available in this engine: open it with lua_random=seeded";

@@ -6,7 +6,8 @@
 //! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
 //! `pull.rs` convert replies to Lua values and back; `register.rs` is where libraries of functions
 //! load; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
-//! `bit.rs` are the libraries of those names. This file ties them to one run.
+//! `bit.rs` are the libraries of those names. Where LuaJIT runs the scripts, `watchdog.rs` stops what it
+//! compiled and `dialect.rs` makes its libraries those of Lua 5.1. This file ties them to one run.
 //!
 //! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
 //! a C function calls an inner function that does all Rust work and returns plain data, and only
@@ -23,6 +24,8 @@ mod chunk;
 mod cjson;
 mod cmsgpack;
 mod coroutine;
+#[cfg(feature = "luajit")]
+mod dialect;
 mod guard;
 mod json_decode;
 mod json_encode;
@@ -43,6 +46,8 @@ mod strings;
 mod structure;
 mod tables;
 mod trace;
+#[cfg(feature = "luajit")]
+mod watchdog;
 
 use super::profile::CallTree;
 use super::running::Running;
@@ -136,6 +141,7 @@ impl Vm {
         let random = match options.lua_random {
             LuaRandom::Denied => RandomMode::Denied,
             LuaRandom::Seeded => RandomMode::Seeded,
+            LuaRandom::Continued => RandomMode::Continued,
         };
         let state = sandbox::open(Guard::new(shared, random))?;
         let mut bridge = Box::new(Bridge::new(options.lua_false == LuaFalse::Integer));

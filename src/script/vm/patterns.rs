@@ -469,10 +469,12 @@ unsafe fn push_replacement(l: *mut lua_State, guard: &Guard, subject: &[u8], fou
         if ffi::lua_type(l, 3) == ffi::LUA_TFUNCTION {
             ffi::lua_pushvalue(l, 3);
             let count = push_captures(l, guard, subject, found, true);
-            ffi::lua_call(l, count, 1);
+            guard.call(l, count, 1);
         } else {
             push_capture(l, guard, subject, found, 0);
+            let depth = guard.deepen(l);
             ffi::lua_gettable_(l, 3);
+            guard.rise(depth);
         }
     }
 }

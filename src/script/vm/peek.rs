@@ -1,91 +1,23 @@
 //! Reading a C function's arguments where Lua keeps them.
 //!
 //! The C API takes two calls for each argument, which for `redis.call` is a good part of the
-//! whole. Lua 5.1 has had one layout of its stack and strings since 2006, and it is built with
-//! this crate; [`check`] holds a state to that layout when it is opened, before anything relies
-//! on it. Nothing is written here, and nothing can raise.
+//! whole. Lua is built with this crate, so its layout is known; [`check`] holds a state to it when it
+//! is opened, before anything relies on it. Nothing is written here, and nothing can raise.
 
+#[cfg_attr(feature = "luajit", path = "peek_luajit.rs")]
+#[cfg_attr(not(feature = "luajit"), path = "peek_puc.rs")]
+mod layout;
+
+pub(super) use layout::{Value, arguments};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
-use std::ffi::c_void;
 use std::os::raw::c_int;
-
-/// The beginning of a `lua_State`.
-#[repr(C)]
-struct State {
-    next: *const c_void,
-    kind: u8,
-    marked: u8,
-    status: u8,
-    top: *const Value,
-    base: *const Value,
-}
-
-/// A value on the stack.
-#[repr(C)]
-pub(super) struct Value {
-    payload: Payload,
-    kind: c_int,
-}
-
-#[repr(C)]
-union Payload {
-    string: *const Header,
-    number: f64,
-}
-
-/// What lies before the bytes of a string.
-#[repr(C)]
-struct Header {
-    next: *const c_void,
-    kind: u8,
-    marked: u8,
-    reserved: u8,
-    hash: u32,
-    len: usize,
-}
 
 /// What `redis.call` takes.
 pub(super) enum Argument<'a> {
     Text(&'a [u8]),
     Number(f64),
     Other,
-}
-
-/// The arguments of the C function that is running.
-///
-/// # Safety
-/// Called from a C function of a state that passed [`check`]; the stack stays as it is while
-/// the result is in use.
-#[inline]
-pub(super) unsafe fn arguments<'a>(l: *mut lua_State) -> &'a [Value] {
-    // SAFETY: the caller's promise; base is never above top.
-    unsafe {
-        let state = &*l.cast::<State>();
-        std::slice::from_raw_parts(state.base, state.top.offset_from_unsigned(state.base))
-    }
-}
-
-impl Value {
-    /// The value, if it is of a kind that commands take.
-    ///
-    /// # Safety
-    /// The value is on a stack, and stays there while the result is in use.
-    #[inline]
-    pub(super) unsafe fn read<'a>(&self) -> Argument<'a> {
-        // SAFETY: the kind tells which payload is there; a string's bytes follow its header.
-        unsafe {
-            match self.kind {
-                ffi::LUA_TSTRING => {
-                    let header = self.payload.string;
-                    let bytes = header.add(1).cast::<u8>();
-                    Argument::Text(std::slice::from_raw_parts(bytes, (*header).len))
-                }
-                ffi::LUA_TNUMBER => Argument::Number(self.payload.number),
-                _ => Argument::Other,
-            }
-        }
-    }
 }
 
 /// Whether a state is laid out as this file has it; `probe` is run as a C function's body.
@@ -111,11 +43,18 @@ unsafe extern "C-unwind" fn probe(l: *mut lua_State) -> c_int {
         ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
         ffi::lua_pushnumber(l, 0.5);
         ffi::lua_pushboolean(l, 1);
+        ffi::lua_pushinteger(l, -7);
+        ffi::lua_pushnil(l);
+        ffi::lua_pushlightuserdata(l, std::ptr::null_mut());
+        ffi::lua_pushvalue(l, ffi::LUA_GLOBALSINDEX);
         *agrees = match arguments(l) {
-            [a, b, c] => {
+            [a, b, c, d, others @ ..] => {
                 matches!(a.read(), Argument::Text(bytes) if bytes == text)
                     && matches!(b.read(), Argument::Number(number) if number == 0.5)
                     && matches!(c.read(), Argument::Other)
+                    && matches!(d.read(), Argument::Number(number) if number == -7.0)
+                    && others.len() == 3
+                    && others.iter().all(|other| matches!(other.read(), Argument::Other))
             }
             _ => false,
         };

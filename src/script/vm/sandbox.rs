@@ -12,6 +12,8 @@ use std::ptr::{self, NonNull};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
+#[cfg(feature = "luajit")]
+use super::dialect;
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
 use super::{alloc, base, coroutine, load, math, patterns, peek, pull, strings, tables};
@@ -42,7 +44,7 @@ const BASE_FUNCTIONS: [Function; 15] = [
     // rawequal and ipairs stay stock: a proxy is one object, and a library has no element 1.
 ];
 
-const LIBRARY_FUNCTIONS: [(&CStr, Function); 17] = [
+const LIBRARY_FUNCTIONS: &[(&CStr, Function)] = &[
     (c"string", (c"find", patterns::find)),
     (c"string", (c"gmatch", patterns::gmatch)),
     (c"string", (c"gsub", patterns::gsub)),
@@ -54,10 +56,18 @@ const LIBRARY_FUNCTIONS: [(&CStr, Function); 17] = [
     (c"coroutine", (c"resume", coroutine::resume)),
     (c"coroutine", (c"wrap", coroutine::wrap)),
     (c"table", (c"concat", tables::concat)),
+    #[cfg(feature = "lua51")]
     (c"table", (c"foreach", tables::foreach)),
+    #[cfg(feature = "lua51")]
     (c"table", (c"foreachi", tables::foreachi)),
+    #[cfg(feature = "luajit")]
+    (c"table", (c"foreach", dialect::foreach)),
+    #[cfg(feature = "luajit")]
+    (c"table", (c"foreachi", dialect::foreachi)),
     (c"table", (c"insert", tables::insert)),
     (c"table", (c"maxn", tables::maxn)),
+    // LuaJIT's remove is in Lua's own bytecode: it is compiled, and hooks see it.
+    #[cfg(feature = "lua51")]
     (c"table", (c"remove", tables::remove)),
     (c"table", (c"sort", tables::sort)),
 ];
@@ -72,6 +82,15 @@ pub(super) struct Fixtures {
     pub(super) names: Cell<c_int>,
     pub(super) weak_keys: Cell<c_int>,
     pub(super) table: tables::Stock,
+    /// LuaJIT's library `bit`.
+    #[cfg(feature = "luajit")]
+    pub(super) bit: Cell<c_int>,
+    /// LuaJIT's own `next`.
+    #[cfg(feature = "luajit")]
+    pub(super) stock_next: Cell<c_int>,
+    /// LuaJIT's `string.format`.
+    #[cfg(feature = "luajit")]
+    pub(super) format: Cell<Option<ffi::lua_CFunction>>,
 }
 
 impl Fixtures {
@@ -83,6 +102,12 @@ impl Fixtures {
             names: Cell::new(ffi::LUA_NOREF),
             weak_keys: Cell::new(ffi::LUA_NOREF),
             table: tables::Stock::default(),
+            #[cfg(feature = "luajit")]
+            bit: Cell::new(ffi::LUA_NOREF),
+            #[cfg(feature = "luajit")]
+            stock_next: Cell::new(ffi::LUA_NOREF),
+            #[cfg(feature = "luajit")]
+            format: Cell::new(None),
         }
     }
 }
@@ -132,6 +157,8 @@ impl Drop for State {
     fn drop(&mut self) {
         // SAFETY: both were made by open; the state goes first, its blocks live in the guard.
         unsafe {
+            #[cfg(feature = "luajit")]
+            self.guard().watch.stop();
             ffi::lua_close(self.l.as_ptr());
             drop(Box::from_raw(self.guard.as_ptr()));
         }
@@ -182,7 +209,11 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         ffi::luaopen_table(l);
         ffi::luaopen_math(l);
         ffi::lua_settop(l, 0);
+        #[cfg(feature = "luajit")]
+        guard.watch.prepare(l, guard);
         keep_fixtures(l, guard);
+        #[cfg(feature = "luajit")]
+        dialect::prepare(l, guard);
         guard.fixtures.table.keep(l);
         replace_functions(l, guard);
         for name in LIBRARIES {
@@ -228,7 +259,7 @@ unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
             push_function(l, guard, function);
             set_global(l, guard, name);
         }
-        for (library, (name, function)) in LIBRARY_FUNCTIONS {
+        for &(library, (name, function)) in LIBRARY_FUNCTIONS {
             set_library_function(l, guard, library, name, function);
         }
         // `string.gfind` is gmatch by its older name, and the same function.

@@ -68,11 +68,16 @@ unsafe extern "C-unwind" fn run_job(l: *mut lua_State) -> c_int {
             job.result = Some(Ok(show(l, -1)));
             return 0;
         }
-        if ffi::lua_istable(l, -1) != 0 {
-            ffi::lua_pushstring_(l, c"err".as_ptr());
-            ffi::lua_rawget_(l, -2);
-        }
-        job.result = Some(Err(show(l, -1).trim_start_matches("bulk:").to_owned()));
+        let prefix = match ffi::lua_istable(l, -1) != 0 {
+            true => {
+                ffi::lua_pushstring_(l, c"err".as_ptr());
+                ffi::lua_rawget_(l, -2);
+                ""
+            }
+            // Where there was no room for the handler.
+            false => "ERR ",
+        };
+        job.result = Some(Err(show(l, -1).replacen("bulk:", prefix, 1)));
         0
     }
 }
@@ -111,6 +116,18 @@ unsafe fn text(l: *mut lua_State, index: c_int) -> String {
     }
 }
 
+/// An answer as it is compared. LuaJIT calls a C function in the place of the function that returns
+/// what it gives, so an error it raises may have no position and not know its name.
+pub(crate) fn plain(answer: &str) -> String {
+    if cfg!(feature = "lua51") {
+        return answer.to_owned();
+    }
+    let answer = answer.replace("user_script:1: ", "").replace("across metamethod/C", "across C");
+    let Some((before, after)) = answer.split_once(" to '") else { return answer };
+    let after = after.split_once('\'').map_or(after, |(_, after)| after);
+    format!("{before} to '?'{after}")
+}
+
 /// Runs each source in one engine and compares with what is expected; `!` marks an error.
 fn check(cases: &[(&str, &str)]) {
     let engine = Engine::new(RandomMode::Seeded);
@@ -119,7 +136,7 @@ fn check(cases: &[(&str, &str)]) {
             Ok(value) => value,
             Err(error) => format!("!{error}"),
         };
-        assert_eq!(&found, expected, "{source}");
+        assert_eq!(plain(&found), plain(expected), "{source}");
     }
 }
 
@@ -370,7 +387,8 @@ fn random_numbers_are_denied_or_the_same_every_time() {
             "ERR user_script:1: math.{name} is not available in this engine: open it with \
              lua_random=seeded"
         );
-        assert_eq!(denied.run(&format!("return math.{name}(1)")), Err(expected));
+        let found = denied.run(&format!("return math.{name}(1)")).unwrap_err();
+        assert_eq!(plain(&found), plain(&expected));
     }
     let seeded = "math.randomseed(42) return {math.random(1000),math.random(1000)}";
     check(&[

@@ -12,7 +12,9 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
-use super::proxy::{push_real, refuse_proxy};
+#[cfg(feature = "lua51")]
+use super::proxy::push_real;
+use super::proxy::refuse_proxy;
 
 /// Sorting fewer elements by C comparisons alone is quick even in the worst case.
 const SHORT_SORT: usize = 1_000;
@@ -24,10 +26,12 @@ const STEPS_PER_LOOK: c_int = 4_096;
 #[derive(Default)]
 pub(super) struct Stock {
     concat: Cell<Option<ffi::lua_CFunction>>,
+    #[cfg(feature = "lua51")]
     foreach: Cell<Option<ffi::lua_CFunction>>,
+    #[cfg(feature = "lua51")]
     foreachi: Cell<Option<ffi::lua_CFunction>>,
     insert: Cell<Option<ffi::lua_CFunction>>,
-    maxn: Cell<Option<ffi::lua_CFunction>>,
+    #[cfg(feature = "lua51")]
     remove: Cell<Option<ffi::lua_CFunction>>,
     sort: Cell<Option<ffi::lua_CFunction>>,
 }
@@ -38,19 +42,21 @@ impl Stock {
     /// # Safety
     /// Under a protected call, with the stock library among the globals.
     pub(super) unsafe fn keep(&self, l: *mut lua_State) {
-        let places: [(&CStr, &Cell<Option<ffi::lua_CFunction>>); 7] = [
+        let places: &[(&CStr, &Cell<Option<ffi::lua_CFunction>>)] = &[
             (c"concat", &self.concat),
+            #[cfg(feature = "lua51")]
             (c"foreach", &self.foreach),
+            #[cfg(feature = "lua51")]
             (c"foreachi", &self.foreachi),
             (c"insert", &self.insert),
-            (c"maxn", &self.maxn),
+            #[cfg(feature = "lua51")]
             (c"remove", &self.remove),
             (c"sort", &self.sort),
         ];
         // SAFETY: the caller's promise.
         unsafe {
             ffi::lua_getfield_(l, ffi::LUA_GLOBALSINDEX, c"table".as_ptr());
-            for (name, place) in places {
+            for &(name, place) in places {
                 ffi::lua_getfield_(l, -1, name.as_ptr());
                 place.set(ffi::lua_tocfunction(l, -1));
                 ffi::lua_settop(l, -2);
@@ -134,6 +140,7 @@ unsafe fn insert_before(l: *mut lua_State, guard: &Guard, position: c_int, end: 
 
 /// `table.remove(table [, position])`. A read-only table has no elements, so there is nothing to
 /// refuse: as in Redis, nothing is removed.
+#[cfg(feature = "lua51")]
 pub(super) unsafe extern "C-unwind" fn remove(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
@@ -156,6 +163,7 @@ pub(super) unsafe extern "C-unwind" fn concat(l: *mut lua_State) -> c_int {
 }
 
 /// `table.foreachi(table, f)`
+#[cfg(feature = "lua51")]
 pub(super) unsafe extern "C-unwind" fn foreachi(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
@@ -166,6 +174,7 @@ pub(super) unsafe extern "C-unwind" fn foreachi(l: *mut lua_State) -> c_int {
 }
 
 /// `table.foreach(table, f)`; of a read-only table the real one is walked, which `f` does not see.
+#[cfg(feature = "lua51")]
 pub(super) unsafe extern "C-unwind" fn foreach(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
@@ -218,7 +227,10 @@ pub(super) unsafe extern "C-unwind" fn sort(l: *mut lua_State) -> c_int {
             ffi::lua_insert(l, 2);
             ffi::lua_pushcclosure(l, guarded_less, 2);
         }
-        run_stock(l, &guard.fixtures.table.sort)
+        let depth = guard.deepen(l);
+        let results = run_stock(l, &guard.fixtures.table.sort);
+        guard.rise(depth);
+        results
     }
 }
 

@@ -1,0 +1,78 @@
+//! How PUC Lua 5.1 lays out its stack and strings: the same since 2006, and built with this crate.
+
+use super::Argument;
+use mlua_sys as ffi;
+use mlua_sys::lua_State;
+use std::ffi::c_void;
+use std::os::raw::c_int;
+
+/// The beginning of a `lua_State`.
+#[repr(C)]
+struct State {
+    next: *const c_void,
+    kind: u8,
+    marked: u8,
+    status: u8,
+    top: *const Value,
+    base: *const Value,
+}
+
+/// A value on the stack.
+#[repr(C)]
+pub(in super::super) struct Value {
+    payload: Payload,
+    kind: c_int,
+}
+
+#[repr(C)]
+union Payload {
+    string: *const Header,
+    number: f64,
+}
+
+/// What lies before the bytes of a string.
+#[repr(C)]
+struct Header {
+    next: *const c_void,
+    kind: u8,
+    marked: u8,
+    reserved: u8,
+    hash: u32,
+    len: usize,
+}
+
+/// The arguments of the C function that is running.
+///
+/// # Safety
+/// Called from a C function of a state that passed [`check`]; the stack stays as it is while
+/// the result is in use.
+#[inline]
+pub(in super::super) unsafe fn arguments<'a>(l: *mut lua_State) -> &'a [Value] {
+    // SAFETY: the caller's promise; base is never above top.
+    unsafe {
+        let state = &*l.cast::<State>();
+        std::slice::from_raw_parts(state.base, state.top.offset_from_unsigned(state.base))
+    }
+}
+
+impl Value {
+    /// The value, if it is of a kind that commands take.
+    ///
+    /// # Safety
+    /// The value is on a stack, and stays there while the result is in use.
+    #[inline]
+    pub(in super::super) unsafe fn read<'a>(&self) -> Argument<'a> {
+        // SAFETY: the kind tells which payload is there; a string's bytes follow its header.
+        unsafe {
+            match self.kind {
+                ffi::LUA_TSTRING => {
+                    let header = self.payload.string;
+                    let bytes = header.add(1).cast::<u8>();
+                    Argument::Text(std::slice::from_raw_parts(bytes, (*header).len))
+                }
+                ffi::LUA_TNUMBER => Argument::Number(self.payload.number),
+                _ => Argument::Other,
+            }
+        }
+    }
+}
