@@ -514,3 +514,64 @@ fn no_script_takes_the_process_down() {
     println!("{} scripts in processes of their own", scripts.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), scripts.len(), wrong.join("\n"));
 }
+
+/// Scripts without an instruction that sets a global see the real globals, all others a proxy: to the
+/// script it is the same.
+#[test]
+fn globals_are_the_same_to_a_script_that_sets_some_and_to_one_that_does_not() {
+    let engine = open(|_| ());
+    let refused = "ERR user_script:1: Attempt to modify a readonly table";
+    let missing = "ERR user_script:1: Script attempted to access nonexistent global variable 'x'";
+    let reads = "_G == _G._G and type(_G) == 'table' and rawget(_G, 'tostring') == tostring";
+    for setting in ["", "if false then x = 1 end ", "local f = function() x = 1 end "] {
+        let script = |rest: &str| format!("{setting}{rest}");
+        check(
+            &engine,
+            &[
+                (&script(&format!("return {reads} and 1")), "1"),
+                (&script("return x"), missing),
+                (&script("local f = function() return function() return x end end f()()"), missing),
+                (&script("_G.x = 1"), refused),
+                (&script("rawset(_G, 'x', 1)"), "ERR Attempt to modify a readonly table"),
+                (
+                    &script("loadstring('x = 1')()"),
+                    "ERR [string \"x = 1\"]:1: Attempt to modify a readonly table",
+                ),
+                (
+                    // `wrap` adds its own position.
+                    &script("coroutine.wrap(function() _G.x = 1 end)()"),
+                    "ERR user_script:1: user_script:1: Attempt to modify a readonly table",
+                ),
+                (&script("return {KEYS[1] or 'none', #ARGV}"), "[none 0]"),
+                (
+                    &script("local n = 0 for k in pairs(_G) do n = n + 1 end return n > 20 and 1"),
+                    "1",
+                ),
+            ],
+        );
+    }
+    check(
+        &engine,
+        &[
+            ("x = 1", refused),
+            ("local f = function() return function() x = 1 end end f()()", refused),
+            ("function x() end", refused),
+            ("KEYS = {}", refused),
+            ("return x", missing),
+        ],
+    );
+    check_alive(&engine, "globals");
+}
+
+/// A run that goes on has its heap collected more often; what it keeps stays.
+#[test]
+fn what_a_long_run_keeps_is_kept() {
+    let engine = open(|_| ());
+    let script = "local kept, weak = {}, setmetatable({}, {__mode = 'v'}) \
+        for i = 1, 300000 do local t = 'item' .. i if i % 100 == 0 then kept[#kept + 1] = t end \
+        weak[i % 10] = {i} end \
+        for i = 1, #kept do if kept[i] ~= 'item' .. i * 100 then return 'lost ' .. i end end \
+        return #kept";
+    assert_eq!(eval(&engine, script), "3000");
+    assert_eq!(eval(&engine, script), "3000");
+}

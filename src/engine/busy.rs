@@ -159,39 +159,37 @@ enum Aside {
 
 impl Shared {
     /// Does a session's work on the state, when it is its turn. While a script holds the engine
-    /// the call may be answered beside it, in the reply: none then.
+    /// the call may be answered beside it, in the reply, and the work is not done then.
     #[inline]
-    pub(super) fn enter_or_aside<R>(
+    pub(super) fn enter_or_aside(
         &self,
         id: usize,
         busy: Option<&Busy>,
         call: Call<'_>,
         reply: &mut ReplyBuf,
-        work: impl FnOnce(&mut State, &mut ReplyBuf) -> R,
-    ) -> Result<Option<R>, Error> {
+        work: impl FnOnce(&mut State, &mut ReplyBuf),
+    ) -> Result<(), Error> {
         if self.inside.load(Ordering::Relaxed) == this_thread() {
-            return self.within(busy, call, reply).map(|()| None);
+            return self.within(busy, call, reply);
         }
         let lock = match self.state.try_lock() {
             Ok(lock) => lock,
             Err(TryLockError::Poisoned(_)) => return Err(Error::Poisoned),
             Err(TryLockError::WouldBlock) => match self.wait_or_aside(busy, call, reply)? {
                 Some(lock) => lock,
-                None => return Ok(None),
+                None => return Ok(()),
             },
         };
-        let done = self.enter_by(id, lock, |state| match busy {
+        self.enter_by(id, lock, |state| match busy {
             None => work(state, reply),
             Some(busy) => {
                 if busy.has_kept.load(Ordering::Relaxed) {
                     busy.replay(id, state);
                 }
-                let done = work(state, reply);
+                work(state, reply);
                 busy.queues.store(state.queues(id), Ordering::Relaxed);
-                done
             }
-        });
-        done.map(Some)
+        })
     }
 
     /// A call from a thread that is inside the engine already: an error, unless a script that runs

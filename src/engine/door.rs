@@ -136,10 +136,11 @@ impl Session {
         reply.clear();
         let Session { shared, id, busy, .. } = self;
         let call = Call::Command(argv);
-        let waits = shared.enter_or_aside(*id, Some(busy), call, reply, |state, reply| {
-            shared.note_wait(*id, state.call(*id, call, reply))
+        let mut waits = None;
+        shared.enter_or_aside(*id, Some(busy), call, reply, |state, reply| {
+            waits = shared.note_wait(*id, state.call(*id, call, reply));
         })?;
-        match waits.flatten() {
+        match waits {
             None => Ok(Submitted::Done),
             Some(waits) => Ok(Submitted::Waits(Pending::new(Arc::clone(shared), waits))),
         }

@@ -207,10 +207,11 @@ impl Shared {
     ) -> Result<(), Error> {
         reply.clear();
         call.check_limits()?;
-        let waits = self.enter_or_aside(id, busy, call, reply, |state, reply| {
-            self.note_wait(id, state.call(id, call, reply))
+        let mut waits = None;
+        self.enter_or_aside(id, busy, call, reply, |state, reply| {
+            waits = self.note_wait(id, state.call(id, call, reply));
         })?;
-        match waits.flatten() {
+        match waits {
             None => Ok(()),
             Some(waits) => self.wait(waits, reply),
         }

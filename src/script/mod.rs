@@ -165,6 +165,7 @@ impl Scripts {
     }
 
     /// Runs a script as one atomic step; the reply is its result or its error.
+    #[inline]
     pub(crate) fn run(
         &mut self,
         id: ScriptId,

@@ -54,8 +54,15 @@ pub(super) const DEEPEST_CALLS: u32 = 160;
 /// How often what the thread has registered is called during a run that has gone on for long.
 const ATTEND_EVERY: Duration = Duration::from_millis(5);
 
-/// Up to this size a heap is collected when it has grown tenfold, above when it has doubled.
+/// Up to this size a heap is collected when it has grown tenfold, above when it has doubled: per
+/// cent, as Lua counts.
 const SMALL_HEAP_BYTES: usize = 256 * 1024;
+const SMALL_HEAP_PAUSE: c_int = 1000;
+const LARGE_HEAP_PAUSE: c_int = 200;
+/// In a run that goes on, once its heap is of this size: garbage that no longer fits the processor's
+/// caches costs more than marking what stays.
+const LONG_RUN_BYTES: usize = 512 * 1024;
+const LONG_RUN_PAUSE: c_int = 300;
 
 /// The limits of one run. `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,6 +141,8 @@ pub(crate) struct Guard {
     limits: Cell<Limits>,
     started: Cell<Option<Instant>>,
     looked: Cell<Option<Instant>>,
+    /// Whether the collector goes at the pace of a long run.
+    is_long: Cell<bool>,
     /// Whether others can see the run; not while text is compiled or a library loads.
     shown: Cell<bool>,
     /// After which time what the thread has registered is called next.
@@ -187,6 +196,7 @@ impl Guard {
             limits: Cell::new(Limits::default()),
             started: Cell::new(None),
             looked: Cell::new(None),
+            is_long: Cell::new(false),
             shown: Cell::new(false),
             attend_at: Cell::new(Duration::MAX),
             killed_line: Cell::new(0),
@@ -267,7 +277,8 @@ impl Guard {
         self.running.set(true);
         // A small heap may grow by more before it is collected: marking what stays would cost
         // short runs more than the memory is worth.
-        let pause = if in_use < SMALL_HEAP_BYTES { 1000 } else { 200 };
+        let pause = if in_use < SMALL_HEAP_BYTES { SMALL_HEAP_PAUSE } else { LARGE_HEAP_PAUSE };
+        self.is_long.set(in_use >= SMALL_HEAP_BYTES);
         // SAFETY: setting the pause allocates nothing and collects nothing.
         unsafe { ffi::lua_gc(l, ffi::LUA_GCSETPAUSE, pause) };
         // SAFETY: the caller's promise.
@@ -708,6 +719,26 @@ impl Guard {
         if wanted != interval {
             // SAFETY: a hook may set itself anew.
             unsafe { self.set_hook(l, wanted as c_int) };
+        } else if interval >= INTERVAL
+            && !self.is_long.get()
+            && self.heap.bytes_in_use() > LONG_RUN_BYTES
+        {
+            // SAFETY: the caller's promise.
+            unsafe { self.go_on(l) };
+        }
+    }
+
+    /// Has the collector keep the heap small from now on. It begins at once: what it may wait for was
+    /// settled when it last ended.
+    ///
+    /// # Safety
+    /// Called from a hook.
+    unsafe fn go_on(&self, l: *mut lua_State) {
+        self.is_long.set(true);
+        // SAFETY: neither takes memory or runs anything.
+        unsafe {
+            ffi::lua_gc(l, ffi::LUA_GCSETPAUSE, LONG_RUN_PAUSE);
+            ffi::lua_gc(l, ffi::LUA_GCRESTART, 0);
         }
     }
 

@@ -20,6 +20,7 @@ mod base;
 mod bit;
 mod bridge;
 mod call;
+mod chunk;
 mod cjson;
 mod cmsgpack;
 mod coroutine;
@@ -64,7 +65,7 @@ use math::RandomMode;
 use mlua_sys as ffi;
 pub(crate) use register::{Registered, is_name};
 use std::ffi::CStr;
-use std::os::raw::c_int;
+use std::os::raw::{c_int, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use trace::Trace;
@@ -382,7 +383,37 @@ impl Vm {
     }
 }
 
-/// Compiles the bridge's source and keeps the function in the registry.
+/// Texts longer than this are not worth a closer look.
+const SEEN_THROUGH_MOST: usize = 64 * 1024;
+
+/// Whether the function on the stack is seen to set no global, nor any within it.
+///
+/// # Safety
+/// A Lua function is on the stack. Cannot raise: a dump takes no memory of Lua's.
+unsafe fn sets_no_globals(l: *mut ffi::lua_State) -> bool {
+    let mut dump: Vec<u8> = Vec::new();
+    // SAFETY: the caller's promise; the writer gets the vector, which outlives the call.
+    let status = unsafe { ffi::lua_dump_(l, append, (&raw mut dump).cast()) };
+    status == 0 && chunk::sets_no_globals(&dump)
+}
+
+/// Takes a piece of a dump.
+unsafe extern "C-unwind" fn append(
+    _: *mut ffi::lua_State,
+    piece: *const c_void,
+    len: usize,
+    dump: *mut c_void,
+) -> c_int {
+    // SAFETY: Lua calls it with a piece of so many bytes and the vector of `sets_no_globals`.
+    unsafe {
+        let piece = std::slice::from_raw_parts(piece.cast(), len);
+        (*dump.cast::<Vec<u8>>()).extend_from_slice(piece);
+    }
+    0
+}
+
+/// Compiles the bridge's source and keeps the function in the registry. A script that sets no global
+/// sees the real ones; any other sees the proxy.
 unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
     // SAFETY: lua_cpcall passes the bridge; nothing here owns anything.
     unsafe {
@@ -391,6 +422,10 @@ unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
         let name = (*bridge).chunk_name.as_ptr();
         if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
             ffi::lua_error(l);
+        }
+        if source.len <= SEEN_THROUGH_MOST && sets_no_globals(l) {
+            api::push_ref(l, (*bridge).globals);
+            ffi::lua_setfenv(l, -2);
         }
         (*bridge).compiled = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         0
