@@ -19,6 +19,7 @@ demo: all $(VENV)/.installed ## the use cases from Rust, C, C++ and Python
 	cargo run --release --quiet --example first
 	cargo run --release --quiet --example use_cases
 	cargo run --release --quiet --example sessions
+	cargo run --release --quiet --example listen
 	@mkdir -p target/demo
 	@for source in $(C_EXAMPLES); do \
 	  echo "== $$source"; out=target/demo/$$(basename $$source .c); \

@@ -7,7 +7,7 @@
 //! The buffer is reused from call to call, so a reply costs no allocation.
 
 use crate::error::{CommandError, Traceback};
-use crate::number::{F64Text, IntText};
+use crate::number::{F64Text, IntText, parse_f64};
 use std::fmt::Write;
 
 /// Which of Redis's two protocols a reply is shaped for.
@@ -501,7 +501,8 @@ impl<'a> Walker<'a> {
                 self.text = F64Text::decimal(value);
                 Item::Bulk(self.text.as_bytes())
             }
-            Node::Double(value) | Node::Decimal(value) => Item::Double(value),
+            Node::Double(value) => Item::Double(value),
+            Node::Decimal(value) => Item::Double(as_told(value)),
             Node::Bulk(len) => Item::Bulk(self.take(len)),
             Node::Status(len) => Item::Status(self.take(len)),
             Node::Error(len) => Item::Error(self.take(len)),
@@ -726,4 +727,10 @@ impl Reply {
     pub fn is_null(&self) -> bool {
         matches!(self, Reply::Null)
     }
+}
+
+/// A double that is written without an exponent, as who reads it gets it: of a small one the last
+/// digits are not written.
+fn as_told(value: f64) -> f64 {
+    parse_f64(F64Text::decimal(value).as_bytes()).unwrap_or(value)
 }

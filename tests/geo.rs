@@ -84,6 +84,16 @@ fn coordinates_have_all_their_digits_in_both_protocols() {
 }
 
 #[test]
+fn a_script_gets_a_small_coordinate_as_it_is_written() {
+    let engine = Engine::new().unwrap();
+    engine.command(&["GEOADD", "near", "-0.017087", "84.329487", "null island"]).unwrap();
+    let longitude = "redis.setresp(3)
+        return string.format('%.17g', redis.call('GEOPOS', KEYS[1], 'null island')[1][1].double)";
+    let told = engine.eval(longitude, &["near"], &[""; 0]).unwrap();
+    assert_eq!(told, Reply::Bulk(b"-0.017088353633880619".to_vec()), "as in Redis 7.0");
+}
+
+#[test]
 fn what_is_around_is_found_in_order() {
     check(
         &engine(),

@@ -38,11 +38,11 @@ const FLUSHES: [[&str; 2]; 3] = [["FLUSHALL", "SYNC"], ["SCRIPT", "FLUSH"], ["FU
 /// Who runs commands one after the other: a session, or a connection to a listener.
 trait Caller {
     /// The bytes of one reply.
-    fn call(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8>;
+    fn ask(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8>;
 }
 
 impl Caller for Session {
-    fn call(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8> {
+    fn ask(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8> {
         self.command_resp(words, protocol).expect("every command gets a reply")
     }
 }
@@ -54,7 +54,7 @@ fn recorded_answers_hold() {
         let engine = &engines[usize::from(protocol == Protocol::Resp3)];
         let session = engine.session().expect("a session opens");
         for words in FLUSHES {
-            Caller::call(&session, protocol, &words.map(str::as_bytes));
+            session.ask(protocol, &words.map(str::as_bytes));
         }
         Box::new(session)
     });
@@ -321,7 +321,7 @@ fn forget_order(caller: &dyn Caller, case: &Case, before: &[&Argv], reply: &mut 
 /// Runs a command; its reply in the form of the records.
 fn run(caller: &dyn Caller, protocol: Protocol, argv: &[Vec<u8>]) -> Value {
     let words: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
-    let bytes = caller.call(protocol, &words);
+    let bytes = caller.ask(protocol, &words);
     let mut reader = Reader { rest: &bytes };
     let value = reader.value();
     assert!(reader.rest.is_empty(), "bytes behind the reply to {argv:?}");

@@ -169,7 +169,7 @@ fn what_is_a_change_to_whoever_watches_is_what_redis_says() {
         ("x", "XSETID x 5-1", false),
         ("x", "XDEL x 1-1", true),
         ("x", "XADD x 6-1 f v", true),
-        ("x", "XTRIM x MAXLEN 1", true),
+        ("x", "XTRIM x MAXLEN 0", true),
         ("x", "XTRIM x MAXLEN 1", false),
     ] {
         run(&other, "SET s 10");

@@ -3,7 +3,7 @@
 
 use super::admin::{Ending, SHUTDOWN_NAME};
 use super::args::Args;
-use super::spec::{Beside, Flags};
+use super::spec::Beside;
 use super::transaction::{
     DISCARD_ALONE, DISCARD_NAME, EXEC_NAME, MULTI_NAME, NESTED, UNWATCH_NAME, WATCH_INSIDE,
     WATCH_NAME,
@@ -50,7 +50,7 @@ pub(crate) fn standing(argv: &[&[u8]], queues: bool) -> Standing {
     match (row.name, row.details.beside) {
         (EXEC_NAME, _) => Standing::Aborts,
         _ if !row.is_allowed_busy() => Standing::Refused,
-        _ if queues && row.flags.has(Flags::NO_MULTI) => Standing::Wrong(NOT_QUEUED),
+        _ if queues && row.is_never_queued() => Standing::Wrong(NOT_QUEUED),
         _ if queues && !row.is_unqueued() => Standing::Queued,
         (MULTI_NAME, _) if queues => Standing::Wrong(NESTED),
         (WATCH_NAME, _) if queues => Standing::Wrong(WATCH_INSIDE),

@@ -380,8 +380,8 @@ fn perform_timed(
 }
 
 /// Whether the calls of a script that begins now are to be looked at one by one: who calls may not
-/// do everything, there is not enough memory, somebody hears what is called, calls are timed,
-/// too few replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script runs.
+/// do everything, there is not enough memory, somebody hears what is called, calls are timed, too few
+/// replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script runs.
 #[inline]
 pub(crate) fn are_watched(keys: &Keyspace, server: &Server) -> bool {
     server.users.acting().is_some()
@@ -672,6 +672,11 @@ impl Command {
     /// Whether it may be called while a script runs for long.
     fn is_allowed_busy(&self) -> bool {
         self.flags.has(Flags::ALLOW_BUSY)
+    }
+
+    /// Whether it may not be part of a transaction.
+    fn is_never_queued(&self) -> bool {
+        self.flags.has(Flags::NO_MULTI)
     }
 
     /// Whether it is run at once after MULTI.

@@ -22,7 +22,7 @@ impl Script {
     /// Runs the script as one atomic step.
     ///
     /// # Errors
-    /// As [`Engine::eval`].
+    /// As [`crate::Engine::eval`].
     pub fn run<K: AsRef<[u8]>, A: AsRef<[u8]>>(
         &self,
         keys: &[K],
@@ -34,7 +34,7 @@ impl Script {
     /// [`Script::run`] under limits for this one run; those that are not set are the engine's.
     ///
     /// # Errors
-    /// As [`Engine::eval_with`].
+    /// As [`crate::Engine::eval_with`].
     pub fn run_with<K: AsRef<[u8]>, A: AsRef<[u8]>>(
         &self,
         limits: &Limits,
@@ -46,10 +46,10 @@ impl Script {
         self.shared.reply(COMMON, None, Call::Limited(limits, &call))
     }
 
-    /// Runs the script and leaves the reply in the caller's buffer; see [`Engine::call`].
+    /// Runs the script and leaves the reply in the caller's buffer; see [`crate::Engine::call`].
     ///
     /// # Errors
-    /// As [`Engine::call`].
+    /// As [`crate::Engine::call`].
     pub fn call(&self, keys: &[&[u8]], args: &[&[u8]], reply: &mut ReplyBuf) -> Result<(), Error> {
         self.shared.call(COMMON, None, Call::Run(self, keys, args), reply)
     }
@@ -57,7 +57,7 @@ impl Script {
     /// [`Script::call`] under limits for this one run; those that are not set are the engine's.
     ///
     /// # Errors
-    /// As [`Engine::call`]; [`Error::Options`] for limits under which nothing could run.
+    /// As [`crate::Engine::call`]; [`Error::Options`] for limits under which nothing could run.
     pub fn call_with(
         &self,
         limits: &Limits,

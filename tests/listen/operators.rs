@@ -46,7 +46,7 @@ fn a_program_ends_although_a_script_does_not() {
     assert_eq!(engine.shutdown_asked(), Ok(false));
     assert_eq!(other.ask(&["SHUTDOWN", "NOSAVE"]), "+OK\r\n");
     assert_eq!(engine.shutdown_asked(), Ok(true));
-    assert_eq!(slow.reply(), "-ERR script was cancelled by the host\r\n");
+    assert!(slow.reply().starts_with("-ERR script was cancelled by the host"));
 }
 
 #[test]

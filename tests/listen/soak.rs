@@ -21,7 +21,7 @@ const LISTENERS: usize = 10;
 /// The rounds of a short run.
 const ROUNDS: usize = 40;
 
-/// After so many rounds no more memory is needed than before.
+/// After so many rounds no more memory is needed than before, but for what wild clients leave unread.
 const WARM: usize = 400;
 
 /// What wild clients write to, and other words that they send.
@@ -355,6 +355,6 @@ fn soak() {
     drop((engine, listener));
     // Only where no other test of this process opens any.
     assert!(seconds.is_none() || descriptors() <= before, "sockets were left open");
-    let most = warm.map_or(usize::MAX, |warm| warm + warm / 2 + (32 << 20));
+    let most = warm.map_or(usize::MAX, |warm| warm + (128 << 20));
     assert!(after <= most, "{after} bytes of memory after {warm:?}");
 }

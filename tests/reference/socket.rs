@@ -20,7 +20,7 @@ impl Connection {
         socket.set_read_timeout(patience).expect("a socket has timeouts");
         let connection = Connection { socket: Mutex::new((socket, Vec::new())) };
         if protocol == Protocol::Resp3 {
-            let hello = connection.call(Protocol::Resp3, &[b"HELLO", b"3"]);
+            let hello = connection.ask(Protocol::Resp3, &[b"HELLO", b"3"]);
             assert!(hello.starts_with(b"%"), "{}", String::from_utf8_lossy(&hello));
         }
         connection
@@ -28,7 +28,7 @@ impl Connection {
 }
 
 impl Caller for Connection {
-    fn call(&self, _: Protocol, words: &[&[u8]]) -> Vec<u8> {
+    fn ask(&self, _: Protocol, words: &[&[u8]]) -> Vec<u8> {
         let mut socket = self.socket.lock().expect("nobody panicked");
         let (socket, received) = &mut *socket;
         socket.write_all(&request(words)).expect("the listener reads");
@@ -100,7 +100,7 @@ fn recorded_answers_hold_at_a_socket() {
     check(&known, |protocol| {
         let connection = Connection::open(&server.path, protocol);
         for words in FLUSHES {
-            connection.call(protocol, &words.map(str::as_bytes));
+            connection.ask(protocol, &words.map(str::as_bytes));
         }
         Box::new(connection)
     });
