@@ -424,7 +424,7 @@ private:
 /* Where a run's time went. */
 struct Profile {
     Reply reply;        /* Not thrown if it is an error: the profile is of interest all the same. */
-    std::string table;  /* Lines and commands. Empty, as the stacks, if the script did not begin. */
+    std::string table;  /* Lines and commands. Empty, as the stacks, if the call was refused. */
     std::string stacks; /* As flamegraph.pl and speedscope read them. */
 };
 

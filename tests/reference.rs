@@ -19,7 +19,7 @@ use std::fs;
 use std::path::Path;
 
 /// At least so many cases run; raise it when commands are added.
-const CASES_LEAST: usize = 3247;
+const CASES_LEAST: usize = 3251;
 
 /// Answers that are other ones here by decision: in a script time stands still.
 const DECIDED: [&str; 1] = ["script_cmd-055"];
