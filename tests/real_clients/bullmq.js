@@ -173,7 +173,7 @@ async function stalls() {
 }
 
 async function main() {
-  setTimeout(() => { throw new Error("it takes too long"); }, 150_000).unref();
+  setTimeout(() => { throw new Error("it takes too long"); }, 400_000).unref();
   const parts = [
     jobs, delays, retries, priorities, flows, limits, repeats, housekeeping, stalls,
   ];

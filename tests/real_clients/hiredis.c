@@ -179,7 +179,7 @@ static void event_loop(redisContext *publisher) {
 
 int main(int argc, char **argv) {
     CHECK(argc == 2);
-    alarm(60);
+    alarm(400);
     port = atoi(argv[1]);
     redisContext *context = connected();
     commands(context);

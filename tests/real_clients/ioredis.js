@@ -103,7 +103,7 @@ async function monitors() {
 }
 
 async function main() {
-  setTimeout(() => { throw new Error("it takes too long"); }, 100_000).unref();
+  setTimeout(() => { throw new Error("it takes too long"); }, 400_000).unref();
   await client().flushall();
   for (const part of [commands, pipelines, scripts, channels, scans, blocking, monitors]) {
     await part().catch((error) => { throw new Error(`in ${part.name}`, { cause: error }); });

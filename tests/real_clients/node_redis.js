@@ -99,7 +99,7 @@ async function blocking(options) {
 }
 
 async function pools(options) {
-  const pool = await createClientPool({ url, ...options }, { maximum: 4 }).connect();
+  const pool = await createClientPool({ url, ...options }, { maximum: 4, acquireTimeout: 60_000 }).connect();
   const numbers = await Promise.all(Array.from({ length: 300 }, () => pool.incr("pooled")));
   assert.deepEqual(numbers.sort((a, b) => a - b), Array.from({ length: 300 }, (_, i) => i + 1));
   await pool.close();
@@ -119,7 +119,7 @@ async function caches() {
 }
 
 async function main() {
-  setTimeout(() => { throw new Error("it takes too long"); }, 100_000).unref();
+  setTimeout(() => { throw new Error("it takes too long"); }, 400_000).unref();
   for (const RESP of [2, 3]) {
     await (await client()).flushAll();
     const parts = [commands, transactions, scripts, channels, scans, streams, blocking, pools];

@@ -237,7 +237,7 @@ def until(holds: Callable[[], Any]) -> None:
 
 
 def main() -> None:
-    signal.alarm(100)
+    signal.alarm(400)
     for protocol in (2, 3):
         r = client(protocol=protocol)
         r.flushall()

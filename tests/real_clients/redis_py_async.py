@@ -144,5 +144,5 @@ async def main() -> None:
     await pools()
 
 
-signal.alarm(100)
+signal.alarm(400)
 asyncio.run(main())
