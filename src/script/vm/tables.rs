@@ -128,6 +128,7 @@ unsafe fn insert_before(l: *mut lua_State, guard: &Guard, position: c_int, end: 
     unsafe {
         for to in (position + 1..=end).rev() {
             if to & (STEPS_PER_LOOK - 1) == 0 {
+                guard.count(STEPS_PER_LOOK as u64);
                 guard.work(l, STEPS_PER_LOOK as usize);
             }
             ffi::lua_rawgeti_(l, 1, to - 1);
