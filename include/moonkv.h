@@ -171,6 +171,11 @@
 #define KV_LUA_RANDOM_SEEDED 1
 
 /**
+ * As in a Redis server: that sequence goes on from run to run.
+ */
+#define KV_LUA_RANDOM_CONTINUED 2
+
+/**
  * As in Redis: a script's false becomes nil. The default.
  */
 #define KV_LUA_FALSE_NIL 0
