@@ -1,7 +1,7 @@
 #!/bin/sh
 # The RESP door beside redis-server: requests per second by redis-benchmark, one request at a time and
-# 32, each the best of several rounds in which the two take turns; and what 5,000 idle connections
-# cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
+# 32, each the best of several rounds in which the two take turns; before that what 5,000 idle
+# connections cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
 set -eu
 MOONKV=${MOONKV:-target/release/moonkv}
 REQUESTS=${REQUESTS:-100000}
@@ -11,6 +11,7 @@ TESTS=${TESTS:-get set incr lpush hset zadd evalsha}
 OURS=${OURS_PORT:-16411}
 THEIRS=${THEIRS_PORT:-16412}
 
+command -v "$MOONKV" redis-server redis-benchmark >/dev/null
 "$MOONKV" serve --port "$OURS" >/dev/null &
 OURS_PID=$!
 redis-server --port "$THEIRS" --save '' >/dev/null &
@@ -18,6 +19,28 @@ THEIRS_PID=$!
 trap 'kill $OURS_PID $THEIRS_PID' EXIT
 for port in "$OURS" "$THEIRS"; do
   until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.1; done
+done
+
+memory() { awk '/VmRSS/ { print $2 }' "/proc/$1/status"; }
+idle() { # process, port: kB that 5,000 idle connections take
+  before=$(memory "$1")
+  python3 - "$2" "$1" <<'PYTHON'
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (6000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+sockets = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(5000)]
+for s in sockets:
+    s.sendall(b"PING\r\n")
+    assert s.recv(7) == b"+PONG\r\n"
+status = open(f"/proc/{sys.argv[2]}/status").read()
+print(status.split("VmRSS:")[1].split()[0])
+PYTHON
+  echo "$before"
+}
+echo "== 5,000 idle connections: kB they take, kB of the process"
+for server in "moonkv $OURS_PID $OURS" "redis-server $THEIRS_PID $THEIRS"; do
+  set -- $server
+  idle "$2" "$3" | awk -v name="$1" 'NR == 1 { all = $1 } NR == 2 { base = $1 }
+    END { printf "%-14s %10d %10d\n", name, all - base, all }'
 done
 
 SHA=$(for port in "$OURS" "$THEIRS"; do
@@ -46,26 +69,4 @@ for depth in $DEPTHS; do
       END { printf "%-10s %12.0f %12.0f %6.2f\n", name, ours, theirs, ours / theirs }'
     for port in "$OURS" "$THEIRS"; do redis-cli -p "$port" flushall >/dev/null; done
   done
-done
-
-memory() { awk '/VmRSS/ { print $2 }' "/proc/$1/status"; }
-idle() { # process, port: kB that 5,000 idle connections take
-  before=$(memory "$1")
-  python3 - "$2" "$1" <<'PYTHON'
-import resource, socket, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (6000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-sockets = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(5000)]
-for s in sockets:
-    s.sendall(b"PING\r\n")
-    assert s.recv(7) == b"+PONG\r\n"
-status = open(f"/proc/{sys.argv[2]}/status").read()
-print(status.split("VmRSS:")[1].split()[0])
-PYTHON
-  echo "$before"
-}
-echo "== 5,000 idle connections: kB they take, kB of the process"
-for server in "moonkv $OURS_PID $OURS" "redis-server $THEIRS_PID $THEIRS"; do
-  set -- $server
-  idle "$2" "$3" | awk -v name="$1" 'NR == 1 { all = $1 } NR == 2 { base = $1 }
-    END { printf "%-14s %10d %10d\n", name, all - base, all }'
 done

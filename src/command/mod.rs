@@ -68,7 +68,6 @@ mod zset;
 mod zset_algebra;
 
 pub(crate) use admin::Ending;
-use args::Args;
 pub(crate) use busy::{Standing, standing};
 pub(crate) use config::act;
 pub(crate) use connection::leave_all;
