@@ -281,7 +281,7 @@ pub(crate) fn leave_all(keys: &mut Keyspace, place: usize, client: &mut Client) 
         keys.news_mut().count_monitor(false);
     }
     if let Some(tracking) = client.tracking.take() {
-        keys.follow(|followed| followed.change_mode(Some(tracking.mode), None));
+        keys.follow(|followed| followed.change(Some(&tracking), None));
     }
     client.restrict();
 }

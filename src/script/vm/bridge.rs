@@ -9,7 +9,7 @@ use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
 use super::trace::Trace;
 use super::{Function, Run};
-use crate::command::{self, Found, Registry};
+use crate::command::{self, Found, Registry, Watched};
 use crate::keyspace::Keyspace;
 use crate::number::IntText;
 use crate::reply::{Protocol, ReplyBuf};
@@ -47,8 +47,8 @@ pub(super) struct Current {
     pub(super) server: *mut Server,
     pub(super) reply: *mut ReplyBuf,
     pub(super) read_only: bool,
-    /// Whether its calls are looked at one by one.
-    pub(super) watched: bool,
+    /// Which of its calls are looked at one by one.
+    pub(super) watched: Watched,
     name: *const [u8],
     called: *const [u8],
     /// What `redis.setresp` chose: the shape of what commands answer to the script.
@@ -57,7 +57,7 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) fn new(function: Function, run: Run<'_>) -> Current {
-        let watched = command::are_watched(run.keys, run.server);
+        let watched = command::watched(run.keys, run.server);
         Current {
             function,
             watched,
