@@ -11,6 +11,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
+use super::peek;
 use super::proxy::{proxy_at, push_real, push_shown, refuse_proxy};
 
 /// What collectgarbage("count") answers, in KiB: the real figure depends on earlier runs.
@@ -23,19 +24,20 @@ const CLAIMED_TUNING: f64 = 200.0;
 pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         ffi::luaL_checkany(l, 1);
+        // It is there before the results, which may fill the stack to the last slot.
+        ffi::lua_pushboolean(l, 1);
+        ffi::lua_insert(l, 1);
         let depth = guard.deepen(l);
-        let status = ffi::lua_pcall(l, ffi::lua_gettop(l) - 1, ffi::LUA_MULTRET, 0);
+        let status = ffi::lua_pcall(l, ffi::lua_gettop(l) - 2, ffi::LUA_MULTRET, 0);
         guard.rise(depth);
         guard.reraise(l);
         if status != ffi::LUA_OK {
             replace_by_err_text(l);
+            ffi::lua_pushboolean(l, 0);
+            ffi::lua_replace(l, 1);
         }
-        // The results may have filled the stack to the last slot that was asked for.
-        ffi::luaL_checkstack_(l, 1, c"too many results".as_ptr());
-        ffi::lua_pushboolean(l, c_int::from(status == ffi::LUA_OK));
-        ffi::lua_insert(l, 1);
         ffi::lua_gettop(l)
     }
 }
@@ -193,10 +195,13 @@ unsafe fn set_raw_field(l: *mut lua_State, table: c_int, name: *const c_char) {
 pub(super) unsafe extern "C-unwind" fn next(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        ffi::lua_settop(l, 2);
-        if push_real(l, Guard::of_closure(l), 1) {
-            ffi::lua_replace(l, 1);
+        let is_usual = matches!(peek::arguments(l), [table, _] if table.is_bare_table());
+        if !is_usual {
+            ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
+            ffi::lua_settop(l, 2);
+            if push_real(l, Guard::of_state(l), 1) {
+                ffi::lua_replace(l, 1);
+            }
         }
         if ffi::lua_next(l, 1) != 0 {
             return 2;
@@ -211,7 +216,7 @@ pub(super) unsafe extern "C-unwind" fn pairs(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         let next = guard.fixtures.next.get();
         // LuaJIT compiles loops over its own `next`, which sees nothing in a read-only table.
         #[cfg(feature = "luajit")]

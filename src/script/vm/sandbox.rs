@@ -76,7 +76,7 @@ const LIBRARY_FUNCTIONS: &[(&CStr, Function)] = &[
 pub(super) struct Fixtures {
     pub(super) proxies: Proxies,
     pub(super) globals: Cell<c_int>,
-    /// The function `next`, which pairs gives back.
+    /// What pairs gives back: `next`, but not the same function, as in Lua.
     pub(super) next: Cell<c_int>,
     /// The slot of tostring's table of numbers, and the metatable that table has.
     pub(super) names: Cell<c_int>,
@@ -267,7 +267,7 @@ unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
         ffi::lua_getfield_(l, -1, c"gmatch".as_ptr());
         ffi::lua_setfield(l, -2, c"gfind".as_ptr());
         ffi::lua_settop(l, -2);
-        push_global(l, guard, c"next");
+        push_function(l, guard, base::next);
         guard.fixtures.next.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
     }
 }
@@ -355,6 +355,45 @@ pub(crate) unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) 
     unsafe {
         push_proxy(l, guard, ffi::LUA_REFNIL);
         set_global(l, guard, name);
+    }
+}
+
+/// Pushes a table that reads as the globals do, with these libraries themselves in it. It must never
+/// reach a script, nor any of them.
+///
+/// # Safety
+/// Under a protected call, after the globals were sealed.
+pub(super) unsafe fn push_with_libraries(l: *mut lua_State, guard: &Guard, names: &[&str]) {
+    // SAFETY: the caller's promise; the names' bytes stay while Lua copies them.
+    unsafe {
+        ffi::lua_createtable(l, 0, 64);
+        push_globals(l, guard);
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, -2) != 0 {
+            ffi::lua_pushvalue(l, -2);
+            if ffi::lua_istable(l, -2) != 0 || ffi::lua_type(l, -1) != ffi::LUA_TSTRING {
+                ffi::lua_settop(l, -3);
+                continue;
+            }
+            ffi::lua_insert(l, -2);
+            ffi::lua_rawset(l, -5);
+        }
+        for name in names {
+            ffi::lua_pushlstring_(l, name.as_ptr().cast(), name.len());
+            ffi::lua_pushvalue(l, -1);
+            ffi::lua_rawget_(l, -3);
+            if push_real(l, guard, -1) {
+                ffi::lua_remove(l, -2);
+                ffi::lua_rawset(l, -4);
+            } else {
+                ffi::lua_settop(l, -3);
+            }
+        }
+        // What is not here, KEYS and ARGV of others or nothing, is asked of the globals.
+        ffi::lua_createtable(l, 0, 1);
+        ffi::lua_insert(l, -2);
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        ffi::lua_setmetatable(l, -2);
     }
 }
 
