@@ -1,6 +1,7 @@
 //! What scripts see of the globals. A script that is seen to set none has the real table for its
-//! environment, any other one a read-only proxy (`src/script/vm/chunk.rs`): nothing that a script
-//! does may tell which it has, and nothing that it does may be seen by the next one.
+//! environment, one that only takes fields of libraries has the real libraries in it, and any other
+//! one a read-only proxy (`src/script/vm/chunk.rs`): nothing that a script does may tell which it
+//! has, and nothing that it does may be seen by the next one.
 //!
 //! `TRICKS` has redis-server 7.0.15's own answers.
 
@@ -13,9 +14,11 @@ use moonkv::{Engine, Error, Options, Protocol, Reply};
 use serde_json::Value;
 use std::path::Path;
 
-/// In front of a script, where it changes nothing but that the script has an instruction that sets a
-/// global.
+/// In front of a script these change nothing but what it is seen to do: set a global, or hold a
+/// library.
 const SETS_ONE: &str = "local function never() never_set = 1 end ";
+const HOLDS_ONE: &str = "local function never() return string end ";
+const BEFORE: [&str; 3] = ["", SETS_ONE, HOLDS_ONE];
 
 /// At least so many recorded scripts are compared.
 const RECORDED_LEAST: usize = 900;
@@ -137,7 +140,8 @@ fn text(reply: &Reply) -> String {
 #[test]
 fn tricks_get_redis_answers_whatever_the_environment() {
     for (script, expected) in TRICKS {
-        for script in [(*script).to_owned(), format!("{SETS_ONE}{script}")] {
+        for before in BEFORE {
+            let script = format!("{before}{script}");
             assert_eq!(plain(&answer(&open(), &script)), plain(expected), "{script}");
         }
     }
@@ -161,18 +165,22 @@ fn no_trick_is_seen_by_the_next_script() {
 fn keys_and_arguments_are_those_of_the_run() {
     let engine = open();
     let read = "return {KEYS[1], ARGV[1], #KEYS, _G.KEYS == KEYS and 1}";
-    for script in [read.to_owned(), format!("{SETS_ONE}{read}")] {
+    let plain = "return {KEYS[1], ARGV[1], #KEYS, 1}";
+    let scripts =
+        BEFORE.iter().flat_map(|before| [read, plain].map(|script| format!("{before}{script}")));
+    for script in scripts.collect::<Vec<_>>() {
         for (key, argument) in [("a", "b"), ("c", "d")] {
             let reply = show(&engine.eval(&script, &[key], &[argument]));
             assert_eq!(reply, format!("[{key} {argument} 1 1]"));
         }
-        assert_eq!(show(&engine.eval(&script, &[""; 0], &[""; 0])), "[]");
+        let empty = show(&engine.eval(&script, &[""; 0], &[""; 0]));
+        assert_eq!(empty, "[]");
     }
 }
 
 /// Each script that was recorded from Redis, without what was done before it.
 #[test]
-fn recorded_scripts_answer_alike_in_both_environments() {
+fn recorded_scripts_answer_alike_in_all_environments() {
     let scripts = recorded();
     for script in &scripts {
         let ask = |source: &[u8]| {
@@ -180,8 +188,10 @@ fn recorded_scripts_answer_alike_in_both_environments() {
             let reply = open().command_resp(&words, Protocol::Resp2);
             without_digests(&reply.expect("every command gets a reply"))
         };
-        let other = [SETS_ONE.as_bytes(), script.as_slice()].concat();
-        assert_eq!(ask(script), ask(&other), "{}", String::from_utf8_lossy(script));
+        let [alone, others @ ..] = BEFORE.map(|before| ask(&[before.as_bytes(), script].concat()));
+        for other in others {
+            assert_eq!(alone, other, "{}", String::from_utf8_lossy(script));
+        }
     }
     let count = scripts.len();
     assert!(count >= RECORDED_LEAST, "only {count} scripts, {RECORDED_LEAST} there were before");
@@ -195,7 +205,9 @@ fn recorded() -> Vec<Vec<u8>> {
         let is_eval = case["cmd"][0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("EVAL"));
         is_eval.then(|| case["cmd"][1].as_str().map(|text| text.as_bytes().to_vec())).flatten()
     };
-    lines.lines().filter_map(script).collect()
+    let scripts = lines.lines().filter_map(script);
+    // Flags of scripts stand in front of everything.
+    scripts.filter(|script| !script.starts_with(b"#")).collect()
 }
 
 /// A reply with each digest of a script, forty digits, made the same.

@@ -11,8 +11,8 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
-use super::peek;
 use super::proxy::{proxy_at, push_real, push_shown, refuse_proxy};
+use super::{format, peek};
 
 /// What collectgarbage("count") answers, in KiB: the real figure depends on earlier runs.
 const CLAIMED_KIB: f64 = 64.0;
@@ -25,12 +25,15 @@ pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         let guard = Guard::of_state(l);
-        ffi::luaL_checkany(l, 1);
+        let given = peek::arguments(l).len() as c_int;
+        if given == 0 {
+            ffi::luaL_checkany(l, 1);
+        }
         // It is there before the results, which may fill the stack to the last slot.
         ffi::lua_pushboolean(l, 1);
         ffi::lua_insert(l, 1);
         let depth = guard.deepen(l);
-        let status = ffi::lua_pcall(l, ffi::lua_gettop(l) - 2, ffi::LUA_MULTRET, 0);
+        let status = ffi::lua_pcall(l, given - 1, ffi::LUA_MULTRET, 0);
         guard.rise(depth);
         guard.reraise(l);
         if status != ffi::LUA_OK {
@@ -38,7 +41,7 @@ pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
             ffi::lua_pushboolean(l, 0);
             ffi::lua_replace(l, 1);
         }
-        ffi::lua_gettop(l)
+        peek::arguments(l).len() as c_int
     }
 }
 
@@ -308,6 +311,12 @@ pub(super) unsafe extern "C-unwind" fn tostring(l: *mut lua_State) -> c_int {
         match ffi::lua_type(l, 1) {
             ffi::LUA_TSTRING => ffi::lua_settop(l, 1),
             ffi::LUA_TNUMBER => {
+                if let Some(whole) = format::whole(ffi::lua_tonumber(l, 1)) {
+                    let mut digits = itoa::Buffer::new();
+                    let text = digits.format(whole);
+                    ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+                    return 1;
+                }
                 // The argument itself becomes the text.
                 ffi::lua_settop(l, 1);
                 ffi::lua_tolstring(l, 1, ptr::null_mut());

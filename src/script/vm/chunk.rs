@@ -176,14 +176,5 @@ fn of_code<I: Iterator<Item = Instruction>>(code: impl Fn() -> I, is_library: &[
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_understood_may_do_anything() {
-        assert_eq!(reach(b""), Reach::Anything);
-        assert_eq!(reach(&HEADER), Reach::Anything);
-        assert_eq!(reach(b"\x1bLJ\x02"), Reach::Anything);
-        assert_eq!(reach(&[&HEADER[..], &[0xff; 64]].concat()), Reach::Anything);
-    }
-}
+#[path = "chunk_tests.rs"]
+mod tests;

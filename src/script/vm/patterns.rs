@@ -303,20 +303,60 @@ unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
         let pattern = check_text(l, ffi::lua_upvalueindex(2));
         let place = ffi::lua_upvalueindex(3);
         let from = ffi::lua_tonumber(l, place) as usize;
-        if from > subject.len() {
-            return 0;
-        }
+        let Some(found) = next_match(l, guard, subject, pattern, from) else { return 0 };
+        ffi::lua_pushnumber(l, behind(found));
+        ffi::lua_replace(l, place);
+        push_captures(l, guard, subject, found, true)
+    }
+}
+
+/// The same for `gmatch` as LuaJIT has it (`dialect.rs`). Subject, pattern and place are the elements
+/// of a list, whose other users know them to be texts and a number.
+#[cfg(feature = "luajit")]
+pub(super) unsafe extern "C-unwind" fn gmatch_step(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua with such a list, which keeps its elements; nothing here owns anything.
+    unsafe {
+        let guard = Guard::of_state(l);
+        (1..=3).for_each(|index| ffi::lua_rawgeti_(l, 1, index));
+        let (subject, pattern) = (check_text(l, 2), check_text(l, 3));
+        let from = ffi::lua_tonumber(l, 4) as usize;
+        let Some(found) = next_match(l, guard, subject, pattern, from) else { return 0 };
+        ffi::lua_pushnumber(l, behind(found));
+        ffi::lua_rawseti_(l, 1, 3);
+        push_captures(l, guard, subject, found, true)
+    }
+}
+
+/// The match that comes next, if one does.
+///
+/// # Safety
+/// Called from a C function that owns nothing.
+#[inline]
+unsafe fn next_match(
+    l: *mut lua_State,
+    guard: &Guard,
+    subject: &[u8],
+    pattern: &[u8],
+    from: usize,
+) -> Option<Span> {
+    if from > subject.len() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
         match search(l, guard, &Task::unanchored(subject, pattern), from) {
-            Ok(Some(found)) => {
-                let next = found.end + usize::from(found.end == found.start);
-                ffi::lua_pushnumber(l, next as f64);
-                ffi::lua_replace(l, place);
-                push_captures(l, guard, subject, found, true)
+            Ok(found) => found,
+            Err(fault) => {
+                raise(l, guard, fault);
+                None
             }
-            Ok(None) => 0,
-            Err(fault) => raise(l, guard, fault),
         }
     }
+}
+
+/// Where the search behind a match begins: an empty one is not to be found again.
+fn behind(found: Span) -> f64 {
+    (found.end + usize::from(found.end == found.start)) as f64
 }
 
 /// `string.gsub(s, pattern, by [, n])`

@@ -16,7 +16,7 @@ use mlua_sys::lua_State;
 use super::dialect;
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
-use super::{alloc, base, coroutine, load, math, patterns, peek, pull, strings, tables};
+use super::{alloc, base, coroutine, format, load, math, patterns, peek, pull, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
 const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
@@ -46,6 +46,9 @@ const BASE_FUNCTIONS: [Function; 15] = [
 
 const LIBRARY_FUNCTIONS: &[(&CStr, Function)] = &[
     (c"string", (c"find", patterns::find)),
+    #[cfg(feature = "lua51")]
+    (c"string", (c"format", format::format)),
+    #[cfg(feature = "lua51")]
     (c"string", (c"gmatch", patterns::gmatch)),
     (c"string", (c"gsub", patterns::gsub)),
     (c"string", (c"match", patterns::r#match)),
@@ -88,9 +91,7 @@ pub(super) struct Fixtures {
     /// LuaJIT's own `next`.
     #[cfg(feature = "luajit")]
     pub(super) stock_next: Cell<c_int>,
-    /// LuaJIT's `string.format`.
-    #[cfg(feature = "luajit")]
-    pub(super) format: Cell<Option<ffi::lua_CFunction>>,
+    pub(super) format: format::Stock,
 }
 
 impl Fixtures {
@@ -106,7 +107,6 @@ impl Fixtures {
             bit: Cell::new(ffi::LUA_NOREF),
             #[cfg(feature = "luajit")]
             stock_next: Cell::new(ffi::LUA_NOREF),
-            #[cfg(feature = "luajit")]
             format: Cell::new(None),
         }
     }
@@ -240,6 +240,10 @@ unsafe fn keep_fixtures(l: *mut lua_State, guard: &Guard) {
         ffi::lua_pushstring_(l, c"k".as_ptr());
         ffi::lua_setfield(l, -2, c"__mode".as_ptr());
         fixtures.weak_keys.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+        ffi::lua_getfield_(l, ffi::LUA_GLOBALSINDEX, c"string".as_ptr());
+        ffi::lua_getfield_(l, -1, c"format".as_ptr());
+        fixtures.format.set(ffi::lua_tocfunction(l, -1));
+        ffi::lua_settop(l, -3);
         // Lua makes this text outside of any protected call; kept here it takes no memory then.
         ffi::lua_pushstring_(l, c"error in error handling".as_ptr());
         ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
