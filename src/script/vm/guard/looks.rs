@@ -121,6 +121,7 @@ impl Guard {
     /// Time since the first look of this run, which is some microseconds after its start.
     pub(super) fn elapsed(&self) -> Duration {
         let now = Instant::now();
+        self.now.set(Some(now));
         let Some(started) = self.started.get() else {
             #[cfg(feature = "luajit")]
             let started = self.watch.seen().unwrap_or(now);
@@ -193,9 +194,11 @@ impl Guard {
     pub(super) unsafe fn adapt(&self, l: *mut lua_State, interval: u32) {
         let mut wanted = self.interval();
         if self.limits.get().instructions.is_none() {
-            let now = Instant::now();
-            match self.looked.replace(Some(now)) {
-                Some(before) if now - before > SLOW => wanted = SHORT_INTERVAL,
+            // The clock was read a moment ago, to see whether time is up.
+            let now = self.now.get();
+            let since = |before| now.is_some_and(|now| now - before > SLOW);
+            match self.looked.replace(now) {
+                Some(before) if since(before) => wanted = SHORT_INTERVAL,
                 Some(_) => (),
                 // How fast the script goes is known from the second look on.
                 None => wanted = wanted.min(FIRST_INTERVAL),

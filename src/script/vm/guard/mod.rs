@@ -52,6 +52,8 @@ pub(crate) struct Guard {
     limits: Cell<Limits>,
     started: Cell<Option<Instant>>,
     looked: Cell<Option<Instant>>,
+    /// What the clock said when it was last read.
+    now: Cell<Option<Instant>>,
     /// Whether the collector goes at the pace of a long run.
     is_long: Cell<bool>,
     /// Whether others can see the run; not while text is compiled or a library loads.
@@ -109,6 +111,7 @@ impl Guard {
             limits: Cell::new(Limits::default()),
             started: Cell::new(None),
             looked: Cell::new(None),
+            now: Cell::new(None),
             is_long: Cell::new(false),
             shown: Cell::new(false),
             attend_at: Cell::new(Duration::MAX),
@@ -176,6 +179,7 @@ impl Guard {
         // The clock is read at the first look: most runs end before it.
         self.started.set(None);
         self.looked.set(None);
+        self.now.set(None);
         self.killed_line.set(0);
         self.start_bytes.set(in_use);
         self.collected_bytes.set(in_use);
