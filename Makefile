@@ -5,12 +5,13 @@ CC ?= cc
 CXX ?= c++
 VENV := target/venv
 LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
-LUAJIT_TESTS := reference hostile budgets engine atomic kill functions script_libs host_functions \
-  sessions tooling
+LUAJIT_TESTS := reference hostile budgets engine atomic globals kill functions script_libs \
+  host_functions patterns sessions tooling
+ASAN_TESTS := cves hostile patterns script_libs globals
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)
 
-.PHONY: all demo test test-rust test-python test-luajit soak soak-listen lint bench bench-listen header docs install clean
+.PHONY: all demo test test-rust test-python test-luajit test-asan soak soak-listen lint bench bench-listen header docs install clean
 
 all: ## the shared and static library, optimised
 	cargo build --release
@@ -47,6 +48,13 @@ test-python: $(VENV)/.installed ## the Python module's tests
 test-luajit: ## what runs scripts, on LuaJIT
 	cargo test --no-fail-fast --no-default-features --features luajit,c-abi,listen --lib \
 	  $(foreach test,$(LUAJIT_TESTS),--test $(test))
+
+test-asan: ## attacks and libraries of scripts under AddressSanitizer, Lua's C too (x86-64 Linux, gcc)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address --cfg moonkv_asan" \
+	CFLAGS_x86_64_unknown_linux_gnu="-fsanitize=address -fno-omit-frame-pointer" \
+	ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0 \
+	  cargo test --no-fail-fast --target x86_64-unknown-linux-gnu \
+	  $(foreach test,$(ASAN_TESTS),--test $(test))
 
 soak: ## random commands beside redis-server: SEED=n COUNT=n FAMILY=hash,zset
 	SEED=$${SEED:-$$(date +%s)} COUNT=$${COUNT:-1000000} \

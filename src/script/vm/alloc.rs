@@ -16,8 +16,8 @@ use super::guard::Guard;
 
 /// Every block lies on a multiple of this, which is also the step between size classes.
 const STEP_BYTES: usize = 16;
-/// Blocks up to this size come from the pool.
-const SMALL_BYTES: usize = 512;
+/// Blocks up to this size come from the pool; none do under AddressSanitizer, which is to see each.
+const SMALL_BYTES: usize = if cfg!(moonkv_asan) { 0 } else { 512 };
 const CLASSES: usize = SMALL_BYTES / STEP_BYTES;
 const SLAB_BYTES: usize = 32 * 1024;
 /// With a text in a block above this size a single instruction may take a hundred microseconds: to

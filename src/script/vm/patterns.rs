@@ -318,10 +318,15 @@ pub(super) unsafe extern "C-unwind" fn gmatch_step(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua with such a list, which keeps its elements; nothing here owns anything.
     unsafe {
         let guard = Guard::of_state(l);
-        (1..=3).for_each(|index| ffi::lua_rawgeti_(l, 1, index));
-        let (subject, pattern) = (check_text(l, 2), check_text(l, 3));
-        let from = ffi::lua_tonumber(l, 4) as usize;
-        let Some(found) = next_match(l, guard, subject, pattern, from) else { return 0 };
+        let [list] = peek::arguments(l) else { return 0 };
+        let [_, subject, pattern, from, ..] = list.elements() else { return 0 };
+        let (Argument::Text(subject), Argument::Text(pattern), Argument::Number(from)) =
+            (subject.read(), pattern.read(), from.read())
+        else {
+            return 0;
+        };
+        let found = next_match(l, guard, subject, pattern, from as usize);
+        let Some(found) = found else { return 0 };
         ffi::lua_pushnumber(l, behind(found));
         ffi::lua_rawseti_(l, 1, 3);
         push_captures(l, guard, subject, found, true)

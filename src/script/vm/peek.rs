@@ -80,19 +80,45 @@ unsafe extern "C-unwind" fn probe(l: *mut lua_State) -> c_int {
         ffi::lua_createtable(l, 0, 0);
         ffi::lua_pushvalue(l, -2);
         ffi::lua_setmetatable(l, -2);
-        *agrees = match arguments(l) {
-            [a, b, c, d, others @ ..] => {
-                matches!(a.read(), Argument::Text(bytes) if bytes == text)
-                    && matches!(b.read(), Argument::Number(number) if number == 0.5)
-                    && matches!(c.read(), Argument::Other)
-                    && matches!(d.read(), Argument::Number(number) if number == -7.0)
-                    && others.len() == 4
-                    && others.iter().all(|other| matches!(other.read(), Argument::Other))
-                    && matches!(others, [.., bare, other] if bare.is_bare_table()
+        #[cfg(feature = "luajit")]
+        let lists_agree = probe_list(l);
+        #[cfg(not(feature = "luajit"))]
+        let lists_agree = true;
+        *agrees = lists_agree
+            && match arguments(l) {
+                [a, b, c, d, others @ ..] => {
+                    matches!(a.read(), Argument::Text(bytes) if bytes == text)
+                        && matches!(b.read(), Argument::Number(number) if number == 0.5)
+                        && matches!(c.read(), Argument::Other)
+                        && matches!(d.read(), Argument::Number(number) if number == -7.0)
+                        && others.len() == 4
+                        && others.iter().all(|other| matches!(other.read(), Argument::Other))
+                        && matches!(others, [.., bare, other] if bare.is_bare_table()
                         && !other.is_bare_table() && !a.is_bare_table() && !b.is_bare_table())
-            }
-            _ => false,
-        };
+                }
+                _ => false,
+            };
         0
+    }
+}
+
+/// The same for a list.
+///
+/// # Safety
+/// As [`probe`]; leaves the stack as it was.
+#[cfg(feature = "luajit")]
+unsafe fn probe_list(l: *mut lua_State) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::lua_createtable(l, 2, 0);
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_rawseti_(l, -2, 1);
+        ffi::lua_pushvalue(l, 2);
+        ffi::lua_rawseti_(l, -2, 2);
+        let elements = arguments(l).last().map_or(&[][..], |list| list.elements());
+        let agrees = matches!(elements, [_, a, b] if matches!(a.read(), Argument::Text(_))
+            && matches!(b.read(), Argument::Number(number) if number == 0.5));
+        ffi::lua_settop(l, -2);
+        agrees
     }
 }

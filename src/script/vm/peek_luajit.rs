@@ -51,9 +51,12 @@ struct Table {
     kind: u8,
     absent: u8,
     colocated: i8,
-    array: *const c_void,
+    array: *const Value,
     gray: *const c_void,
     metatable: *const c_void,
+    node: *const c_void,
+    array_len: u32,
+    mask: u32,
 }
 
 /// The arguments of the C function that is running.
@@ -90,6 +93,25 @@ impl Value {
             // All kinds are above the numbers, of which not-a-number has its sign but not the rest.
             kind if (kind as u32) < INTEGER as u32 => Argument::Number(f64::from_bits(self.0)),
             _ => Argument::Other,
+        }
+    }
+
+    /// What a list made by `{a, b, ...}` has in it, at its index; of other tables, what they keep so.
+    ///
+    /// # Safety
+    /// The value is on a stack, and the table stays as it is while the result is in use.
+    #[inline]
+    pub(in super::super) unsafe fn elements<'a>(&self) -> &'a [Value] {
+        if (self.0 as i64) >> KIND_SHIFT != TABLE {
+            return &[];
+        }
+        // SAFETY: the kind tells that a table is there; an array of no length may be nowhere.
+        unsafe {
+            let table = &*((self.0 & POINTER) as usize as *const Table);
+            match table.array_len {
+                0 => &[],
+                len => std::slice::from_raw_parts(table.array, len as usize),
+            }
         }
     }
 
