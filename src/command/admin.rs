@@ -15,7 +15,7 @@ const SYNCED: Flags = ADMIN.and(Flags::NO_ASYNC_LOADING);
 const FAST: Flags = ANYWHERE.and(Flags::FAST);
 const END: Flags = ADMIN.and(ANYWHERE).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY);
 
-/// What one engine is to others: it has none that follow it.
+/// What one engine is to others.
 pub(super) const ROLE: &str = "master";
 /// What else goes by this name.
 pub(super) const CLUSTER_NAME: &str = "cluster";
@@ -41,8 +41,6 @@ pub(super) const FAMILY: Family = Family {
             "Modules, of which there are none.", MODULE),
         row("replicaof", Exactly(3), SYNCED.and(Flags::STALE), "5.0.0", "O(1)",
             "Accepts NO ONE; an error otherwise, as nothing is replicated.", replicaof),
-        row("role", Exactly(1), FAST.and(Flags::NOSCRIPT), "2.8.12", "O(1)",
-            "Tells that nobody follows this engine.", role).categories(&["admin", "dangerous"]),
         row("save", Exactly(1), SYNCED.and(Flags::NO_MULTI), "1.0.0", "O(1)",
             "An error: nothing is written to a file.", unsaved),
         row(SHUTDOWN_NAME, AtLeast(1), END, "1.0.0", "O(1)",
@@ -52,17 +50,6 @@ pub(super) const FAMILY: Family = Family {
         row("time", Exactly(1), FAST, "2.6.0", "O(1)",
             "The time; in a script that of its beginning.", time)
             .tips(tips::VARYING_OUTPUT),
-    ],
-};
-
-#[rustfmt::skip]
-pub(super) const GENERIC: Family = Family {
-    group: Group::Generic,
-    commands: &[
-        row("wait", Exactly(3), Flags::NOSCRIPT, "3.0.0", "O(1)",
-            "How many replicas have what was written: none, as there are none.", wait)
-            .categories(&["connection"])
-            .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
     ],
 };
 
@@ -153,14 +140,6 @@ fn lastsave(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn role(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(3);
-    cx.reply.bulk(ROLE.as_bytes());
-    cx.reply.integer(0);
-    cx.reply.array(0);
-    Ok(())
-}
-
 fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let mut aborts = false;
     while !args.is_empty() {
@@ -193,19 +172,6 @@ fn replicaof(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some(0..=65_535) => CommandError::text("ERR this engine cannot follow another one"),
         _ => CommandError::text("ERR Invalid master port"),
     })
-}
-
-/// Nobody is waited for who is not there.
-fn wait(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    args.integer()?;
-    let timeout = parse_i64(args.next()?);
-    match timeout.ok_or(CommandError::text("ERR timeout is not an integer or out of range"))? {
-        ..0 => Err(CommandError::text("ERR timeout is negative")),
-        _ => {
-            cx.reply.integer(0);
-            Ok(())
-        }
-    }
 }
 
 /// Within a script time stands still.

@@ -11,7 +11,7 @@ use super::string::content;
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Held, Keyspace, NEVER, Slot, Text};
-use crate::number::parse_i64;
+use crate::number::{IntText, parse_i64};
 use crate::rdb::{self, Damage, Loaded, Source};
 
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
@@ -109,7 +109,7 @@ impl Restore {
 
 fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, ttl, payload) = (args.key()?, args.next()?, args.next()?);
-    let chosen = Restore::parse(args)?;
+    let (chosen, words) = (Restore::parse(args)?, args);
     let slot = cx.keys.slot(key);
     // Redis looks for the key before it looks at the time.
     if slot.exists() && !chosen.replaces {
@@ -128,12 +128,20 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     match chosen.deadline(ttl, now) {
         deadline if deadline <= now => {
             if cx.keys.remove_slot(slot) {
+                cx.effect_of_removal(cx.keys.news().feed.lazily.removes, key);
                 cx.event(Event::DEL, key);
             }
             cx.reply.ok();
             return Ok(());
         }
-        deadline => put_loaded(cx.keys, key, loaded, deadline),
+        deadline => {
+            put_loaded(cx.keys, key, loaded, deadline);
+            if !chosen.is_absolute && deadline != NEVER {
+                let at = IntText::new(deadline);
+                let head = [words.word(), key, at.as_bytes(), payload];
+                cx.effect(&[&head[..], words.rest(), &[b"ABSTTL".as_slice()]].concat());
+            }
+        }
     }
     let slot = cx.keys.slot_unused(key);
     if let Some(seconds) = chosen.idle_seconds {

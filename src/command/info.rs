@@ -3,10 +3,11 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::replication::{host_of, replicas};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use super::{Found, numbered};
-use crate::clients::Kind;
+use crate::clients::{Client, Kind, Replica};
 use crate::error::CommandResult;
 use crate::keyspace::EMPTY_BYTES;
 use crate::server::{system_name, usage};
@@ -259,14 +260,23 @@ fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
 }
 
 fn about_replication(lines: &mut Lines, cx: &mut Context<'_>) {
-    let server = &*cx.server;
+    let now = cx.keys.now();
+    let of = |(client, replica): (&Client, &Replica)| {
+        let (host, port) = (host_of(client, replica), replica.port);
+        let (offset, lag) = (replica.offset, (now - replica.heard_ms) / 1000);
+        format!("ip={host},port={port},state=online,offset={offset},lag={lag}")
+    };
+    let replicas: Vec<String> = replicas(cx).into_iter().map(of).collect();
+    let (server, feed) = (&*cx.server, &cx.keys.news().feed);
+    lines.add("role", super::admin::ROLE).add("connected_slaves", replicas.len());
+    for (at, replica) in replicas.iter().enumerate() {
+        lines.add(format_args!("slave{at}"), replica);
+    }
     lines
-        .add("role", super::admin::ROLE)
-        .add("connected_slaves", 0)
         .add("master_failover_state", "no-failover")
         .add("master_replid", &server.run_id)
         .add("master_replid2", "0".repeat(40))
-        .add("master_repl_offset", 0)
+        .add("master_repl_offset", feed.offset())
         .add("second_repl_offset", -1)
         .add("repl_backlog_active", 0)
         .add("repl_backlog_size", server.config.number("repl-backlog-size"))

@@ -20,6 +20,7 @@ mod context;
 mod debug;
 mod digest;
 mod dump;
+mod effects;
 mod expire;
 #[cfg(feature = "cli")]
 mod foresee;
@@ -44,6 +45,7 @@ mod permission;
 mod pubsub;
 mod random;
 mod range;
+mod replication;
 mod restricted;
 mod scan;
 mod scripting;
@@ -59,6 +61,7 @@ mod stream_group;
 mod stream_id;
 mod stream_info;
 mod stream_read;
+mod stream_told;
 mod string;
 mod tracking;
 mod transaction;
@@ -98,7 +101,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     acl::FAMILY,
     admin::CLUSTER,
     admin::FAMILY,
-    admin::GENERIC,
     blocking::LISTS,
     blocking::SORTED_SETS,
     client::FAMILY,
@@ -125,6 +127,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     monitor::FAMILY,
     own::FAMILY,
     pubsub::FAMILY,
+    replication::FAMILY,
+    replication::GENERIC,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,

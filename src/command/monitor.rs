@@ -6,7 +6,7 @@ use super::context::{Context, own_session};
 use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
-use super::{Caller, call};
+use super::{Caller, effects};
 use crate::clients::{Events, Misses, line};
 use crate::error::CommandResult;
 
@@ -52,7 +52,7 @@ pub(super) fn run_overheard(
         false => Misses::None,
     };
     let before = cx.keys.news_mut().set_misses(misses);
-    let outcome = call(cx, command, argv, words);
+    let outcome = effects::run_told(cx, command, argv, words);
     cx.keys.news_mut().set_misses(before);
     note_shown(cx, command, argv);
     if is_seen && !is_first {

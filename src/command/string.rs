@@ -10,7 +10,7 @@ use super::spec::{Family, Flags, Group, Keys};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
-use crate::number::{LongDouble, parse_i64, short_sum};
+use crate::number::{IntText, LongDouble, parse_i64, short_sum};
 use crate::reply::ReplyBuf;
 
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
@@ -120,7 +120,7 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         cx.reply.ok();
         return Ok(());
     }
-    let options = set_options(cx, args)?;
+    let (options, words) = (set_options(cx, args)?, args);
     let slot = cx.keys.slot(key);
     if options.get {
         let old = cx.keys.string_at(slot)?;
@@ -133,10 +133,37 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     put_until(cx, slot, key, value, options.deadline);
+    if cx.has_replicas() {
+        tell_set(cx, key, value, &options, &words);
+    }
     if !options.get {
         cx.reply.ok();
     }
     Ok(())
+}
+
+/// Tells replicas of a SET with these words behind the value: when the key expires, where that was
+/// said, and nothing of GET.
+fn tell_set(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    value: &[u8],
+    options: &SetOptions,
+    words: &Args<'_>,
+) {
+    if let Deadline::At(at) = options.deadline {
+        tell_set_until(cx, key, value, at);
+    } else if options.get {
+        let head = [words.word(), key, value];
+        let is_told = |word: &&&[u8]| !word.eq_ignore_ascii_case(b"get");
+        let told = words.rest().iter().filter(is_told).copied();
+        cx.effect(&head.into_iter().chain(told).collect::<Vec<_>>());
+    }
+}
+
+/// Tells replicas that a string was written which expires.
+fn tell_set_until(cx: &mut Context<'_>, key: &[u8], value: &[u8], at: i64) {
+    cx.effect(&[b"SET", key, value, b"PXAT", IntText::new(at).as_bytes()]);
 }
 
 /// Writes a string with the deadline that the options ask for.
@@ -217,6 +244,7 @@ fn set_expiring(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
     let deadline = deadline_from(time, unit, cx.keys.now(), args.command())?;
     let slot = cx.keys.slot(key);
     put_until(cx, slot, key, value, Deadline::At(deadline));
+    tell_set_until(cx, key, value, deadline);
     cx.reply.ok();
     Ok(())
 }
@@ -235,6 +263,7 @@ fn getset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
     put_until(cx, slot, key, value, Deadline::Unsaid);
+    cx.effect(&[b"SET", key, value]);
     Ok(())
 }
 
@@ -245,6 +274,7 @@ fn getdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
     if cx.keys.remove_slot(slot) {
+        cx.effect_of_removal(false, key);
         cx.event(Event::DEL, key);
     }
     Ok(())
@@ -266,15 +296,18 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some((Unit::Persist, _)) if cx.keys.deadline_at(slot) == NEVER => (),
         Some((Unit::Persist, _)) => {
             cx.keys.set_deadline(slot, key, NEVER);
+            cx.effect(&[b"PERSIST", key]);
             cx.event(Event::PERSIST, key);
         }
         Some((unit, text)) => {
             let at = deadline_from(text, unit, cx.keys.now(), args.command())?;
             if at <= cx.keys.now() {
                 cx.keys.remove_slot(slot);
+                cx.effect_of_removal(cx.keys.news().feed.lazily.expires, key);
                 cx.event(Event::DEL, key);
             } else {
                 cx.keys.set_deadline(slot, key, at);
+                cx.effect(&[b"PEXPIREAT", key, IntText::new(at).as_bytes()]);
                 cx.event(Event::EXPIRE, key);
             }
         }
@@ -462,6 +495,7 @@ pub(super) fn sum_text(sum: LongDouble) -> Result<Vec<u8>, CommandError> {
 fn reply_sum(cx: &mut Context<'_>, slot: Slot, key: &[u8], text: &[u8]) {
     let deadline = cx.keys.deadline_at(slot);
     cx.keys.put(slot, key, Content::Bytes(text), deadline);
+    cx.effect(&[b"SET", key, text, b"KEEPTTL"]);
     cx.event(Event::INCRBYFLOAT, key);
     cx.reply.bulk(text);
 }

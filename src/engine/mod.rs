@@ -8,6 +8,7 @@ mod busy;
 mod delivery;
 #[cfg(feature = "listen")]
 mod door;
+mod feed;
 mod hosted;
 mod interrupt;
 mod script;

@@ -155,6 +155,8 @@ impl Keyspace {
     fn evict(&mut self, at: Location) {
         let key: Box<[u8]> = self.table.get(at).key().into();
         self.remove_at(at);
+        let database = self.database();
+        self.journal.news.evicted(database, &key);
         self.notify(Event::EVICTED, &key);
     }
 

@@ -53,6 +53,8 @@ impl Keyspace {
         if !self.journal.peek_followed().is_idle() {
             self.follow(|followed| followed.expire(key));
         }
+        let database = self.database();
+        self.journal.news.expired(database, key);
         self.notify(Event::EXPIRED, key);
     }
 

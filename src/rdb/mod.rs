@@ -35,6 +35,9 @@ const VERSION: u16 = 10;
 /// Bytes of the version and the checksum behind a value.
 const FOOTER_BYTES: usize = 10;
 
+/// What ends a file.
+const END_OF_FILE: u8 = 255;
+
 const CRC: &Crc<u64, Table<16>> = &Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// The kinds of values: what they are and how they are packed.
@@ -92,6 +95,14 @@ pub(crate) enum Damage {
     Footer,
     /// Its bytes are no value.
     Value,
+}
+
+/// A file that holds nothing.
+pub(crate) fn empty_file() -> Vec<u8> {
+    let mut file = format!("REDIS{VERSION:04}").into_bytes();
+    file.push(END_OF_FILE);
+    file.extend_from_slice(&CRC.checksum(&file).to_le_bytes());
+    file
 }
 
 /// The payload of a value; lists are cut into nodes by the limits.

@@ -230,6 +230,7 @@ impl Scripts {
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
         let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
         keys.refuse_growth(false);
+        keys.news_mut().feed.muted = false;
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
