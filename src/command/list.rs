@@ -291,14 +291,19 @@ fn lrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
     let trimmed = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
-        let (at, count) = clamp_range(start, stop, list.len());
-        list.remove_range(at + count, list.len() - at - count);
+        let len = list.len();
+        let (at, count) = clamp_range(start, stop, len);
+        list.remove_range(at + count, len - at - count);
         list.remove_range(0, at);
+        count < len
     })?;
-    if trimmed.is_some() {
+    if let Some(any) = trimmed {
         // Though nothing may be gone.
         cx.keys.touch_key(key);
-        cx.event_of_taking(Event::LTRIM, key);
+        match any {
+            true => cx.event_of_taking(Event::LTRIM, key),
+            false => cx.keys.notify_beside(Event::LTRIM, key),
+        }
     }
     cx.reply.ok();
     Ok(())

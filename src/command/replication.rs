@@ -179,7 +179,8 @@ fn role(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 fn wait(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let count = args.integer()?;
     let timeout = parse_i64(args.next()?);
-    let timeout = timeout.ok_or(CommandError::text("ERR timeout is not an integer or out of range"))?;
+    let timeout =
+        timeout.ok_or(CommandError::text("ERR timeout is not an integer or out of range"))?;
     if timeout < 0 {
         return Err(CommandError::text("ERR timeout is negative"));
     }

@@ -192,7 +192,7 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         let set = cx.keys.read::<Set>(key)?;
         set.iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
         if cx.keys.remove(key) {
-            cx.effect_of_removal(cx.keys.news().feed.lazily.removes, key);
+            cx.effect_of_removal(false, key);
             cx.event_of_taking(Event::SPOP, key);
         }
         return Ok(());

@@ -92,8 +92,20 @@ impl<'a> Told<'a> {
             let deliveries = IntText::new(pending.deliveries.cast_signed());
             let (id, time, deliveries) = (id.as_bytes(), time.as_bytes(), deliveries.as_bytes());
             cx.effect(&[
-                b"XCLAIM", key, group, consumer, b"0", id, b"TIME", time, b"RETRYCOUNT",
-                deliveries, b"FORCE", b"JUSTID", b"LASTID", last_id.as_bytes(),
+                b"XCLAIM",
+                key,
+                group,
+                consumer,
+                b"0",
+                id,
+                b"TIME",
+                time,
+                b"RETRYCOUNT",
+                deliveries,
+                b"FORCE",
+                b"JUSTID",
+                b"LASTID",
+                last_id.as_bytes(),
             ]);
         }
         if self.moves_cursor && entries.is_empty() {

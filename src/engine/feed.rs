@@ -59,7 +59,8 @@ impl State {
         let is_silent = |replica: &Replica| {
             replica.begun && replica.acknowledges && now - replica.heard_ms > most
         };
-        let silent = self.places(|session| session.client.replica.as_deref().is_some_and(is_silent));
+        let silent =
+            self.places(|session| session.client.replica.as_deref().is_some_and(is_silent));
         for place in silent {
             if let Some(session) = self.session(place) {
                 session.client.closing = true;
