@@ -1,12 +1,17 @@
 #!/bin/sh
-# The RESP door beside redis-server in one run: requests per second by redis-benchmark, one request at
-# a time and 32, and what 5,000 idle connections cost. `make bench-listen` runs it.
+# The RESP door beside redis-server: requests per second by redis-benchmark, one request at a time and
+# 32, each the best of several rounds in which the two take turns; before that what 5,000 idle
+# connections cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
 set -eu
 MOONKV=${MOONKV:-target/release/moonkv}
-REQUESTS=${REQUESTS:-200000}
+REQUESTS=${REQUESTS:-100000}
+ROUNDS=${ROUNDS:-3}
+DEPTHS=${DEPTHS:-1 32}
+TESTS=${TESTS:-get set incr lpush hset zadd evalsha}
 OURS=${OURS_PORT:-16411}
 THEIRS=${THEIRS_PORT:-16412}
 
+command -v "$MOONKV" redis-server redis-benchmark >/dev/null
 "$MOONKV" serve --port "$OURS" >/dev/null &
 OURS_PID=$!
 redis-server --port "$THEIRS" --save '' >/dev/null &
@@ -16,38 +21,52 @@ for port in "$OURS" "$THEIRS"; do
   until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.1; done
 done
 
-rate() { # port, depth, then what redis-benchmark is asked for
-  port=$1 depth=$2; shift 2
-  redis-benchmark -p "$port" -P "$depth" -n "$REQUESTS" -r 100000 --csv "$@" 2>/dev/null |
-    tail -n +2 | awk -F'","' '{ gsub(/"/, "", $1); print $1 "\t" $2 }'
-}
-
-SHA=$(for port in "$OURS" "$THEIRS"; do
-  redis-cli -p "$port" script load "return redis.call('INCR', KEYS[1])"; done | tail -1)
-
-for depth in 1 32; do
-  echo "== pipeline of $depth: requests per second, moonkv, redis-server, ratio"
-  { for tests in set get incr lpush hset zadd; do
-      ours=$(rate "$OURS" "$depth" -t "$tests"); theirs=$(rate "$THEIRS" "$depth" -t "$tests")
-      printf '%s\t%s\n' "$ours" "$(echo "$theirs" | cut -f2)"
-    done
-    ours=$(rate "$OURS" "$depth" evalsha "$SHA" 1 counter | cut -f2)
-    theirs=$(rate "$THEIRS" "$depth" evalsha "$SHA" 1 counter | cut -f2)
-    printf 'EVALSHA\t%s\t%s\n' "$ours" "$theirs"
-  } | awk -F'\t' '{ printf "%-10s %12.0f %12.0f %6.2f\n", $1, $2, $3, $2 / $3 }'
-done
-
 memory() { awk '/VmRSS/ { print $2 }' "/proc/$1/status"; }
-before=$(memory $OURS_PID)
-python3 - "$OURS" <<'PYTHON' &
-import resource, socket, sys, time
+idle() { # process, port: kB that 5,000 idle connections take
+  before=$(memory "$1")
+  python3 - "$2" "$1" <<'PYTHON'
+import resource, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (6000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 sockets = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(5000)]
 for s in sockets:
     s.sendall(b"PING\r\n")
     assert s.recv(7) == b"+PONG\r\n"
-time.sleep(3)
+status = open(f"/proc/{sys.argv[2]}/status").read()
+print(status.split("VmRSS:")[1].split()[0])
 PYTHON
-sleep 2.5
-echo "== 5,000 idle connections: $(( ($(memory $OURS_PID) - before) / 1024 )) MB"
-wait %3 2>/dev/null || true
+  echo "$before"
+}
+echo "== 5,000 idle connections: kB they take, kB of the process"
+for server in "moonkv $OURS_PID $OURS" "redis-server $THEIRS_PID $THEIRS"; do
+  set -- $server
+  idle "$2" "$3" | awk -v name="$1" 'NR == 1 { all = $1 } NR == 2 { base = $1 }
+    END { printf "%-14s %10d %10d\n", name, all - base, all }'
+done
+
+SHA=$(for port in "$OURS" "$THEIRS"; do
+  redis-cli -p "$port" script load "return redis.call('INCR', KEYS[1])"; done | tail -1)
+
+rate() { # port, depth, test: requests per second
+  case $3 in
+    evalsha) set -- "$1" "$2" evalsha "$SHA" 1 counter ;;
+    # What redis-benchmark asks where random numbers are asked for.
+    zadd) set -- "$1" "$2" zadd myzset 0 element:__rand_int__ ;;
+    hset) set -- "$1" "$2" hset myhash element:__rand_int__ xxx ;;
+    *) set -- "$1" "$2" -t "$3" ;;
+  esac
+  port=$1 depth=$2; shift 2
+  redis-benchmark -p "$port" -P "$depth" -n $((REQUESTS * (depth > 1 ? 10 : 1))) -r 100000 --csv \
+    "$@" 2>/dev/null | awk -F'","' 'END { print $2 }'
+}
+
+for depth in $DEPTHS; do
+  echo "== pipeline of $depth: requests per second, moonkv, redis-server, ratio"
+  for name in $TESTS; do
+    for round in $(seq "$ROUNDS"); do
+      echo "$(rate "$OURS" "$depth" "$name") $(rate "$THEIRS" "$depth" "$name")"
+    done | awk -v name="$name" '
+      { if ($1 > ours) ours = $1; if ($2 > theirs) theirs = $2 }
+      END { printf "%-10s %12.0f %12.0f %6.2f\n", name, ours, theirs, ours / theirs }'
+    for port in "$OURS" "$THEIRS"; do redis-cli -p "$port" flushall >/dev/null; done
+  done
+done

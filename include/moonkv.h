@@ -171,6 +171,11 @@
 #define KV_LUA_RANDOM_SEEDED 1
 
 /**
+ * As in a Redis server: that sequence goes on from run to run.
+ */
+#define KV_LUA_RANDOM_CONTINUED 2
+
+/**
  * As in Redis: a script's false becomes nil. The default.
  */
 #define KV_LUA_FALSE_NIL 0
@@ -993,8 +998,8 @@ struct kv_reply kv_subscription_next(struct kv_subscription *subscription,
                                      int64_t timeout_ms);
 
 /**
- * Listens no more. The callback is not called any more once this returns, unless another thread is
- * in it.
+ * Listens no more. The callback is not called any more once this returns: it waits for a thread
+ * that is in it.
  *
  * @param subscription  Consumed; no other thread may be using it. NULL does nothing.
  */

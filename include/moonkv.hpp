@@ -380,10 +380,17 @@ private:
     Session *session_;
 };
 
-/* Messages of channels, kept until they are taken. Can be moved, not copied. A program that wants
- * to be called for each message has kv_subscribe. */
+/* Messages of channels, kept until they are taken, or told to a callback as they come. Can be moved,
+ * not copied; as it goes, the callback is not called any more. */
 class Subscription {
 public:
+    /* Takes one message; the texts are borrowed, and a pattern of no data means that there was none:
+     * the channel was listened to by its name. It runs on the thread that has published the message,
+     * once the engine can be called again, so it may call the engine. It may not let go of its own
+     * subscription. What it throws is dropped. */
+    using Hear = std::function<void(std::string_view channel, std::string_view pattern,
+                                    std::string_view message)>;
+
     /* An array of the channel, the pattern or nil, and the message; nil if none came in time. 0
      * does not wait, a negative number waits for as long as it takes. */
     Reply next(std::int64_t timeout_ms) {
@@ -399,7 +406,21 @@ private:
             kv_subscription_close(subscription);
         }
     };
-    explicit Subscription(kv_subscription *subscription) noexcept : subscription_(subscription) {}
+    explicit Subscription(kv_subscription *subscription, std::unique_ptr<Hear> hear) noexcept
+        : hear_(std::move(hear)), subscription_(subscription) {}
+
+    static void on_message(void *user_data, kv_bytes channel, kv_bytes pattern,
+                           kv_bytes message) noexcept {
+        try {
+            (*static_cast<Hear *>(user_data))({channel.data, channel.len},
+                                              {pattern.data, pattern.len},
+                                              {message.data, message.len});
+        } catch (...) {
+        }
+    }
+
+    // Declared first, so that it goes after the subscription that calls it.
+    std::unique_ptr<Hear> hear_;
     std::unique_ptr<kv_subscription, Close> subscription_;
 };
 
@@ -526,14 +547,18 @@ public:
         return Session(made);
     }
 
-    /* Listens to channels by name and by pattern. */
-    Subscription subscribe(const Strings &channels, const Strings &patterns = {}) {
+    /* Listens to channels by name and by pattern. The messages wait for Subscription::next, or are
+     * told to a function. */
+    Subscription subscribe(const Strings &channels, const Strings &patterns = {},
+                           Subscription::Hear hear = {}) {
+        auto kept = hear ? std::make_unique<Subscription::Hear>(std::move(hear)) : nullptr;
         kv_reply error;
         kv_subscription *made =
             kv_subscribe(engine_.get(), channels.size(), channels.data(), patterns.size(),
-                         patterns.data(), nullptr, nullptr, &error);
+                         patterns.data(), kept ? &Subscription::on_message : nullptr, kept.get(),
+                         &error);
         if (!made) detail::fail(error);
-        return Subscription(made);
+        return Subscription(made, std::move(kept));
     }
 
     /* Listens for Redis clients, on a thread of its own. */

@@ -211,6 +211,49 @@ fn caches_that_are_told_of_prefixes() {
 }
 
 #[test]
+fn caches_are_told_of_evicted_keys_before_the_reply() {
+    check(
+        "t: HELLO 3 ; CLIENT TRACKING on NOLOOP
+         t: CONFIG SET maxmemory 8mb maxmemory-policy volatile-random
+         t: SET v x EX 1000 ; GET v ; SETBIT big 80000000 0 ; GETBIT big 0 ; GETBIT big 0
+         t: EXISTS v",
+    );
+}
+
+#[test]
+fn the_table_of_cached_keys_can_be_told_and_made_smaller() {
+    let engine = Engine::new().expect("an engine opens");
+    let [cache, other] = [(); 2].map(|()| engine.session().expect("a session opens"));
+    let run = |session: &Session, line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        session.command(&words).expect("it is known")
+    };
+    for line in ["HELLO 3", "CLIENT TRACKING ON"] {
+        run(&cache, line);
+    }
+    for line in ["HELLO 3", "CLIENT TRACKING ON BCAST PREFIX a PREFIX b"] {
+        run(&other, line);
+    }
+    (0..250).for_each(|key| drop(run(&cache, &format!("GET k{key}"))));
+    let counts = || {
+        let info = engine.command(&["INFO"]).expect("it is known");
+        let info = info.as_str().expect("a text").to_owned();
+        let value = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.and_then(|value| value.parse::<usize>().ok())
+        };
+        let names = ["total_keys", "total_items", "total_prefixes", "clients"];
+        names.map(|name| value(&format!("tracking_{name}")).expect("it is told"))
+    };
+    assert_eq!(counts(), [250, 250, 2, 2]);
+    engine.command(&["CONFIG", "SET", "tracking-table-max-keys", "1"]).expect("it is known");
+    assert_eq!(cache.take_messages(&mut |_| ()), 249);
+    assert_eq!(counts(), [1, 1, 2, 2]);
+    drop(other);
+    assert_eq!(counts(), [1, 1, 0, 1]);
+}
+
+#[test]
 fn caches_that_choose_what_they_keep() {
     check(
         "t: HELLO 3 ; CLIENT TRACKINGINFO ; CLIENT CACHING yes ; CLIENT TRACKING x
@@ -521,4 +564,54 @@ fn a_callback_is_called_with_each_message_and_may_call_the_engine() {
     news.on_message(None);
     engine.publish("c", "3").expect("it is told");
     assert_eq!(news.try_message().map(|message| message.payload), Some(b"3".into()));
+}
+
+#[test]
+fn a_callback_is_not_called_once_it_was_taken_back() {
+    let engine = Engine::new().expect("an engine opens");
+    let news = engine.subscription().expect("it opens");
+    news.subscribe(&["c"]).expect("it listens");
+    let [entered, goes_on, left] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+    let inside = [&entered, &goes_on, &left].map(Arc::clone);
+    news.on_message(Some(Box::new(move |_| {
+        let [entered, goes_on, left] = &inside;
+        entered.store(1, Ordering::SeqCst);
+        while goes_on.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        left.store(1, Ordering::SeqCst);
+    })));
+    thread::scope(|scope| {
+        scope.spawn(|| engine.publish("c", "x").expect("it is told"));
+        while entered.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let end = scope.spawn(|| {
+            drop(news);
+            left.load(Ordering::SeqCst)
+        });
+        // Its thread has the time to end too early.
+        (0..1000).for_each(|_| thread::yield_now());
+        goes_on.store(1, Ordering::SeqCst);
+        assert_eq!(end.join().expect("no panic"), 1, "whoever is in it is waited for");
+    });
+    assert_eq!(Arc::strong_count(&left), 1, "the callback is gone");
+}
+
+#[test]
+fn a_callback_may_let_go_of_its_own_subscription() {
+    let engine = Engine::new().expect("an engine opens");
+    let news = engine.subscription().expect("it opens");
+    news.subscribe(&["c"]).expect("it listens");
+    let own = Arc::new(std::sync::Mutex::new(None::<moonkv::Subscription>));
+    let held = Arc::downgrade(&own);
+    news.on_message(Some(Box::new(move |_| {
+        let own = held.upgrade().expect("it is held below");
+        let gone = own.lock().expect("no panic").take();
+        drop(gone);
+    })));
+    *own.lock().expect("no panic") = Some(news);
+    assert_eq!(engine.publish("c", "x").expect("it is told"), 1);
+    assert!(own.lock().expect("no panic").is_none());
+    assert_eq!(engine.publish("c", "y").expect("it is told"), 0);
 }

@@ -178,6 +178,38 @@ fn the_shell_answers_as_redis_cli() {
 }
 
 #[test]
+fn the_shell_shows_the_messages_of_a_server() {
+    let folder = Folder::new("messages");
+    let socket = folder.file("served.sock");
+    let mut served = Served::start(&["--port", "0", "--unixsocket", &socket]);
+    let mut shell = Command::new(env!("CARGO_BIN_EXE_moonkv"))
+        .args(["shell", "--connect", &socket])
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it was built");
+    let mut keyboard = shell.stdin.take().expect("it was asked for");
+    keyboard.write_all(b"subscribe news weather\n").expect("it reads");
+    let lines = BufReader::new(shell.stdout.take().expect("it was asked for")).lines();
+    let mut lines = lines.map(|line| line.expect("it prints text"));
+    let mut next = |count| lines.by_ref().take(count).collect::<Vec<_>>().join(" ");
+    assert_eq!(next(6), "subscribe news 1 subscribe weather 2");
+    for (channel, text) in [("news", "first"), ("weather", "rain")] {
+        moonkv(
+            &["eval", "--connect", &socket, "-"],
+            &format!("redis.call('publish', '{channel}', '{text}')"),
+        );
+        assert_eq!(next(3), format!("message {channel} {text}"));
+    }
+    served.signal("-TERM");
+    served.end();
+    assert_eq!(next(1), "", "that is all");
+    assert_eq!(shell.wait().expect("it is a child").code(), Some(1), "the server is gone");
+}
+
+#[test]
 fn the_shell_is_for_people_at_a_terminal() {
     let shell = format!("{} shell", env!("CARGO_BIN_EXE_moonkv"));
     let at_terminal = ["-qec", &shell, "/dev/null"];

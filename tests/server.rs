@@ -448,3 +448,25 @@ fn what_is_past_its_deadline_is_there_for_debug_alone() {
     let twice = "ERR Error trying to load the RDB dump, check server logs";
     assert_eq!(told(&session, "DEBUG RELOAD NOFLUSH\nDEBUG RELOAD NOFLUSH MERGE"), [twice, "OK"]);
 }
+
+#[test]
+fn what_others_would_free_is_counted() {
+    let session = session();
+    let freed = |line: &str| {
+        let before: usize =
+            field(&session, "memory", "lazyfreed_objects").parse().expect("a count");
+        text(&session, line);
+        let after: usize = field(&session, "memory", "lazyfreed_objects").parse().expect("a count");
+        after - before
+    };
+    let fill = "for n = 1, 100 do redis.call('SADD', KEYS[1], 'm' .. n) \
+                redis.call('HSET', KEYS[2], 'f' .. n, 'v') redis.call('SET', 'k' .. n, n) end";
+    session.eval(fill, &["set", "hash"], &[""; 0]).expect("it runs");
+    assert_eq!(freed("UNLINK k1 k2 none"), 0, "small values are gone at once");
+    assert_eq!(freed("UNLINK set hash"), 2);
+    session.eval(fill, &["set", "hash"], &[""; 0]).expect("it runs");
+    assert_eq!(freed("DEL set"), 0);
+    assert_eq!(freed("FLUSHALL SYNC"), 0);
+    session.eval(fill, &["set", "hash"], &[""; 0]).expect("it runs");
+    assert_eq!(freed("FLUSHDB ASYNC"), 102, "one for each key");
+}

@@ -1,7 +1,7 @@
 //! The number of arguments of every command, as Redis's table has it, asked of the engine itself.
 //!
 //! The rows are not public; that they agree with Redis's in all else is tested beside them, in
-//! `src/command/mod.rs`. Here is what a caller sees: one argument too few or too many is the
+//! `src/command/index.rs`. Here is what a caller sees: one argument too few or too many is the
 //! error of that very command, and the right number is not.
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]

@@ -80,6 +80,33 @@ static void channels() {
     assert(engine.command({"PUBLISH", "news", "snow"}).integer() == 0);
 }
 
+// The same as they come, on the thread that publishes.
+static void hearing() {
+    moonkv::Engine engine;
+    std::string heard;
+    const auto hear = [&](std::string_view channel, std::string_view pattern,
+                          std::string_view message) {
+        heard.append(channel).append(pattern.data() ? " by " : "").append(pattern);
+        heard.append(": ").append(message).append("; ");
+        // It may call the engine. What this publishes is told once the call is over.
+        if (message == "rain") engine.command({"PUBLISH", "wind", "rising"});
+        if (message == "thunder") throw moonkv::Error("ERR nobody sees this");
+    };
+    moonkv::Subscription weather = engine.subscribe({"sky"}, {"w*"}, hear);
+    engine.command({"PUBLISH", "sky", "rain"});
+    assert(weather.next(0).is_nil());
+    engine.command({"PUBLISH", "sky", "thunder"});
+    std::cout << heard << '\n';
+    assert(heard == "sky: rain; wind by w*: rising; sky: thunder; ");
+    {
+        const moonkv::Subscription moved = std::move(weather);
+        engine.command({"PUBLISH", "world", ""});
+        assert(heard.substr(heard.size() - 15) == "world by w*: ; ");
+    }
+    heard.clear();
+    assert(engine.command({"PUBLISH", "sky", "snow"}).integer() == 0 && heard.empty());
+}
+
 static void listeners() {
     moonkv::Engine engine;
     moonkv::ListenOptions options;
@@ -97,5 +124,6 @@ int main() {
     limits();
     tools();
     channels();
+    hearing();
     listeners();
 }

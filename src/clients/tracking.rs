@@ -4,7 +4,7 @@
 //! not touched. Keys are known by their names alone, whatever database they are in, as in Redis.
 
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A client by the place of its session, and its number: another may sit in that place meanwhile.
 pub(crate) type Follower = (usize, u64);
@@ -62,10 +62,12 @@ pub(crate) struct Followed {
     clients: usize,
     /// How many of them are told of keys they were not shown.
     broadcasts: usize,
+    /// The prefixes of those keys, each with how many clients have it.
+    prefixes: BTreeMap<Box<[u8]>, usize>,
     touched: Vec<Box<[u8]>>,
     seen: HashSet<Box<[u8]>>,
-    /// Those among them that nobody changed: their time was up.
-    expired: HashSet<Box<[u8]>>,
+    /// Those among them that no client changed: their time was up, or there was no room for them.
+    by_themselves: HashSet<Box<[u8]>>,
     /// More keys than these are not remembered; none for no limit.
     most: Option<usize>,
 }
@@ -74,8 +76,20 @@ pub(crate) struct Followed {
 pub(crate) struct Touched {
     pub(crate) key: Box<[u8]>,
     pub(crate) followers: Followers,
-    /// Whether its time was up, rather than that the client at work changed it.
-    pub(crate) expired: bool,
+    /// Whether it went by itself, rather than that the client at work changed it.
+    pub(crate) by_itself: bool,
+}
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Keys that clients were shown, and how often in all.
+    pub(crate) keys: usize,
+    pub(crate) items: usize,
+    /// Prefixes of which clients are told, each counted once.
+    pub(crate) prefixes: usize,
+    /// Clients that are told of keys.
+    pub(crate) clients: usize,
 }
 
 /// What Redis remembers unless told otherwise.
@@ -117,9 +131,16 @@ impl Followed {
         }
     }
 
-    /// More keys than these are not remembered; 0 for no limit.
+    /// More keys than these are not remembered; 0 for no limit. What is too many by then is given
+    /// up as above.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = Some(most);
+        if most == 0 || self.keys.len() <= most {
+            return;
+        }
+        let left = self.keys.keys().filter(|key| !self.seen.contains(*key));
+        let victims: Vec<_> = left.skip(most).cloned().collect();
+        victims.iter().for_each(|key| self.note(key));
     }
 
     /// The same, as it was set.
@@ -127,16 +148,34 @@ impl Followed {
         self.most.unwrap_or(KEYS_MOST)
     }
 
-    /// How many keys are remembered, and how often.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.keys.len(), self.keys.values().map(SmallVec::len).sum())
+    /// How much is remembered.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            keys: self.keys.len(),
+            items: self.keys.values().map(SmallVec::len).sum(),
+            prefixes: self.prefixes.len(),
+            clients: self.clients,
+        }
     }
 
-    /// A client is told of keys in another mode than before; none where it is not told at all.
-    pub(crate) fn change_mode(&mut self, before: Option<Mode>, after: Option<Mode>) {
-        let broadcast = |mode: Option<Mode>| usize::from(mode == Some(Mode::Broadcast));
+    /// A client is told of keys in another way than before; none where it is not told at all.
+    pub(crate) fn change(&mut self, before: Option<&Tracking>, after: Option<&Tracking>) {
+        let broadcasts = |tracking: &&Tracking| tracking.mode == Mode::Broadcast;
+        let broadcast =
+            |tracking: Option<&Tracking>| usize::from(tracking.as_ref().is_some_and(broadcasts));
         self.clients = self.clients + usize::from(after.is_some()) - usize::from(before.is_some());
         self.broadcasts = self.broadcasts + broadcast(after) - broadcast(before);
+        for prefix in after.iter().flat_map(|tracking| &tracking.prefixes) {
+            *self.prefixes.entry(prefix.clone()).or_default() += 1;
+        }
+        for prefix in before.iter().flat_map(|tracking| &tracking.prefixes) {
+            if let Some(count) = self.prefixes.get_mut(prefix) {
+                *count -= 1;
+                if *count == 0 {
+                    self.prefixes.remove(prefix);
+                }
+            }
+        }
     }
 
     /// A key was touched.
@@ -146,11 +185,11 @@ impl Followed {
         }
     }
 
-    /// The time of a key that was touched just now was up. Whoever does not want to be told of his
-    /// own changes is told of this one.
-    pub(crate) fn expire(&mut self, key: &[u8]) {
+    /// A key that was touched just now went by itself: its time was up, or there was no room for it.
+    /// Whoever does not want to be told of his own changes is told of this one.
+    pub(crate) fn went(&mut self, key: &[u8]) {
         if self.seen.contains(key) {
-            self.expired.insert(key.into());
+            self.by_themselves.insert(key.into());
         }
     }
 
@@ -171,7 +210,7 @@ impl Followed {
     pub(crate) fn rewind(&mut self, touched: usize) {
         for key in self.touched.split_off(touched.min(self.touched.len())) {
             self.seen.remove(&key);
-            self.expired.remove(&key);
+            self.by_themselves.remove(&key);
         }
     }
 
@@ -181,7 +220,7 @@ impl Followed {
         let touched = std::mem::take(&mut self.touched);
         let with_followers = touched.into_iter().map(|key| {
             let followers = self.keys.remove(&key).unwrap_or_default();
-            Touched { expired: self.expired.remove(&key), key, followers }
+            Touched { by_itself: self.by_themselves.remove(&key), key, followers }
         });
         with_followers.collect()
     }
@@ -220,19 +259,20 @@ mod tests {
     fn who_changed_a_key_is_told_that_its_time_was_up() {
         let mut followed = Followed::default();
         followed.show(b"k", (3, 30));
-        followed.expire(b"k");
+        followed.went(b"k");
         followed.touch(b"k");
-        assert!(!followed.take_touched()[0].expired, "it was not touched by then");
+        assert!(!followed.take_touched()[0].by_itself, "it was not touched by then");
         followed.show(b"k", (3, 30));
         followed.touch(b"k");
-        followed.expire(b"k");
-        assert!(followed.take_touched()[0].expired && followed.expired.is_empty());
+        followed.went(b"k");
+        assert!(followed.take_touched()[0].by_itself && followed.by_themselves.is_empty());
     }
 
     #[test]
     fn what_is_undone_was_not_touched() {
         let mut followed = Followed::default();
-        followed.change_mode(None, Some(Mode::Broadcast));
+        let tracking = Tracking { mode: Mode::Broadcast, ..Tracking::default() };
+        followed.change(None, Some(&tracking));
         followed.touch(b"a");
         let moment = followed.touched();
         followed.touch(b"b");
@@ -250,5 +290,38 @@ mod tests {
         }
         assert_eq!(names(&mut followed).len(), 1);
         assert_eq!(followed.keys.len(), 2);
+    }
+
+    #[test]
+    fn a_lower_limit_gives_up_all_that_is_too_many() {
+        let mut followed = Followed::default();
+        for key in 0..250_u8 {
+            followed.show(&[key], (1, 1));
+        }
+        followed.touch(&[7]);
+        followed.set_most(3);
+        assert_eq!(followed.take_touched().len(), 247);
+        assert_eq!(followed.keys.len(), 3);
+        followed.set_most(0);
+        assert!(followed.take_touched().is_empty(), "0 is no limit");
+    }
+
+    #[test]
+    fn a_prefix_counts_once_as_long_as_anybody_has_it() {
+        let tracking = |prefixes: &[&[u8]]| Tracking {
+            mode: Mode::Broadcast,
+            prefixes: prefixes.iter().map(|&prefix| prefix.into()).collect(),
+            ..Tracking::default()
+        };
+        let mut followed = Followed::default();
+        let (first, second) = (tracking(&[b"a"]), tracking(&[b"a", b"b"]));
+        followed.change(None, Some(&first));
+        followed.change(None, Some(&second));
+        assert_eq!(followed.counts(), Counts { keys: 0, items: 0, prefixes: 2, clients: 2 });
+        followed.change(Some(&first), Some(&second));
+        followed.change(Some(&second), None);
+        assert_eq!(followed.counts(), Counts { keys: 0, items: 0, prefixes: 2, clients: 1 });
+        followed.change(Some(&second), None);
+        assert_eq!(followed.counts(), Counts { keys: 0, items: 0, prefixes: 0, clients: 0 });
     }
 }

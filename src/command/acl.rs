@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::context::{Context, Host};
+use super::gate::check_arity;
+use super::index::{find, resolve};
 use super::permission::{Denial, denial};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, container, keyless as row};
-use super::{CATEGORIES, catalog, find, resolve};
+use super::{CATEGORIES, catalog};
 use crate::acl::{DEFAULT, Entry, Selector};
 use crate::error::{CommandError, CommandResult};
 use crate::reply::ReplyBuf;
@@ -185,7 +187,7 @@ fn dryrun(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         let word = argv.first().copied().unwrap_or_default();
         return Err(CommandError::quoting(&[b"ERR Command '", word, b"' not found"]));
     };
-    super::check_arity(found.command, argv.len())?;
+    check_arity(found.command, argv.len())?;
     let object = |at: usize| String::from_utf8_lossy(argv.get(at).copied().unwrap_or_default());
     let text = match denial(user, found, argv) {
         None => {

@@ -3,12 +3,15 @@
 
 use super::admin::{Ending, SHUTDOWN_NAME};
 use super::args::Args;
+use super::dispatch::NOT_QUEUED;
+use super::gate::admit;
+use super::index::{find, resolve};
 use super::spec::Beside;
 use super::transaction::{
     DISCARD_ALONE, DISCARD_NAME, EXEC_NAME, MULTI_NAME, NESTED, UNWATCH_NAME, WATCH_INSIDE,
     WATCH_NAME,
 };
-use super::{ARGUMENT_MOST, Caller, NOT_QUEUED, admit, find, resolve};
+use super::{ARGUMENT_MOST, Caller};
 use crate::error::CommandError;
 
 /// How a call stands while a script holds the engine.

@@ -285,7 +285,7 @@ pub(crate) fn leave_all(keys: &mut Keyspace, place: usize, client: &mut Client) 
     }
     client.replica = None;
     if let Some(tracking) = client.tracking.take() {
-        keys.follow(|followed| followed.change_mode(Some(tracking.mode), None));
+        keys.follow(|followed| followed.change(Some(&tracking), None));
     }
     client.restrict();
 }

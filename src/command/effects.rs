@@ -5,7 +5,7 @@
 //! depends on the clock, on chance, on what waits or on how numbers are added, the handler tells
 //! what has become of it.
 
-use super::call;
+use super::dispatch::call;
 use super::context::Context;
 
 use super::spec::{Command, Flags, Keys};

@@ -2,10 +2,11 @@
 //! some of the arguments and knows of the others only that they are there.
 
 use super::context::Caller;
+use super::gate::admit;
+use super::index::{Found, find, resolve};
 use super::introspect::group_of;
 use super::keyspec::{find_keys, specs_of};
 use super::spec::{Arity, Flags, Group};
-use super::{Found, admit, find, resolve};
 use crate::error::CommandError;
 
 /// What is known of a call.

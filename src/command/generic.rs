@@ -51,7 +51,7 @@ pub(super) const FAMILY: Family = Family {
         row("type", Exactly(2), READ_FAST, Keys::FIRST, "1.0.0", "O(1)",
             "The type of what a key holds.", type_).uses(uses::RO),
         row("unlink", AtLeast(2), WRITE_FAST, Keys::ALL, "4.0.0", "O(N) in keys and their elements",
-            "Removes keys, as DEL does.", del).uses(uses::RM_DELETE).tips(tips::SPLIT_AND_ADD),
+            "Removes keys, as DEL does.", unlink).uses(uses::RM_DELETE).tips(tips::SPLIT_AND_ADD),
     ],
 };
 
@@ -73,10 +73,28 @@ const OBJECT: &[Command] = &[
         .uses(uses::RO).tips(tips::VARYING_OUTPUT),
 ];
 
+/// A value of more pieces of memory than these Redis would give back on another thread.
+const LAZY_PIECES: usize = 64;
+
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let lazy = cx.server.config.flag("lazyfree-lazy-user-del");
+    remove_all(cx, args, lazy)
+}
+
+fn unlink(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove_all(cx, args, true)
+}
+
+/// Removes keys. Who asks to have that done on the side is told how many values were large enough
+/// for it, though here they are gone at once.
+fn remove_all(cx: &mut Context<'_>, args: Args<'_>, lazy: bool) -> CommandResult {
     let mut removed = 0;
     for key in args.rest() {
-        if cx.keys.remove(key) {
+        let slot = cx.keys.slot_unused(key);
+        if lazy && cx.keys.pieces(slot) > LAZY_PIECES {
+            cx.server.stats.lazily_freed += 1;
+        }
+        if cx.keys.remove_slot(slot) {
             cx.event(Event::DEL, key);
             removed += 1;
         }

@@ -5,9 +5,10 @@
 //! like any other: one that answers with an error has changed nothing.
 
 use super::context::{Caller, Context};
+use super::gate::{Gated, is_read_only, pass, writes};
 use super::permission::permit_hosted;
 use super::spec::{Arity, Flags, Keys};
-use super::{Gated, dispatch, find, is_read_only, pass};
+use super::{dispatch, find};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -161,7 +162,7 @@ impl Registry {
 
     /// Whether a call of this name may write.
     pub(crate) fn writes(&self, name: &[u8]) -> bool {
-        self.find(name).is_some_and(|row| super::writes(row.flags))
+        self.find(name).is_some_and(|row| writes(row.flags))
     }
 
     /// All of them, in the order of their names.

@@ -161,7 +161,8 @@ fn about_clients(lines: &mut Lines, cx: &mut Context<'_>) {
         .add("cluster_connections", 0)
         .add("maxclients", server.config.number("maxclients"))
         .add("blocked_clients", server.clients.waiting)
-        .all(&["tracking_clients", "clients_in_timeout_table"], 0);
+        .add("tracking_clients", cx.keys.followed().counts().clients)
+        .add("clients_in_timeout_table", 0);
 }
 
 /// The bytes of memory that the data takes: what `maxmemory` limits.
@@ -188,7 +189,8 @@ fn about_memory(lines: &mut Lines, cx: &mut Context<'_>) {
         .all(&["mem_not_counted_for_evict", "mem_replication_backlog"], 0)
         .all(&["mem_clients_slaves", "mem_clients_normal", "mem_aof_buffer"], 0)
         .add("mem_allocator", "libc")
-        .all(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"], 0);
+        .all(&["active_defrag_running", "lazyfree_pending_objects"], 0)
+        .add("lazyfreed_objects", cx.server.stats.lazily_freed);
 }
 
 /// What scripts take. From inside of one that cannot be told.
@@ -238,7 +240,7 @@ fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
 fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
     let server = &*cx.server;
     let listened = |kind| cx.keys.news().subscriptions.count(kind);
-    let (tracked, items) = cx.keys.followed().counts();
+    let followed = cx.keys.followed().counts();
     lines
         .add("total_connections_received", server.clients.opened)
         .add("total_commands_processed", server.stats.total())
@@ -252,8 +254,9 @@ fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
         .add("pubsubshard_channels", listened(Kind::Shard))
         .all(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"], 0)
         .all(&["slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses"], 0)
-        .add("tracking_total_keys", tracked)
-        .add("tracking_total_items", items)
+        .add("tracking_total_keys", followed.keys)
+        .add("tracking_total_items", followed.items)
+        .add("tracking_total_prefixes", followed.prefixes)
         .add("unexpected_error_replies", 0)
         .add("total_error_replies", server.stats.error_replies)
         .add("dump_payload_sanitizations", 0);

@@ -1,12 +1,14 @@
 //! MONITOR, and what is noted of calls for those who want to know of them.
 
+use super::Caller;
 use super::args::Args;
 use super::connection::{AUTH, HELLO};
 use super::context::{Context, own_session};
+
 use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
-use super::{Caller, effects};
+use super::effects;
 use crate::clients::{Events, Misses, line};
 use crate::error::CommandResult;
 

@@ -1,9 +1,10 @@
 //! Whether a user may make a call. Asked at the gate only of those who may not do everything.
 
 use super::context::{Caller, Context};
+use super::index::{Found, find, resolve};
 use super::keyspec::{Use, find_keys, specs_of};
 use super::transaction::MULTI_NAME;
-use super::{Found, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, find, hosted, resolve};
+use super::{PUBLISH, SUBSCRIBE, UNSUBSCRIBE, hosted};
 use crate::acl::{Entry, Need, Reason, Selector, User};
 use crate::clients::describe;
 use crate::error::{CommandError, CommandResult};

@@ -2,8 +2,9 @@
 //! listen to channels in RESP2, or that see every call.
 
 use super::context::Context;
+use super::gate::admit;
 use super::spec::{Command, Flags};
-use super::{admit, transaction};
+use super::transaction;
 use crate::clients::Client;
 use crate::error::{CommandError, CommandResult};
 

@@ -48,18 +48,31 @@ fn dbsize(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 }
 
 fn flushall(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    flush(cx, args, Keyspace::flush_all)
+    flush(cx, args, Keyspace::flush_all, Keyspace::len_of_all)
 }
 
 fn flushdb(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    flush(cx, args, Keyspace::flush)
+    flush(cx, args, Keyspace::flush, Keyspace::len)
 }
 
-/// SYNC and ASYNC ask who frees the memory; there is nobody else here, so both mean the same.
-fn flush(cx: &mut Context<'_>, mut args: Args<'_>, what: fn(&mut Keyspace)) -> CommandResult {
-    let _ = args.take_word("sync") || args.take_word("async");
+/// SYNC and ASYNC ask who frees the memory. There is nobody else here, so the keys are gone at once
+/// either way; what ASYNC would have left to others is counted.
+fn flush(
+    cx: &mut Context<'_>,
+    mut args: Args<'_>,
+    what: fn(&mut Keyspace),
+    len: fn(&Keyspace) -> usize,
+) -> CommandResult {
+    let lazy = match () {
+        () if args.take_word("sync") => false,
+        () if args.take_word("async") => true,
+        () => cx.server.config.flag("lazyfree-lazy-user-flush"),
+    };
     if !args.is_empty() {
         return Err(CommandError::Syntax);
+    }
+    if lazy {
+        cx.server.stats.lazily_freed += len(cx.keys) as u64;
     }
     what(cx.keys);
     cx.keys.count_changes(1);

@@ -82,14 +82,12 @@ fn tracking(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let host = host.as_mut().ok_or(CommandError::ScriptForbidden)?;
     let client = &mut host.session.client;
     let before = client.tracking.as_deref();
-    let mode = |tracking: Option<&Tracking>| tracking.map(|tracking| tracking.mode);
     let after = match wish.on {
         true => Some(Box::new(wish.grant(before)?)),
         false => None,
     };
-    let (old, new) = (mode(before), mode(after.as_deref()));
+    keys.follow(|followed| followed.change(before, after.as_deref()));
     client.tracking = after;
-    keys.follow(|followed| followed.change_mode(old, new));
     cx.reply.ok();
     Ok(())
 }

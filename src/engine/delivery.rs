@@ -115,30 +115,40 @@ impl State {
         if touched.is_empty() {
             return;
         }
-        for Touched { key, followers, expired } in &touched {
+        for Touched { key, followers, by_itself } in &touched {
             for follower in followers {
-                if self.is_told(*follower, *expired) {
+                if self.is_told(*follower, *by_itself) {
                     self.tell_forgotten(follower.0, Some(&[&**key]));
                 }
             }
         }
-        let keys = touched.iter().map(|touched| (&*touched.key, touched.expired)).collect();
+        let keys = touched.iter().map(|touched| (&*touched.key, touched.by_itself)).collect();
         self.tell_broadcast(&keys);
     }
 
-    /// Whether one who was shown a key is to be told of it, whose time may have been up.
-    fn is_told(&self, (place, id): Follower, expired: bool) -> bool {
+    /// Whether one who was shown a key is to be told of it, which may have gone by itself.
+    fn is_told(&self, (place, id): Follower, by_itself: bool) -> bool {
         let session = self.sessions.get(place).and_then(Option::as_deref);
         let Some(client) = session.map(|session| &session.client) else { return false };
         client.id == id
             && client.tracking.as_deref().is_some_and(|tracking| {
-                let is_own = place == self.speaker && !expired;
+                let is_own = place == self.speaker && !by_itself;
                 tracking.mode != Mode::Broadcast && !(tracking.noloop && is_own)
             })
     }
 
+    /// Makes room for a call that is about to be made. Who was shown what goes for it is told before
+    /// the call is answered, unless it may yet come back.
+    #[cold]
+    pub(super) fn make_room_and_tell(&mut self) {
+        self.keys.make_room();
+        if !self.keys.in_section() {
+            self.tell_followers();
+        }
+    }
+
     /// Tells those who want to know of all keys with certain prefixes, prefix by prefix. Of each key
-    /// is known whether its time was up.
+    /// is known whether it went by itself.
     fn tell_broadcast(&mut self, keys: &BTreeMap<&[u8], bool>) {
         let mode = |session: &Session| session.client.tracking.as_deref().map(|t| t.mode);
         for place in self.places(|session| mode(session) == Some(Mode::Broadcast)) {
@@ -147,7 +157,7 @@ impl State {
                 continue;
             };
             let skips_own = tracking.noloop && place == self.speaker;
-            let told = |(_, expired): &(&&[u8], &bool)| !skips_own || **expired;
+            let told = |(_, by_itself): &(&&[u8], &bool)| !skips_own || **by_itself;
             for prefix in tracking.prefixes.clone() {
                 let told = keys.iter().filter(told).map(|(key, _)| *key);
                 let with: Vec<&[u8]> = told.filter(|key| key.starts_with(&prefix)).collect();
@@ -239,7 +249,8 @@ impl State {
         if !self.keys.in_section() && self.keys.news().is_pending() {
             self.deliver();
         }
-        let now = self.keys.now();
+        // To the second is enough, so the time is not read for it.
+        let now = self.keys.clock().latest_ms();
         let Some(session) = self.session(id) else { return };
         let client = &mut session.client;
         client.seen_ms = now;

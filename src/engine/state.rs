@@ -254,6 +254,9 @@ impl State {
 
     fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
         let mut wait = None;
+        if self.keys.is_limited() && !self.keys.followed().is_idle() {
+            self.make_room_and_tell();
+        }
         let State { keys, scripts, server, hosted, sessions, orders, .. } = self;
         // Taken from among the others, so that the command can look at those too.
         let mut session = sessions.get_mut(id)?.take()?;

@@ -1,11 +1,13 @@
 //! Messages of channels for the host: to wait for, to ask for, or to be called with.
 
+use super::shared::this_thread;
 use super::{Call, Engine, Session, slices};
+use crate::clients::{Mailbox, Waker};
 use crate::command::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 use crate::error::Error;
 use crate::reply::{Protocol, Reply, ReplyBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A message of a channel.
@@ -44,6 +46,44 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Subscription {
     session: Session,
+    /// Who is called with the messages.
+    hearer: Mutex<Option<Arc<Hearer>>>,
+}
+
+/// A callback that is called with messages.
+struct Hearer {
+    /// None once it is not to be called any more.
+    callback: Mutex<Option<Box<dyn Fn(Message) + Send + Sync>>>,
+    /// Marks the thread that is in it, 0 for none.
+    inside: AtomicUsize,
+}
+
+impl Hearer {
+    /// Calls it with all there is. While a thread is in it the messages of others are left to that.
+    fn hear(&self, mailbox: &Mailbox) {
+        while mailbox.is_filled() {
+            let Ok(callback) = self.callback.try_lock() else { return };
+            let Some(callback) = &*callback else { return };
+            self.inside.store(this_thread(), Ordering::Relaxed);
+            while let Some(message) = mailbox.take() {
+                message_of(&message).into_iter().for_each(callback);
+            }
+            self.inside.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls it no more; waits for a thread that is in it, unless it is this one.
+    fn end(&self) {
+        if self.inside.load(Ordering::Relaxed) != this_thread() {
+            self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+}
+
+impl std::fmt::Debug for Hearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hearer").finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -52,7 +92,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::call`].
     pub fn subscription(&self) -> Result<Subscription, Error> {
-        Ok(Subscription { session: self.session()? })
+        Ok(Subscription { session: self.session()?, hearer: Mutex::default() })
     }
 
     /// Tells a message to those who listen to a channel; returns how many do.
@@ -143,22 +183,36 @@ impl Subscription {
     /// thread that has published it, once the engine can be called again. Messages come one after
     /// the other and in order, whoever publishes them; while it is called with one, those that
     /// others publish are left to it. Without a callback they wait to be taken again.
+    ///
+    /// The callback there was is not called any more once this returns, or the subscription is
+    /// dropped: either waits for a thread that is in it, unless it is this very thread.
     pub fn on_message(&self, callback: Option<Box<dyn Fn(Message) + Send + Sync>>) {
         let mailbox = self.session.mailbox();
-        let Some(callback) = callback else { return mailbox.set_waker(None) };
-        // Weakly, or the mailbox would hold itself.
-        let own = Arc::downgrade(mailbox);
-        let busy = AtomicBool::new(false);
-        mailbox.set_waker(Some(Arc::new(move || {
-            let Some(mailbox) = own.upgrade() else { return };
-            while mailbox.is_filled() && !busy.swap(true, Ordering::AcqRel) {
-                while let Some(message) = mailbox.take() {
-                    message_of(&message).into_iter().for_each(&callback);
-                }
-                busy.store(false, Ordering::Release);
-            }
-        })));
+        let hearer = callback.map(|callback| {
+            let callback = Mutex::new(Some(callback));
+            Arc::new(Hearer { callback, inside: AtomicUsize::new(0) })
+        });
+        let own = hearer.clone();
+        let mut place = self.hearer.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, hearer);
+        mailbox.set_waker(own.map(|hearer| {
+            // Weakly, or the mailbox would hold itself.
+            let mailbox = Arc::downgrade(mailbox);
+            let hear = move || {
+                let Some(mailbox) = mailbox.upgrade() else { return };
+                hearer.hear(&mailbox);
+            };
+            Arc::new(hear) as Waker
+        }));
+        drop(place);
+        before.into_iter().for_each(|before| before.end());
         mailbox.wake();
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.on_message(None);
     }
 }
 

@@ -16,6 +16,8 @@ pub const KV_ON_ERROR_KEEP: u32 = 1;
 pub const KV_LUA_RANDOM_DENIED: u32 = 0;
 /// As in Redis: math.random gives the same sequence in every run.
 pub const KV_LUA_RANDOM_SEEDED: u32 = 1;
+/// As in a Redis server: that sequence goes on from run to run.
+pub const KV_LUA_RANDOM_CONTINUED: u32 = 2;
 /// As in Redis: a script's false becomes nil. The default.
 pub const KV_LUA_FALSE_NIL: u32 = 0;
 /// A script's false becomes the integer 0, as its true becomes 1.
@@ -193,6 +195,7 @@ impl kv_options {
         options.lua_random = match self.lua_random {
             KV_LUA_RANDOM_DENIED => LuaRandom::Denied,
             KV_LUA_RANDOM_SEEDED => LuaRandom::Seeded,
+            KV_LUA_RANDOM_CONTINUED => LuaRandom::Continued,
             _ => return Err(BAD_RANDOM.into()),
         };
         options.lua_false = match self.lua_false {

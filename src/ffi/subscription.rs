@@ -109,16 +109,11 @@ pub extern "C" fn kv_subscription_next(
     })
 }
 
-/// Listens no more. The callback is not called any more once this returns, unless another thread is
-/// in it.
+/// Listens no more. The callback is not called any more once this returns: it waits for a thread
+/// that is in it.
 ///
 /// @param subscription  Consumed; no other thread may be using it. NULL does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn kv_subscription_close(subscription: Option<Box<kv_subscription>>) {
-    guard_quiet(|| {
-        if let Some(open) = &subscription {
-            open.0.on_message(None);
-        }
-        drop(subscription);
-    });
+    guard_quiet(|| drop(subscription));
 }

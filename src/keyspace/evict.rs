@@ -155,6 +155,7 @@ impl Keyspace {
     fn evict(&mut self, at: Location) {
         let key: Box<[u8]> = self.table.get(at).key().into();
         self.remove_at(at);
+        self.went(&key);
         let database = self.database();
         self.journal.news.evicted(database, &key);
         self.notify(Event::EVICTED, &key);

@@ -232,6 +232,12 @@ impl Keyspace {
         self.table.len()
     }
 
+    /// The same of all databases.
+    pub(crate) fn len_of_all(&self) -> usize {
+        // At the place of the selected one lies an empty table.
+        self.table.len() + self.databases.tables().iter().map(Table::len).sum::<usize>()
+    }
+
     /// Looks a key up for use, once for any number of reads and the first change. A key past its
     /// deadline is removed on the way.
     #[inline(always)]

@@ -47,6 +47,15 @@ impl Keyspace {
         (count, (sum / (count as i128).max(1)) as i64)
     }
 
+    /// About how many pieces of memory Redis would give back with what is at a slot.
+    pub(crate) fn pieces(&self, slot: Slot) -> usize {
+        match self.held_at(slot) {
+            Some(Held::Value(value)) => value.pieces(),
+            Some(Held::Text(_)) => 1,
+            None => 0,
+        }
+    }
+
     /// Bytes that the key at a slot takes with its value. Of a large collection so many elements
     /// are looked at and stand for the others.
     pub(crate) fn heap_size(&self, slot: Slot, samples: usize) -> Option<usize> {

@@ -24,13 +24,13 @@ use std::time::{Duration, Instant};
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Replies to one pipeline are gathered up to about this much before they are written.
-const GATHERED_BYTES: usize = 256 << 10;
+pub(super) const GATHERED_BYTES: usize = 256 << 10;
 
 /// How long the last replies to a client that is done may take to be read.
 const LINGER: Duration = Duration::from_secs(30);
 
 /// Larger buffers are given back after use rather than kept.
-const KEPT_BYTES: usize = 1 << 20;
+pub(super) const KEPT_BYTES: usize = 1 << 20;
 
 /// A client.
 pub(super) struct Connection {
@@ -68,7 +68,8 @@ pub(super) struct Lent {
     chunk: Vec<u8>,
     decoder: Decoder,
     reply: ReplyBuf,
-    output: Vec<u8>,
+    /// What is to be written at the end of the turn.
+    pub(super) output: Vec<u8>,
 }
 
 impl Default for Lent {
@@ -108,6 +109,17 @@ pub(super) struct Scene<'a> {
     pub(super) now: Instant,
     /// Whether the turn is within a call of another connection's, whose script runs for long.
     pub(super) busy: bool,
+}
+
+/// How a turn went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// All that there was to read is read.
+    Done,
+    /// There may be more.
+    More,
+    /// The socket failed.
+    Failed,
 }
 
 /// What becomes of a connection after its turn.
@@ -183,17 +195,35 @@ impl Connection {
         !self.session.is_replica() && self.output.exceeds(&scene.limits.output, scene.now)
     }
 
-    /// Does what there is to do.
-    pub(super) fn turn(&mut self, signs: Signs, lent: &mut Lent, scene: &Scene<'_>) -> Next {
+    /// Does what there is to do. What is to be written for it is left in what is lent;
+    /// [`Connection::end_turn`] writes it.
+    pub(super) fn turn(&mut self, signs: Signs, lent: &mut Lent, scene: &Scene<'_>) -> Turn {
         lent.output.clear();
-        let next = self.work(signs, lent, scene).unwrap_or(Next::Close);
-        if lent.output.capacity() > KEPT_BYTES {
-            lent.output = Vec::new();
+        match self.work(signs, lent, scene) {
+            Ok(true) => Turn::More,
+            Ok(false) => Turn::Done,
+            Err(_) => Turn::Failed,
         }
-        next
     }
 
-    fn work(&mut self, signs: Signs, lent: &mut Lent, scene: &Scene<'_>) -> io::Result<Next> {
+    /// Writes what a turn came to, and tells what becomes of the connection.
+    pub(super) fn end_turn(&mut self, turn: Turn, output: &[u8], scene: &Scene<'_>) -> Next {
+        let sent = match turn {
+            Turn::Failed => Err(io::ErrorKind::ConnectionAborted.into()),
+            _ if output.is_empty() => Ok(()),
+            _ => self.output.send(output, &mut self.stream),
+        };
+        let sent = sent.and_then(|()| self.want_to_write(scene.registry));
+        match () {
+            () if sent.is_err() || self.is_too_slow(scene) => Next::Close,
+            () if self.closing && self.output.is_empty() => Next::Close,
+            () if turn == Turn::More => Next::Again,
+            () => Next::Rest,
+        }
+    }
+
+    /// Tells whether there may be more to read.
+    fn work(&mut self, signs: Signs, lent: &mut Lent, scene: &Scene<'_>) -> io::Result<bool> {
         if signs.writable && !self.output.is_empty() {
             self.output.resume(&mut self.stream)?;
             self.heard = scene.now;
@@ -210,14 +240,7 @@ impl Connection {
         }
         let more = signs.readable && !self.closing && self.read(lent, scene, signs.ended)?;
         self.follow(lent);
-        self.send(lent)?;
-        self.want_to_write(scene.registry)?;
-        Ok(match () {
-            () if self.is_too_slow(scene) => Next::Close,
-            () if self.closing && self.output.is_empty() => Next::Close,
-            () if more => Next::Again,
-            () => Next::Rest,
-        })
+        Ok(more)
     }
 
     /// Looks whether the call that waits is over, and what was told out of turn.
@@ -390,7 +413,7 @@ impl Connection {
         self.closing |= matches!(error, Error::Closed | Error::Poisoned);
     }
 
-    /// Writes what was gathered.
+    /// Writes what was gathered so far, where that is much.
     fn send(&mut self, lent: &mut Lent) -> io::Result<()> {
         if !lent.output.is_empty() {
             self.output.send(&lent.output, &mut self.stream)?;

@@ -4,9 +4,14 @@
 //! runs for long lets the loop go on from inside of it ([`EventLoop::meanwhile`]): others are told
 //! that the engine is busy, and may end the script. What cannot be done there, because it needs the
 //! engine, is left for the turn after.
+//!
+//! What is to be written is written when all have had their turns: whoever is at the other end of
+//! many connections, and runs beside the loop, is woken once for all of them rather than for each.
 
 use super::acceptor::Acceptor;
-use super::connection::{Connection, Lent, NOTHING, Next, Scene, Signs};
+use super::connection::{
+    Connection, GATHERED_BYTES, KEPT_BYTES, Lent, NOTHING, Next, Scene, Signs, Turn,
+};
 use super::stream::Stream;
 use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
@@ -66,6 +71,9 @@ struct State {
     limits: ClientLimits,
     changes: u64,
     lent: Vec<Lent>,
+    /// Those who have had their turns, and what is to be written to them, one behind the other.
+    served: Vec<Served>,
+    replies: Vec<u8>,
     /// Sessions for those who come while the engine is busy, and who has come in that way: the
     /// engine does not know them yet.
     spare: Vec<Session>,
@@ -81,6 +89,17 @@ enum Slot {
     Resting(Box<Connection>),
     /// It has its turn.
     Busy,
+}
+
+/// A connection that has had its turn.
+struct Served {
+    slot: usize,
+    connection: Box<Connection>,
+    turn: Turn,
+    /// Where among all replies its own end.
+    end: usize,
+    /// The deadline it had before.
+    deadline: Option<Instant>,
 }
 
 /// What a turn of the loop has to do.
@@ -117,6 +136,8 @@ impl EventLoop {
             limits,
             changes: door.changes(),
             lent: Vec::new(),
+            served: Vec::new(),
+            replies: Vec::new(),
             spare: Vec::new(),
             newcomers: Vec::new(),
             doomed: Vec::new(),
@@ -191,6 +212,10 @@ impl EventLoop {
 
     fn work(&self, work: &Work, busy: bool) {
         let mut scene = self.scene(busy);
+        if busy {
+            // Others need not wait for the script that has called this.
+            self.end_turns(&scene);
+        }
         while let Some((slot, signs)) = self.next_turn() {
             self.serve(slot, signs, &scene);
             // What one client sets holds for the next.
@@ -198,6 +223,7 @@ impl EventLoop {
                 scene = self.scene(busy);
             }
         }
+        self.end_turns(&scene);
         if work.accepts || work.round {
             self.accept_all(&scene);
         }
@@ -211,14 +237,47 @@ impl EventLoop {
     fn serve(&self, slot: usize, signs: Signs, scene: &Scene<'_>) {
         let Some((mut connection, mut lent)) = self.state().take(slot, signs) else { return };
         let deadline = connection.deadline;
-        let next = connection.turn(signs, &mut lent, scene);
-        let moved = (deadline, connection.deadline);
-        let over = self.state().put_back(slot, connection, lent, next, moved);
-        // It is dropped with the lock given back, and when the engine can be called: that closes
-        // its session.
-        match over {
-            Some(over) if scene.busy => self.state().doomed.push(over),
-            over => drop(over),
+        let turn = connection.turn(signs, &mut lent, scene);
+        let gathered = {
+            let mut state = self.state();
+            state.replies.extend_from_slice(&lent.output);
+            let end = state.replies.len();
+            state.served.push(Served { slot, connection, turn, end, deadline });
+            if lent.output.capacity() > KEPT_BYTES {
+                lent.output = Vec::new();
+            }
+            state.lent.push(lent);
+            end
+        };
+        if gathered > GATHERED_BYTES {
+            self.end_turns(scene);
+        }
+    }
+
+    /// Writes what all who have had their turns are to be written.
+    fn end_turns(&self, scene: &Scene<'_>) {
+        let (mut served, mut replies) = {
+            let mut state = self.state();
+            (take(&mut state.served), take(&mut state.replies))
+        };
+        let mut start = 0;
+        for Served { slot, mut connection, turn, end, deadline } in served.drain(..) {
+            let output = replies.get(start..end).unwrap_or_default();
+            start = end;
+            let next = connection.end_turn(turn, output, scene);
+            let over = self.state().put_back(slot, connection, next, deadline);
+            // It is dropped with the lock given back, and when the engine can be called: that
+            // closes its session.
+            match over {
+                Some(over) if scene.busy => self.state().doomed.push(over),
+                over => drop(over),
+            }
+        }
+        // Both are empty meanwhile: nobody has a turn here.
+        replies.clear();
+        if replies.capacity() <= KEPT_BYTES {
+            let mut state = self.state();
+            (state.served, state.replies) = (served, replies);
         }
     }
 
@@ -373,11 +432,10 @@ impl State {
         &mut self,
         slot: usize,
         connection: Box<Connection>,
-        lent: Lent,
         next: Next,
-        (before, after): (Option<Instant>, Option<Instant>),
+        before: Option<Instant>,
     ) -> Option<Box<Connection>> {
-        self.lent.push(lent);
+        let after = connection.deadline;
         if before != after {
             before.map(|at| self.deadlines.remove(&(at, slot)));
             after.map(|at| self.deadlines.insert((at, slot)));

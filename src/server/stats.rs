@@ -18,6 +18,8 @@ pub(crate) struct Stats {
     errors: BTreeMap<Box<[u8]>, u64>,
     /// Replies that were errors.
     pub(crate) error_replies: u64,
+    /// Values that Redis would have given back on another thread.
+    pub(crate) lazily_freed: u64,
     /// The text of the latest of them, by which a script's error is known that was a command's.
     latest: Vec<u8>,
 }
@@ -42,6 +44,7 @@ impl Stats {
             histograms: (0..ROOM).map(|_| None).collect(),
             errors: BTreeMap::new(),
             error_replies: 0,
+            lazily_freed: 0,
             latest: Vec::new(),
         }
     }

@@ -99,6 +99,25 @@ impl Value {
     }
 }
 
+impl ValueView<'_> {
+    /// About how many pieces of memory Redis would give back with it, one by one.
+    pub(crate) fn pieces(&self) -> usize {
+        match self {
+            Value::List(list) => list.chunk_count(),
+            Value::Hash(hash) if !hash.is_packed() => hash.len(),
+            Value::Set(set) if set.ints().is_none() => set.len(),
+            Value::ZSet(zset) if !zset.is_packed() => zset.len(),
+            Value::Stream(stream) => {
+                let groups = stream.groups().len();
+                // As Redis, the first group stands for the others.
+                let pending = stream.group(0).map_or(0, |group| 1 + group.pending().len());
+                stream.radix_nodes() + groups + groups * pending
+            }
+            Value::Text(_) | Value::Hash(_) | Value::Set(_) | Value::ZSet(_) => 1,
+        }
+    }
+}
+
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -215,6 +215,12 @@ static void options(void) {
     IS_INTEGER(eval(engine, "return math.random(1, 10) <= 10"), 1);
     HAS_ERROR(eval(engine, "while true do end"), "script_instructions");
     kv_close(engine);
+
+    changed = defaults, changed.lua_random = KV_LUA_RANDOM_CONTINUED;
+    engine = kv_open(&changed, NULL);
+    IS_INTEGER(eval(engine, "return math.random(1, 100)"), 18);
+    IS_INTEGER(eval(engine, "return math.random(1, 100)"), 75);
+    kv_close(engine);
 }
 
 static void binary(void) {

@@ -1,4 +1,4 @@
-//! Random calls of the four libraries, each a script whose reply is one string or an error.
+//! Random calls of the four libraries and of what writes numbers, each a script whose reply is one string or an error.
 //!
 //! The order of keys counts, since it is that of the bytes that are written. It depends on addresses
 //! where keys are tables, and on how long strings are hashed: such keys are not drawn, and what a
@@ -153,6 +153,12 @@ const SETTINGS: [&str; 10] = [
     "decode_invalid_numbers(false)",
 ];
 
+const DIRECTIVES: [&str; 32] = [
+    "%d", "%d", "%d", "%s", "%s", "%s", "%.2f", "%.2f", "%5.2f", "%5.2f", "%.0f", "%.1f", "%9.9f",
+    "%2.3f", "%.14g", "%g", "%f", "%5d", "%05d", "%i", "%x", "%e", "%c", "%q", "%10s", "%.3s",
+    "%-5.2f", "%05.2f", "%0.2f", "%.10f", "%%", "%y",
+];
+
 /// A source of random scripts.
 pub struct Draw(Rng);
 
@@ -162,13 +168,14 @@ impl Draw {
     }
 
     pub fn script(&mut self) -> Vec<u8> {
-        let call = match self.0.u32(0..7) {
+        let call = match self.0.u32(0..8) {
             0 => format!("cjson.encode({})", self.value(0)),
             1 => format!("cjson.decode({})", self.json_text()),
             2 => format!("cmsgpack.pack({})", self.values(1..4)),
             3 => self.unpack(),
             4 => self.structure(),
             5 => self.bits(),
+            6 => self.format(),
             _ => {
                 let (a, b) = (self.one_of(&SETTINGS), self.one_of(&SETTINGS));
                 let call = match self.0.bool() {
@@ -180,6 +187,33 @@ impl Draw {
             }
         };
         format!("{SHOW}return show({call})").into_bytes()
+    }
+
+    /// Numbers and strings as text, by directives most of which are usual ones.
+    fn format(&mut self) -> String {
+        let (mut format, mut arguments) = (Vec::new(), Vec::new());
+        for _ in 0..self.0.usize(0..5) {
+            let len = self.0.usize(0..3);
+            format.extend((0..len).map(|_| self.0.alphanumeric() as u8));
+            let directive = self.one_of(&DIRECTIVES);
+            format.extend(directive.bytes());
+            match directive.as_bytes() {
+                b"%%" => (),
+                [.., b's' | b'q'] if self.chance(60) => arguments.push(self.string()),
+                _ if self.chance(2) => arguments.push(self.value(0)),
+                _ => arguments.push(self.number()),
+            }
+        }
+        if self.chance(3) {
+            arguments.pop();
+        }
+        let texts: Vec<String> = arguments.iter().map(|of| format!("tostring(({of}))")).collect();
+        match self.chance(25) && !arguments.iter().any(|of| of.contains('{') || of.contains('f')) {
+            true if !texts.is_empty() => texts.join(" .. ' ' .. "),
+            _ => {
+                format!("string.format({})", [vec![quoted(&format)], arguments].concat().join(","))
+            }
+        }
     }
 
     fn one_of(&mut self, from: &[&'static str]) -> &'static str {

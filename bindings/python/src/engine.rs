@@ -32,7 +32,8 @@ use std::time::Duration;
 /// * ``on_error``: what becomes of the writes of a script that ends in an error. ``"rollback"``
 ///   undoes them; ``"keep"`` leaves them, as Redis does.
 /// * ``lua_random``: what ``math.random`` does in a script. ``"denied"`` makes it an error,
-///   ``"seeded"`` gives the same sequence in every run.
+///   ``"seeded"`` gives the same sequence in every run, ``"continued"`` lets it go on from run
+///   to run, as a Redis server does.
 /// * ``lua_false``: what a script's ``false`` becomes. ``"nil"``: ``None``, as in Redis;
 ///   ``"integer"``: 0.
 /// * ``script_timeout``: the longest a script may run, in seconds; ``None`` for no limit.
@@ -744,15 +745,15 @@ fn parameters(config: &Bound<'_, PyDict>) -> PyResult<Vec<(String, String)>> {
     config.iter().map(pair).collect()
 }
 
-fn unknown(name: &str, value: &str, first: &str, second: &str) -> PyErr {
-    errors::option(format!("{name} must be '{first}' or '{second}', not '{value}'"))
+fn unknown(name: &str, value: &str, words: &str) -> PyErr {
+    errors::option(format!("{name} must be {words}, not '{value}'"))
 }
 
 fn on_error_of(value: &str) -> PyResult<OnError> {
     match value {
         "rollback" => Ok(OnError::Rollback),
         "keep" => Ok(OnError::Keep),
-        _ => Err(unknown("on_error", value, "rollback", "keep")),
+        _ => Err(unknown("on_error", value, "'rollback' or 'keep'")),
     }
 }
 
@@ -760,7 +761,8 @@ fn lua_random_of(value: &str) -> PyResult<LuaRandom> {
     match value {
         "denied" => Ok(LuaRandom::Denied),
         "seeded" => Ok(LuaRandom::Seeded),
-        _ => Err(unknown("lua_random", value, "denied", "seeded")),
+        "continued" => Ok(LuaRandom::Continued),
+        _ => Err(unknown("lua_random", value, "'denied', 'seeded' or 'continued'")),
     }
 }
 
@@ -768,7 +770,7 @@ fn lua_false_of(value: &str) -> PyResult<LuaFalse> {
     match value {
         "nil" => Ok(LuaFalse::Nil),
         "integer" => Ok(LuaFalse::Integer),
-        _ => Err(unknown("lua_false", value, "nil", "integer")),
+        _ => Err(unknown("lua_false", value, "'nil' or 'integer'")),
     }
 }
 

@@ -1,10 +1,14 @@
 """Fixtures that every test file uses."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from moonkv import Engine
+
+# Whoever runs the tests in the background of a shell has Ctrl-C ignored, which Python inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -124,6 +124,10 @@ def test_lua_random() -> None:
         Engine().eval("return math.random(100)")
     seeded = Engine(lua_random="seeded")
     assert seeded.eval("return math.random(100)") == seeded.eval("return math.random(100)")
+    continued = Engine(lua_random="continued")
+    runs = [continued.eval("return math.random(100)") for _ in range(3)]
+    assert runs == seeded.eval("return {math.random(100), math.random(100), math.random(100)}")
+    assert len(set(runs)) > 1
 
 
 def test_lua_false() -> None:

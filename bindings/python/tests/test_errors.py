@@ -91,7 +91,7 @@ def test_exceptions_pickle() -> None:
     ("options", "message"),
     [
         ({"on_error": "explode"}, "on_error must be 'rollback' or 'keep', not 'explode'"),
-        ({"lua_random": ""}, "lua_random must be 'denied' or 'seeded', not ''"),
+        ({"lua_random": ""}, "lua_random must be 'denied', 'seeded' or 'continued', not ''"),
         ({"lua_false": "0"}, "lua_false must be 'nil' or 'integer', not '0'"),
         ({"script_timeout": -1}, "script_timeout"),
         ({"script_timeout": 0}, "script_timeout"),

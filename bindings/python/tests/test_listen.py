@@ -67,6 +67,9 @@ def test_a_listener_that_is_forgotten_ends() -> None:
     engine = moonkv.Engine()
     listener = engine.listen()
     client = connect(listener)
+    # Once it is answered it is no longer among those that wait to be accepted.
+    client.sendall(b"PING\r\n")
+    assert client.recv(10) == b"+PONG\r\n"
     del listener
     assert client.recv(10) == b""
     client.close()

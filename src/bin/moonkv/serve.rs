@@ -46,6 +46,8 @@ impl Arguments {
         }
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
         let engine = Engine::open(&options).map_err(text)?;
+        // And before the first client may run a script without end.
+        engine.await_shutdown().map_err(text)?;
         let listener = engine.listen(&listen).map_err(text)?;
         for address in listener.addresses() {
             println!("moonkv {} listens on {address}", env!("CARGO_PKG_VERSION"));
@@ -54,7 +56,6 @@ impl Arguments {
             println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
         }
         println!("Ready to accept connections");
-        engine.await_shutdown().map_err(text)?;
         let asked = |signals: &mut Signals| {
             signals.pending().next().is_some() || engine.shutdown_asked() != Ok(false)
         };

@@ -3,6 +3,7 @@
 use crate::print;
 use crate::target::Target;
 use clap::Args;
+use moonkv::Reply;
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -83,8 +84,27 @@ fn answer(line: &str, target: &mut Target) -> Result<bool, String> {
     };
     let mut text = shown(&reply);
     target.take_messages().iter().for_each(|message| text.extend(shown(message)));
-    io::stdout().write_all(&text).map_err(|error| error.to_string())?;
+    let print = |text: &[u8]| {
+        let mut out = io::stdout();
+        out.write_all(text).and_then(|()| out.flush()).map_err(|error| error.to_string())
+    };
+    print(&text)?;
+    if target.is_remote() && !matches!(reply, Reply::Error(_)) && listens(&words) {
+        if io::stdout().is_terminal() {
+            print(b"Reading messages... (press Ctrl-C to quit)\n")?;
+        }
+        loop {
+            print(&shown(&target.next_message()?))?;
+        }
+    }
     Ok(true)
+}
+
+/// Whether a server answers a command with messages from then on. As in redis-cli, nothing more can
+/// be asked.
+fn listens(words: &[Vec<u8>]) -> bool {
+    let names = [&b"subscribe"[..], b"psubscribe", b"ssubscribe", b"monitor"];
+    words.first().is_some_and(|first| names.iter().any(|name| first.eq_ignore_ascii_case(name)))
 }
 
 /// Where lines are kept from one time to the next.

@@ -50,6 +50,22 @@ impl Target {
         }
     }
 
+    /// What comes next from a server that was asked for no more than that.
+    ///
+    /// # Errors
+    /// Where nothing will come.
+    pub(crate) fn next_message(&mut self) -> Result<Reply, String> {
+        match self {
+            Target::Embedded { .. } => Err("nobody else can send messages".to_owned()),
+            Target::Remote(connection) => read_reply(connection).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Whether others can send messages.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self, Target::Remote(_))
+    }
+
     /// Takes the messages that came out of turn.
     pub(crate) fn take_messages(&self) -> Vec<Reply> {
         let mut messages = Vec::new();

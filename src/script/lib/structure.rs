@@ -122,6 +122,7 @@ impl<'a> Format<'a> {
 
     /// The number that follows, if one does. It is a C int; what is beyond one is refused before
     /// any sum of sizes is made with it (CVE-2020-14147).
+    #[inline]
     fn number(&mut self, default: usize) -> Result<usize, Fault> {
         let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 {
@@ -137,6 +138,7 @@ impl<'a> Format<'a> {
 }
 
 /// The 64 bits a number becomes where C converts it on x86-64.
+#[inline]
 pub(crate) fn bits_of_number(number: f64) -> u64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
     if number >= HALF {
@@ -146,6 +148,7 @@ pub(crate) fn bits_of_number(number: f64) -> u64 {
 }
 
 /// What does not fit is the smallest integer.
+#[inline]
 fn converted(number: f64) -> i64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
     if (-HALF..HALF).contains(&number) { number as i64 } else { i64::MIN }

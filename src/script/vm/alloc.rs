@@ -20,6 +20,9 @@ const STEP_BYTES: usize = 16;
 const SMALL_BYTES: usize = 512;
 const CLASSES: usize = SMALL_BYTES / STEP_BYTES;
 const SLAB_BYTES: usize = 32 * 1024;
+/// With a text in a block above this size a single instruction may take a hundred microseconds: to
+/// read it as a number, say.
+const LONG_BYTES: usize = 16 * 1024;
 
 /// A free block holds the address of the next one.
 struct FreeBlock {
@@ -41,6 +44,8 @@ pub(crate) struct Heap {
     fresh_bytes: Cell<usize>,
     in_use: Cell<usize>,
     held: Cell<usize>,
+    /// Of these the bytes in blocks above [`LONG_BYTES`].
+    long: Cell<usize>,
 }
 
 impl Heap {
@@ -52,6 +57,7 @@ impl Heap {
             fresh_bytes: Cell::new(0),
             in_use: Cell::new(0),
             held: Cell::new(0),
+            long: Cell::new(0),
         }
     }
 
@@ -64,6 +70,19 @@ impl Heap {
     #[cfg(test)]
     pub(crate) fn bytes_held(&self) -> usize {
         self.held.get()
+    }
+
+    /// Whether there is anything that single instructions could be slow with.
+    #[inline]
+    pub(super) fn has_long_blocks(&self) -> bool {
+        self.long.get() > 0
+    }
+
+    /// Notes that a large block is there, or is there no more.
+    fn note_held(&self, gone: usize, come: usize) {
+        let long = |size: usize| if size > LONG_BYTES { size } else { 0 };
+        self.held.set(self.held.get() - gone + come);
+        self.long.set(self.long.get() - long(gone) + long(come));
     }
 
     /// Gives a block of `size` bytes, or null when the system has none.
@@ -83,7 +102,7 @@ impl Heap {
             match class_of(size) {
                 Some(class) => self.give_back_small(block, class),
                 None => {
-                    self.held.set(self.held.get() - size);
+                    self.note_held(size, 0);
                     dealloc(block, large_layout(size));
                 }
             }
@@ -165,7 +184,7 @@ impl Heap {
         // SAFETY: size is above SMALL_BYTES.
         let block = unsafe { alloc(large_layout(size)) };
         if !block.is_null() {
-            self.held.set(self.held.get() + size);
+            self.note_held(0, size);
         }
         block
     }
@@ -179,7 +198,7 @@ impl Heap {
                 // SAFETY: a large block of `old` bytes; `new` is above zero.
                 let moved = unsafe { realloc(block, large_layout(old), new) };
                 if !moved.is_null() {
-                    self.held.set(self.held.get() - old + new);
+                    self.note_held(old, new);
                 }
                 moved
             }

@@ -1,6 +1,7 @@
 //! The table `redis`: everything in it but `call` and `pcall`, and its making.
 
 use super::bridge::Bridge;
+use super::chunk::LIBRARIES;
 use super::{call, libraries, pull, register, sandbox, trace};
 use crate::command;
 use crate::reply::Protocol;
@@ -91,6 +92,8 @@ unsafe extern "C-unwind" fn build(l: *mut lua_State) -> c_int {
         libraries::install(l, guard, bridge);
         sandbox::push_globals(l, guard);
         (*bridge).globals = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+        sandbox::push_with_libraries(l, guard, &LIBRARIES);
+        (*bridge).fields = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         make_refs(l, bridge);
         register::install(l, guard, bridge);
         // The first release of a reference makes room for the list of free ones; done here, it

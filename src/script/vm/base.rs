@@ -12,6 +12,7 @@ use mlua_sys::lua_State;
 
 use super::guard::Guard;
 use super::proxy::{proxy_at, push_real, push_shown, refuse_proxy};
+use super::{format, peek};
 
 /// What collectgarbage("count") answers, in KiB: the real figure depends on earlier runs.
 const CLAIMED_KIB: f64 = 64.0;
@@ -23,20 +24,24 @@ const CLAIMED_TUNING: f64 = 200.0;
 pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
-        ffi::luaL_checkany(l, 1);
+        let guard = Guard::of_state(l);
+        let given = peek::arguments(l).len() as c_int;
+        if given == 0 {
+            ffi::luaL_checkany(l, 1);
+        }
+        // It is there before the results, which may fill the stack to the last slot.
+        ffi::lua_pushboolean(l, 1);
+        ffi::lua_insert(l, 1);
         let depth = guard.deepen(l);
-        let status = ffi::lua_pcall(l, ffi::lua_gettop(l) - 1, ffi::LUA_MULTRET, 0);
+        let status = ffi::lua_pcall(l, given - 1, ffi::LUA_MULTRET, 0);
         guard.rise(depth);
         guard.reraise(l);
         if status != ffi::LUA_OK {
             replace_by_err_text(l);
+            ffi::lua_pushboolean(l, 0);
+            ffi::lua_replace(l, 1);
         }
-        // The results may have filled the stack to the last slot that was asked for.
-        ffi::luaL_checkstack_(l, 1, c"too many results".as_ptr());
-        ffi::lua_pushboolean(l, c_int::from(status == ffi::LUA_OK));
-        ffi::lua_insert(l, 1);
-        ffi::lua_gettop(l)
+        peek::arguments(l).len() as c_int
     }
 }
 
@@ -193,10 +198,13 @@ unsafe fn set_raw_field(l: *mut lua_State, table: c_int, name: *const c_char) {
 pub(super) unsafe extern "C-unwind" fn next(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        ffi::lua_settop(l, 2);
-        if push_real(l, Guard::of_closure(l), 1) {
-            ffi::lua_replace(l, 1);
+        let is_usual = matches!(peek::arguments(l), [table, _] if table.is_bare_table());
+        if !is_usual {
+            ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
+            ffi::lua_settop(l, 2);
+            if push_real(l, Guard::of_state(l), 1) {
+                ffi::lua_replace(l, 1);
+            }
         }
         if ffi::lua_next(l, 1) != 0 {
             return 2;
@@ -211,7 +219,7 @@ pub(super) unsafe extern "C-unwind" fn pairs(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        let guard = Guard::of_closure(l);
+        let guard = Guard::of_state(l);
         let next = guard.fixtures.next.get();
         // LuaJIT compiles loops over its own `next`, which sees nothing in a read-only table.
         #[cfg(feature = "luajit")]
@@ -303,6 +311,12 @@ pub(super) unsafe extern "C-unwind" fn tostring(l: *mut lua_State) -> c_int {
         match ffi::lua_type(l, 1) {
             ffi::LUA_TSTRING => ffi::lua_settop(l, 1),
             ffi::LUA_TNUMBER => {
+                if let Some(whole) = format::whole(ffi::lua_tonumber(l, 1)) {
+                    let mut digits = itoa::Buffer::new();
+                    let text = digits.format(whole);
+                    ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+                    return 1;
+                }
                 // The argument itself becomes the text.
                 ffi::lua_settop(l, 1);
                 ffi::lua_tolstring(l, 1, ptr::null_mut());

@@ -1,6 +1,7 @@
 //! The library `bit`: numbers as sets of 32 bits.
 
 use super::libraries::Function;
+use super::peek;
 use crate::script::lib::bits;
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
@@ -28,7 +29,9 @@ pub(super) const FUNCTIONS: [Function; 12] = [
 #[inline]
 unsafe fn argument(l: *mut lua_State, index: c_int) -> u32 {
     // SAFETY: the caller's promise.
-    bits::of_number(unsafe { ffi::luaL_checknumber(l, index) })
+    let number =
+        unsafe { peek::number(l, index).unwrap_or_else(|| ffi::luaL_checknumber(l, index)) };
+    bits::of_number(number)
 }
 
 /// Answers bits.
@@ -75,7 +78,7 @@ unsafe fn fold(l: *mut lua_State, function: fn(u32, u32) -> u32) -> c_int {
     // SAFETY: the caller's promise; nothing here owns anything.
     unsafe {
         let mut bits = argument(l, 1);
-        for index in (2..=ffi::lua_gettop(l)).rev() {
+        for index in (2..=peek::arguments(l).len() as c_int).rev() {
             bits = function(bits, argument(l, index));
         }
         answer(l, bits)

@@ -4,12 +4,13 @@
 //! a run it points to what the run works on; those pointers are set before Lua is entered and
 //! cleared after it is left, so a C function that runs at all may follow them.
 
+use super::chunk::Reach;
 use super::guard::Guard;
 use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
 use super::trace::Trace;
 use super::{Function, Run};
-use crate::command::{self, Found, Registry};
+use crate::command::{self, Found, Registry, Watched};
 use crate::keyspace::Keyspace;
 use crate::number::IntText;
 use crate::reply::{Protocol, ReplyBuf};
@@ -47,8 +48,8 @@ pub(super) struct Current {
     pub(super) server: *mut Server,
     pub(super) reply: *mut ReplyBuf,
     pub(super) read_only: bool,
-    /// Whether its calls are looked at one by one.
-    pub(super) watched: bool,
+    /// Which of its calls are looked at one by one.
+    pub(super) watched: Watched,
     name: *const [u8],
     called: *const [u8],
     /// What `redis.setresp` chose: the shape of what commands answer to the script.
@@ -57,7 +58,7 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) fn new(function: Function, run: Run<'_>) -> Current {
-        let watched = command::are_watched(run.keys, run.server);
+        let watched = command::watched(run.keys, run.server);
         Current {
             function,
             watched,
@@ -202,9 +203,13 @@ pub(super) struct Bridge {
     /// What the compiled text is called in errors.
     pub(super) chunk_name: &'static CStr,
     pub(super) compiled: c_int,
+    /// What was seen of it.
+    pub(super) reach: Reach,
     pub(super) libraries: Libraries,
     /// The real globals table, a registry reference.
     pub(super) globals: c_int,
+    /// The same with the real libraries in it.
+    pub(super) fields: c_int,
     /// What libraries of functions see.
     pub(super) worlds: Worlds,
     /// What the library that loads has registered; none while none loads.
@@ -232,8 +237,10 @@ impl Bridge {
             to_compile: Text::NONE,
             chunk_name: c"",
             compiled: ffi::LUA_NOREF,
+            reach: Reach::Anything,
             libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,
+            fields: ffi::LUA_NOREF,
             worlds: Worlds::NONE,
             loading: None,
             trace: None,

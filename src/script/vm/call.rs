@@ -199,7 +199,8 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
         let bridge = Bridge::of_state(l);
         let Some(current) = (*bridge).current else { return 0 };
         let refs = &(*bridge).refs;
-        api::push_ref(l, (*bridge).globals);
+        let has_libraries = current.function.has_libraries;
+        api::push_ref(l, if has_libraries { (*bridge).fields } else { (*bridge).globals });
         if current.function.uses_keys {
             set_list(l, refs.keys_name, current.argv_keys);
         }

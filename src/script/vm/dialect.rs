@@ -4,7 +4,8 @@
 use super::bit;
 use super::guard::Guard;
 use super::proxy::push_real;
-use super::sandbox::{push_global, set_global, set_library_function};
+use super::sandbox::{push_function, push_global, set_global, set_library_function};
+use super::{load, patterns};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::ffi::CStr;
@@ -32,9 +33,6 @@ pub(super) unsafe fn prepare(l: *mut lua_State, guard: &Guard) {
         push_global(l, guard, c"math");
         ffi::lua_getfield_(l, -1, c"fmod".as_ptr());
         ffi::lua_setfield(l, -2, c"mod".as_ptr());
-        push_global(l, guard, c"string");
-        ffi::lua_getfield_(l, -1, c"format".as_ptr());
-        guard.fixtures.format.set(ffi::lua_tocfunction(l, -1));
         ffi::luaopen_bit(l);
         guard.fixtures.bit.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
         ffi::lua_pushnil(l);
@@ -44,6 +42,54 @@ pub(super) unsafe fn prepare(l: *mut lua_State, guard: &Guard) {
         ffi::lua_settop(l, 0);
         set_library_function(l, guard, c"string", c"format", format);
         set_library_function(l, guard, c"table", c"setn", setn);
+        set_gmatch(l, guard);
+    }
+}
+
+/// `string.gmatch`, and the function it gives. LuaJIT knows a function in C that is made anew as
+/// another function, and would compile the loops over it again and again; one in Lua it knows by its
+/// text. Both end in calls that leave nothing of them, so that errors are those of the caller.
+const GMATCH: &[u8] = b"local type, step, check = ... \
+    return function(...) \
+        local subject, pattern = ... \
+        if type(subject) ~= 'string' or type(pattern) ~= 'string' then return check(...) end \
+        local search = {subject, pattern, 0} \
+        return function() return step(search) end \
+    end";
+
+/// # Safety
+/// As [`prepare`].
+unsafe fn set_gmatch(l: *mut lua_State, guard: &Guard) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_global(l, guard, c"string");
+        if load::load_text(l, GMATCH.as_ptr(), GMATCH.len(), c"=[C]".as_ptr()) != ffi::LUA_OK {
+            ffi::lua_error(l);
+        }
+        push_global(l, guard, c"type");
+        push_function(l, guard, patterns::gmatch_step);
+        push_function(l, guard, gmatch_of_others);
+        ffi::lua_call(l, 3, 1);
+        ffi::lua_setfield(l, -2, c"gmatch".as_ptr());
+        ffi::lua_settop(l, -2);
+    }
+}
+
+/// `string.gmatch(s, pattern)` where one of them is no text: numbers become texts.
+unsafe extern "C-unwind" fn gmatch_of_others(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua; nothing here owns anything, and the format takes an int and a C string.
+    unsafe {
+        for index in 1..=2 {
+            if ffi::lua_isstring(l, index) == 0 {
+                let kind = match ffi::lua_type(l, index) {
+                    ffi::LUA_TNONE => c"no value".as_ptr(),
+                    other => ffi::lua_typename(l, other),
+                };
+                let text = c"bad argument #%d to 'gmatch' (string expected, got %s)";
+                return ffi::luaL_error(l, text.as_ptr(), index, kind);
+            }
+        }
+        patterns::gmatch(l)
     }
 }
 

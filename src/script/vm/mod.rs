@@ -1,8 +1,9 @@
 //! The Lua VM: the only room that touches Lua's C API.
 //!
-//! `sandbox.rs` opens a state and builds the world scripts see; `guard.rs` and `alloc.rs` keep a
-//! run within its limits; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
-//! `strings.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
+//! `sandbox.rs` opens a state and builds the world scripts see; `guard/` and `alloc.rs` keep a
+//! run within its limits; `chunk.rs` sees in a compiled script which of the world's proxies it can do
+//! without; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
+//! `strings.rs`, `format.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
 //! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
 //! `pull.rs` convert replies to Lua values and back; `register.rs` is where libraries of functions
 //! load; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
@@ -26,6 +27,7 @@ mod cmsgpack;
 mod coroutine;
 #[cfg(feature = "luajit")]
 mod dialect;
+mod format;
 mod guard;
 mod json_decode;
 mod json_encode;
@@ -59,6 +61,7 @@ use crate::options::{self, LuaFalse, LuaRandom, Options};
 use crate::reply::ReplyBuf;
 use crate::server::Server;
 use bridge::{Bridge, Current, Text};
+use chunk::Reach;
 use guard::{Doom, Guard, Limits};
 use locale::LocaleGuard;
 use math::RandomMode;
@@ -84,22 +87,39 @@ pub(crate) struct Function {
     uses_keys: bool,
     /// The same of ARGV.
     uses_argv: bool,
+    /// Whether it reads the libraries themselves: they are in a table of globals of its own, where
+    /// its KEYS and ARGV are.
+    has_libraries: bool,
 }
 
 impl Function {
     /// A global can be reached by its name in the text, by `_G`, or by compiling more text; a
     /// script with none of the three cannot see it.
-    fn new(reference: c_int, source: &[u8]) -> Function {
-        let names = |name: &str| memchr::memmem::find(source, name.as_bytes()).is_some();
-        let any = names("_G") || names("load");
-        let (uses_keys, uses_argv) = (any || names("KEYS"), any || names("ARGV"));
-        Function { reference, is_callback: false, uses_keys, uses_argv }
+    fn new(reference: c_int, source: &[u8], has_libraries: bool) -> Function {
+        let any = sees_all(source);
+        let (uses_keys, uses_argv) = (any || names(source, "KEYS"), any || names(source, "ARGV"));
+        Function { reference, is_callback: false, uses_keys, uses_argv, has_libraries }
     }
 
     /// A function that a library registered.
     fn callback(reference: c_int) -> Function {
-        Function { reference, is_callback: true, uses_keys: false, uses_argv: false }
+        Function {
+            reference,
+            is_callback: true,
+            uses_keys: false,
+            uses_argv: false,
+            has_libraries: false,
+        }
     }
+}
+
+fn names(source: &[u8], name: &str) -> bool {
+    memchr::memmem::find(source, name.as_bytes()).is_some()
+}
+
+/// Whether a text may see globals that it does not name: by `_G`, or by compiling more text.
+fn sees_all(source: &[u8]) -> bool {
+    names(source, "_G") || names(source, "load")
 }
 
 /// Everything one run works on.
@@ -206,7 +226,8 @@ impl Vm {
         };
         let doom = self.state.end();
         if status == ffi::LUA_OK {
-            return Ok(Function::new(self.bridge.compiled, source));
+            let has_libraries = self.bridge.reach == Reach::ReadsFields;
+            return Ok(Function::new(self.bridge.compiled, source, has_libraries));
         }
         let reason = match doom {
             Some(doom) => doom.message().into_bytes(),
@@ -386,15 +407,20 @@ impl Vm {
 /// Texts longer than this are not worth a closer look.
 const SEEN_THROUGH_MOST: usize = 64 * 1024;
 
-/// Whether the function on the stack is seen to set no global, nor any within it.
+/// What is seen of the function on the stack. One that may see globals it does not name is given the
+/// libraries by their proxies, as these are what it finds there.
 ///
 /// # Safety
 /// A Lua function is on the stack. Cannot raise: a dump takes no memory of Lua's.
-unsafe fn sets_no_globals(l: *mut ffi::lua_State) -> bool {
+unsafe fn reach(l: *mut ffi::lua_State, source: &[u8]) -> Reach {
+    if source.len() > SEEN_THROUGH_MOST {
+        return Reach::Anything;
+    }
     let mut dump: Vec<u8> = Vec::new();
     // SAFETY: the caller's promise; the writer gets the vector, which outlives the call.
     let status = unsafe { ffi::lua_dump_(l, append, (&raw mut dump).cast()) };
-    status == 0 && chunk::sets_no_globals(&dump)
+    let most = if sees_all(source) { Reach::ReadsGlobals } else { Reach::ReadsFields };
+    if status == 0 { chunk::reach(&dump).min(most) } else { Reach::Anything }
 }
 
 /// Takes a piece of a dump.
@@ -404,7 +430,7 @@ unsafe extern "C-unwind" fn append(
     len: usize,
     dump: *mut c_void,
 ) -> c_int {
-    // SAFETY: Lua calls it with a piece of so many bytes and the vector of `sets_no_globals`.
+    // SAFETY: Lua calls it with a piece of so many bytes and the vector of `reach`.
     unsafe {
         let piece = std::slice::from_raw_parts(piece.cast(), len);
         (*dump.cast::<Vec<u8>>()).extend_from_slice(piece);
@@ -412,8 +438,8 @@ unsafe extern "C-unwind" fn append(
     0
 }
 
-/// Compiles the bridge's source and keeps the function in the registry. A script that sets no global
-/// sees the real ones; any other sees the proxy.
+/// Compiles the bridge's source and keeps the function in the registry. What a script is seen not to
+/// do with globals decides whether it needs the proxies.
 unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
     // SAFETY: lua_cpcall passes the bridge; nothing here owns anything.
     unsafe {
@@ -423,8 +449,14 @@ unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
         if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
             ffi::lua_error(l);
         }
-        if source.len <= SEEN_THROUGH_MOST && sets_no_globals(l) {
-            api::push_ref(l, (*bridge).globals);
+        (*bridge).reach = reach(l, std::slice::from_raw_parts(source.start, source.len));
+        let environment = match (*bridge).reach {
+            Reach::Anything => None,
+            Reach::ReadsGlobals => Some((*bridge).globals),
+            Reach::ReadsFields => Some((*bridge).fields),
+        };
+        if let Some(environment) = environment {
+            api::push_ref(l, environment);
             ffi::lua_setfenv(l, -2);
         }
         (*bridge).compiled = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);

@@ -6,6 +6,7 @@
 //! 5.1's.
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 use std::ptr;
 
@@ -20,8 +21,8 @@ use crate::script::pattern::{self, Captured, Fault, Limits, Matcher, Span, Task}
 const STEP_INTERVAL: i64 = 4_096;
 /// Plain bytes searched that count as one unit of announced work.
 const BYTES_A_UNIT: usize = 256;
-/// The first size of a buffer of [`gsub`], beside the subject's own.
-const SPARE_BYTES: usize = 64;
+/// What [`gsub`] keeps in its own frame.
+const NEAR_BYTES: usize = 256;
 
 /// Stack slots that a C function has left here, of the 20 that Lua promises beside its arguments.
 const FREE_SLOTS: usize = 8;
@@ -303,20 +304,60 @@ unsafe extern "C-unwind" fn gmatch_next(l: *mut lua_State) -> c_int {
         let pattern = check_text(l, ffi::lua_upvalueindex(2));
         let place = ffi::lua_upvalueindex(3);
         let from = ffi::lua_tonumber(l, place) as usize;
-        if from > subject.len() {
-            return 0;
-        }
+        let Some(found) = next_match(l, guard, subject, pattern, from) else { return 0 };
+        ffi::lua_pushnumber(l, behind(found));
+        ffi::lua_replace(l, place);
+        push_captures(l, guard, subject, found, true)
+    }
+}
+
+/// The same for `gmatch` as LuaJIT has it (`dialect.rs`). Subject, pattern and place are the elements
+/// of a list, whose other users know them to be texts and a number.
+#[cfg(feature = "luajit")]
+pub(super) unsafe extern "C-unwind" fn gmatch_step(l: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua with such a list, which keeps its elements; nothing here owns anything.
+    unsafe {
+        let guard = Guard::of_state(l);
+        (1..=3).for_each(|index| ffi::lua_rawgeti_(l, 1, index));
+        let (subject, pattern) = (check_text(l, 2), check_text(l, 3));
+        let from = ffi::lua_tonumber(l, 4) as usize;
+        let Some(found) = next_match(l, guard, subject, pattern, from) else { return 0 };
+        ffi::lua_pushnumber(l, behind(found));
+        ffi::lua_rawseti_(l, 1, 3);
+        push_captures(l, guard, subject, found, true)
+    }
+}
+
+/// The match that comes next, if one does.
+///
+/// # Safety
+/// Called from a C function that owns nothing.
+#[inline]
+unsafe fn next_match(
+    l: *mut lua_State,
+    guard: &Guard,
+    subject: &[u8],
+    pattern: &[u8],
+    from: usize,
+) -> Option<Span> {
+    if from > subject.len() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
         match search(l, guard, &Task::unanchored(subject, pattern), from) {
-            Ok(Some(found)) => {
-                let next = found.end + usize::from(found.end == found.start);
-                ffi::lua_pushnumber(l, next as f64);
-                ffi::lua_replace(l, place);
-                push_captures(l, guard, subject, found, true)
+            Ok(found) => found,
+            Err(fault) => {
+                raise(l, guard, fault);
+                None
             }
-            Ok(None) => 0,
-            Err(fault) => raise(l, guard, fault),
         }
     }
+}
+
+/// Where the search behind a match begins: an empty one is not to be found again.
+fn behind(found: Span) -> f64 {
+    (found.end + usize::from(found.end == found.start)) as f64
 }
 
 /// `string.gsub(s, pattern, by [, n])`
@@ -370,8 +411,8 @@ unsafe fn gsub_by_text(l: *mut lua_State, guard: &Guard, task: &Task<'_>, most: 
     }
 }
 
-/// Bytes in a userdata of Lua's, which collects it whenever a script's function raises. While nothing
-/// was put in there is none.
+/// Bytes in the C function's frame, and when they are more than that has room for, in a userdata of
+/// Lua's, which collects it whenever a script's function raises.
 struct Buffer {
     start: *mut u8,
     length: usize,
@@ -398,7 +439,7 @@ impl Buffer {
     /// As [`Buffer::put`].
     #[cold]
     unsafe fn grow(&mut self, l: *mut lua_State, guard: &Guard, more: usize) {
-        let capacity = self.length.saturating_add(more.max(self.length / 2).max(SPARE_BYTES));
+        let capacity = self.length.saturating_add(more.max(self.length));
         // SAFETY: the caller's promise; the old userdata is on the stack until it is copied.
         unsafe {
             guard.make_room(l, capacity);
@@ -422,7 +463,9 @@ unsafe fn gsub_by_call(l: *mut lua_State, guard: &Guard, task: &Task<'_>, most: 
     unsafe {
         ffi::lua_settop(l, 3);
         ffi::lua_pushnil(l);
-        let mut buffer = Buffer { start: ptr::dangling_mut(), length: 0, capacity: 0, slot: SLOT };
+        let mut near = [MaybeUninit::<u8>::uninit(); NEAR_BYTES];
+        let start = near.as_mut_ptr().cast();
+        let mut buffer = Buffer { start, length: 0, capacity: NEAR_BYTES, slot: SLOT };
         let (mut at, mut count) = (0, 0_usize);
         while count < most {
             let found = match search(l, guard, task, at) {
@@ -432,9 +475,6 @@ unsafe fn gsub_by_call(l: *mut lua_State, guard: &Guard, task: &Task<'_>, most: 
             };
             count += 1;
             push_replacement(l, guard, subject, found);
-            if buffer.capacity == 0 {
-                buffer.grow(l, guard, subject.len());
-            }
             buffer.put(l, guard, subject.get(at..found.start).unwrap_or_default());
             buffer.put(l, guard, result_text(l, subject, found));
             ffi::lua_settop(l, SLOT);
@@ -486,6 +526,9 @@ unsafe fn push_replacement(l: *mut lua_State, guard: &Guard, subject: &[u8], fou
 unsafe fn result_text(l: *mut lua_State, subject: &[u8], found: Span) -> &[u8] {
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some(Argument::Text(text)) = peek::arguments(l).last().map(|value| value.read()) {
+            return text;
+        }
         if ffi::lua_toboolean(l, -1) == 0 {
             return subject.get(found.start..found.end).unwrap_or_default();
         }

@@ -20,6 +20,36 @@ pub(super) enum Argument<'a> {
     Other,
 }
 
+/// The number that an argument is, if it is one. They are counted from 1, as by Lua.
+///
+/// # Safety
+/// As [`arguments`].
+#[inline]
+pub(super) unsafe fn number(l: *mut lua_State, index: c_int) -> Option<f64> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match arguments(l).get(index as usize - 1)?.read() {
+            Argument::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of an argument that is a text.
+///
+/// # Safety
+/// As [`arguments`]; the argument stays on the stack while the result is in use.
+#[inline]
+pub(super) unsafe fn text<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match arguments(l).get(index as usize - 1)?.read() {
+            Argument::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a state is laid out as this file has it; `probe` is run as a C function's body.
 pub(super) fn check(l: *mut lua_State) -> Result<(), String> {
     let mut agrees = false;
@@ -46,15 +76,20 @@ unsafe extern "C-unwind" fn probe(l: *mut lua_State) -> c_int {
         ffi::lua_pushinteger(l, -7);
         ffi::lua_pushnil(l);
         ffi::lua_pushlightuserdata(l, std::ptr::null_mut());
-        ffi::lua_pushvalue(l, ffi::LUA_GLOBALSINDEX);
+        ffi::lua_createtable(l, 0, 0);
+        ffi::lua_createtable(l, 0, 0);
+        ffi::lua_pushvalue(l, -2);
+        ffi::lua_setmetatable(l, -2);
         *agrees = match arguments(l) {
             [a, b, c, d, others @ ..] => {
                 matches!(a.read(), Argument::Text(bytes) if bytes == text)
                     && matches!(b.read(), Argument::Number(number) if number == 0.5)
                     && matches!(c.read(), Argument::Other)
                     && matches!(d.read(), Argument::Number(number) if number == -7.0)
-                    && others.len() == 3
+                    && others.len() == 4
                     && others.iter().all(|other| matches!(other.read(), Argument::Other))
+                    && matches!(others, [.., bare, other] if bare.is_bare_table()
+                        && !other.is_bare_table() && !a.is_bare_table() && !b.is_bare_table())
             }
             _ => false,
         };

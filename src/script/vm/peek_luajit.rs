@@ -25,8 +25,10 @@ pub(in super::super) struct Value(u64);
 
 /// The kinds, as the upper bits shifted down with their sign.
 const STRING: i64 = -5;
+const TABLE: i64 = -12;
 const INTEGER: i64 = -14;
 const KIND_SHIFT: u32 = 47;
+const POINTER: u64 = (1 << KIND_SHIFT) - 1;
 
 /// What lies before the bytes of a string.
 #[repr(C)]
@@ -39,6 +41,19 @@ struct Header {
     id: u32,
     hash: u32,
     len: u32,
+}
+
+/// The beginning of a table.
+#[repr(C)]
+struct Table {
+    next: *const c_void,
+    marked: u8,
+    kind: u8,
+    absent: u8,
+    colocated: i8,
+    array: *const c_void,
+    gray: *const c_void,
+    metatable: *const c_void,
 }
 
 /// The arguments of the C function that is running.
@@ -64,7 +79,7 @@ impl Value {
     pub(in super::super) unsafe fn read<'a>(&self) -> Argument<'a> {
         match (self.0 as i64) >> KIND_SHIFT {
             STRING => {
-                let header = (self.0 & ((1 << KIND_SHIFT) - 1)) as usize as *const Header;
+                let header = (self.0 & POINTER) as usize as *const Header;
                 // SAFETY: the kind tells that a string is there; its bytes follow its header.
                 Argument::Text(unsafe {
                     std::slice::from_raw_parts(header.add(1).cast(), (*header).len as usize)
@@ -76,5 +91,16 @@ impl Value {
             kind if (kind as u32) < INTEGER as u32 => Argument::Number(f64::from_bits(self.0)),
             _ => Argument::Other,
         }
+    }
+
+    /// Whether the value is a table without a metatable, and so no proxy.
+    ///
+    /// # Safety
+    /// The value is on a stack.
+    #[inline]
+    pub(in super::super) unsafe fn is_bare_table(&self) -> bool {
+        let table = (self.0 & POINTER) as usize as *const Table;
+        // SAFETY: the kind tells that a table is there.
+        unsafe { (self.0 as i64) >> KIND_SHIFT == TABLE && (*table).metatable.is_null() }
     }
 }

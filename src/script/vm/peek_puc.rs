@@ -27,6 +27,7 @@ pub(in super::super) struct Value {
 #[repr(C)]
 union Payload {
     string: *const Header,
+    table: *const Table,
     number: f64,
 }
 
@@ -39,6 +40,17 @@ struct Header {
     reserved: u8,
     hash: u32,
     len: usize,
+}
+
+/// The beginning of a table.
+#[repr(C)]
+struct Table {
+    next: *const c_void,
+    kind: u8,
+    marked: u8,
+    flags: u8,
+    size: u8,
+    metatable: *const c_void,
 }
 
 /// The arguments of the C function that is running.
@@ -74,5 +86,15 @@ impl Value {
                 _ => Argument::Other,
             }
         }
+    }
+
+    /// Whether the value is a table without a metatable, and so no proxy.
+    ///
+    /// # Safety
+    /// The value is on a stack.
+    #[inline]
+    pub(in super::super) unsafe fn is_bare_table(&self) -> bool {
+        // SAFETY: the kind tells which payload is there.
+        unsafe { self.kind == ffi::LUA_TTABLE && (*self.payload.table).metatable.is_null() }
     }
 }

@@ -16,7 +16,7 @@ use mlua_sys::lua_State;
 use super::dialect;
 use super::guard::{Doom, Guard, Limits};
 use super::proxy::{Proxies, push_proxy, push_real};
-use super::{alloc, base, coroutine, load, math, patterns, peek, pull, strings, tables};
+use super::{alloc, base, coroutine, format, load, math, patterns, peek, pull, strings, tables};
 
 /// Names that the stock base library brings and scripts do not see.
 const REMOVED: [&CStr; 6] = [c"print", c"getfenv", c"setfenv", c"newproxy", c"dofile", c"loadfile"];
@@ -46,6 +46,9 @@ const BASE_FUNCTIONS: [Function; 15] = [
 
 const LIBRARY_FUNCTIONS: &[(&CStr, Function)] = &[
     (c"string", (c"find", patterns::find)),
+    #[cfg(feature = "lua51")]
+    (c"string", (c"format", format::format)),
+    #[cfg(feature = "lua51")]
     (c"string", (c"gmatch", patterns::gmatch)),
     (c"string", (c"gsub", patterns::gsub)),
     (c"string", (c"match", patterns::r#match)),
@@ -76,7 +79,7 @@ const LIBRARY_FUNCTIONS: &[(&CStr, Function)] = &[
 pub(super) struct Fixtures {
     pub(super) proxies: Proxies,
     pub(super) globals: Cell<c_int>,
-    /// The function `next`, which pairs gives back.
+    /// What pairs gives back: `next`, but not the same function, as in Lua.
     pub(super) next: Cell<c_int>,
     /// The slot of tostring's table of numbers, and the metatable that table has.
     pub(super) names: Cell<c_int>,
@@ -88,9 +91,7 @@ pub(super) struct Fixtures {
     /// LuaJIT's own `next`.
     #[cfg(feature = "luajit")]
     pub(super) stock_next: Cell<c_int>,
-    /// LuaJIT's `string.format`.
-    #[cfg(feature = "luajit")]
-    pub(super) format: Cell<Option<ffi::lua_CFunction>>,
+    pub(super) format: format::Stock,
 }
 
 impl Fixtures {
@@ -106,7 +107,6 @@ impl Fixtures {
             bit: Cell::new(ffi::LUA_NOREF),
             #[cfg(feature = "luajit")]
             stock_next: Cell::new(ffi::LUA_NOREF),
-            #[cfg(feature = "luajit")]
             format: Cell::new(None),
         }
     }
@@ -240,6 +240,10 @@ unsafe fn keep_fixtures(l: *mut lua_State, guard: &Guard) {
         ffi::lua_pushstring_(l, c"k".as_ptr());
         ffi::lua_setfield(l, -2, c"__mode".as_ptr());
         fixtures.weak_keys.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
+        ffi::lua_getfield_(l, ffi::LUA_GLOBALSINDEX, c"string".as_ptr());
+        ffi::lua_getfield_(l, -1, c"format".as_ptr());
+        fixtures.format.set(ffi::lua_tocfunction(l, -1));
+        ffi::lua_settop(l, -3);
         // Lua makes this text outside of any protected call; kept here it takes no memory then.
         ffi::lua_pushstring_(l, c"error in error handling".as_ptr());
         ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
@@ -267,7 +271,7 @@ unsafe fn replace_functions(l: *mut lua_State, guard: &Guard) {
         ffi::lua_getfield_(l, -1, c"gmatch".as_ptr());
         ffi::lua_setfield(l, -2, c"gfind".as_ptr());
         ffi::lua_settop(l, -2);
-        push_global(l, guard, c"next");
+        push_function(l, guard, base::next);
         guard.fixtures.next.set(ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX));
     }
 }
@@ -355,6 +359,45 @@ pub(crate) unsafe fn add_library(l: *mut lua_State, guard: &Guard, name: &CStr) 
     unsafe {
         push_proxy(l, guard, ffi::LUA_REFNIL);
         set_global(l, guard, name);
+    }
+}
+
+/// Pushes a table that reads as the globals do, with these libraries themselves in it. It must never
+/// reach a script, nor any of them.
+///
+/// # Safety
+/// Under a protected call, after the globals were sealed.
+pub(super) unsafe fn push_with_libraries(l: *mut lua_State, guard: &Guard, names: &[&str]) {
+    // SAFETY: the caller's promise; the names' bytes stay while Lua copies them.
+    unsafe {
+        ffi::lua_createtable(l, 0, 64);
+        push_globals(l, guard);
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, -2) != 0 {
+            ffi::lua_pushvalue(l, -2);
+            if ffi::lua_istable(l, -2) != 0 || ffi::lua_type(l, -1) != ffi::LUA_TSTRING {
+                ffi::lua_settop(l, -3);
+                continue;
+            }
+            ffi::lua_insert(l, -2);
+            ffi::lua_rawset(l, -5);
+        }
+        for name in names {
+            ffi::lua_pushlstring_(l, name.as_ptr().cast(), name.len());
+            ffi::lua_pushvalue(l, -1);
+            ffi::lua_rawget_(l, -3);
+            if push_real(l, guard, -1) {
+                ffi::lua_remove(l, -2);
+                ffi::lua_rawset(l, -4);
+            } else {
+                ffi::lua_settop(l, -3);
+            }
+        }
+        // What is not here, KEYS and ARGV of others or nothing, is asked of the globals.
+        ffi::lua_createtable(l, 0, 1);
+        ffi::lua_insert(l, -2);
+        ffi::lua_setfield(l, -2, c"__index".as_ptr());
+        ffi::lua_setmetatable(l, -2);
     }
 }
 

@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 use super::guard::Guard;
 use super::libraries::{Function, check_stack};
 use super::output::Output;
+use super::peek;
 use crate::script::lib::structure::{
     Fault, Format, INTEGER_BYTES_MOST, Item, Kind, bits_of_number, integer_number, push_integer,
 };
@@ -24,6 +25,9 @@ unsafe fn string_argument<'a>(l: *mut lua_State, index: c_int) -> &'a [u8] {
     let mut len = 0;
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some(text) = peek::text(l, index) {
+            return text;
+        }
         let start = ffi::luaL_checklstring(l, index, &raw mut len);
         std::slice::from_raw_parts(start.cast(), len)
     }
@@ -110,7 +114,8 @@ unsafe extern "C-unwind" fn pack(l: *mut lua_State) -> c_int {
                     argument += 1;
                 }
                 _ => {
-                    let number = ffi::luaL_checknumber(l, argument);
+                    let number = peek::number(l, argument)
+                        .unwrap_or_else(|| ffi::luaL_checknumber(l, argument));
                     push_number(out, item, format.big_endian, number);
                     argument += 1;
                 }
@@ -121,6 +126,7 @@ unsafe extern "C-unwind" fn pack(l: *mut lua_State) -> c_int {
     }
 }
 
+#[inline]
 fn push_number(out: &mut Vec<u8>, item: Item, big_endian: bool, number: f64) {
     match (item.kind, big_endian) {
         (Kind::Float, true) => out.extend_from_slice(&(number as f32).to_be_bytes()),
@@ -203,7 +209,10 @@ unsafe extern "C-unwind" fn unpack(l: *mut lua_State) -> c_int {
         let guard = Guard::of_state(l);
         let mut format = Format::new(string_argument(l, 1));
         let data = string_argument(l, 2);
-        let position = ffi::luaL_optinteger(l, 3, 1) as usize;
+        let position = match peek::arguments(l).len() {
+            ..3 => 1,
+            _ => ffi::luaL_optinteger(l, 3, 1) as usize,
+        };
         if position == 0 {
             return ffi::luaL_argerror(l, 3, c"offset must be 1 or greater".as_ptr());
         }
@@ -313,6 +322,7 @@ impl<'a> Unpack<'a> {
     }
 }
 
+#[inline]
 unsafe fn push_string(l: *mut lua_State, bytes: &[u8]) {
     // SAFETY: the caller has a free stack slot.
     unsafe { ffi::lua_pushlstring_(l, bytes.as_ptr().cast(), bytes.len()) }

@@ -12,6 +12,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use super::guard::Guard;
+use super::peek;
 #[cfg(feature = "lua51")]
 use super::proxy::push_real;
 use super::proxy::refuse_proxy;
@@ -101,7 +102,11 @@ unsafe fn announce_length(l: *mut lua_State, guard: &Guard) -> usize {
 pub(super) unsafe extern "C-unwind" fn insert(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        if matches!(peek::arguments(l), [table, _] if table.is_bare_table()) {
+            ffi::lua_rawseti_(l, 1, (ffi::lua_objlen(l, 1) as c_int).wrapping_add(1));
+            return 0;
+        }
+        let guard = Guard::of_state(l);
         refuse_proxy(l, guard, 1);
         if ffi::lua_gettop(l) > 2 {
             let length = announce_length(l, guard);
@@ -145,11 +150,33 @@ unsafe fn insert_before(l: *mut lua_State, guard: &Guard, position: c_int, end: 
 pub(super) unsafe extern "C-unwind" fn remove(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
+        if matches!(peek::arguments(l), [table] if table.is_bare_table()) {
+            return remove_last(l);
+        }
+        let guard = Guard::of_state(l);
         if ffi::lua_gettop(l) > 1 {
             announce_length(l, guard);
         }
         run_stock(l, &guard.fixtures.table.remove)
+    }
+}
+
+/// Removes a table's last element, and gives it back.
+///
+/// # Safety
+/// Called from a C function that owns nothing, with a table at index 1.
+#[cfg(feature = "lua51")]
+unsafe fn remove_last(l: *mut lua_State) -> c_int {
+    // SAFETY: the caller's promise; a C function has free stack slots.
+    unsafe {
+        let last = ffi::lua_objlen(l, 1) as c_int;
+        if last < 1 {
+            return 0;
+        }
+        ffi::lua_rawgeti_(l, 1, last);
+        ffi::lua_pushnil(l);
+        ffi::lua_rawseti_(l, 1, last);
+        1
     }
 }
 
@@ -293,13 +320,8 @@ unsafe extern "C-unwind" fn guarded_less(l: *mut lua_State) -> c_int {
 pub(super) unsafe extern "C-unwind" fn unpack(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
-        let guard = Guard::of_closure(l);
         ffi::luaL_checktype(l, 1, ffi::LUA_TTABLE);
-        let first = ffi::luaL_optinteger(l, 2, 1) as i64;
-        let last = match ffi::lua_isnoneornil(l, 3) != 0 {
-            true => ffi::lua_objlen(l, 1) as i64,
-            false => ffi::luaL_checkinteger(l, 3) as i64,
-        };
+        let (first, last) = range(l);
         if first > last {
             return 0;
         }
@@ -309,11 +331,32 @@ pub(super) unsafe extern "C-unwind" fn unpack(l: *mut lua_State) -> c_int {
         if count > c_int::MAX / 2 || ffi::lua_checkstack(l, count) == 0 {
             return ffi::luaL_error(l, c"too many results to unpack".as_ptr());
         }
-        guard.work(l, count as usize / 4);
-        for index in first..=last {
-            push_element(l, index);
+        Guard::of_state(l).work(l, count as usize / 4);
+        match c_int::try_from(first).and_then(|first| Ok((first, c_int::try_from(last)?))) {
+            Ok((first, last)) => (first..=last).for_each(|index| ffi::lua_rawgeti_(l, 1, index)),
+            Err(_) => (first..=last).for_each(|index| push_element(l, index)),
         }
         count
+    }
+}
+
+/// Which elements of the table at index 1 `unpack` is asked for.
+///
+/// # Safety
+/// Called from a C function that owns nothing.
+#[inline]
+unsafe fn range(l: *mut lua_State) -> (i64, i64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if peek::arguments(l).len() == 1 {
+            return (1, ffi::lua_objlen(l, 1) as i64);
+        }
+        let first = ffi::luaL_optinteger(l, 2, 1) as i64;
+        let last = match ffi::lua_isnoneornil(l, 3) != 0 {
+            true => ffi::lua_objlen(l, 1) as i64,
+            false => ffi::luaL_checkinteger(l, 3) as i64,
+        };
+        (first, last)
     }
 }
 

@@ -183,7 +183,6 @@ impl<S: Storage> List<S> {
     }
 
     /// Number of chunks.
-    #[cfg(test)]
     pub(crate) fn chunk_count(&self) -> usize {
         match &self.body {
             Body::One(_) => 1,

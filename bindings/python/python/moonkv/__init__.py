@@ -28,6 +28,7 @@ from ._moonkv import (
     Engine,
     Listener,
     Profile,
+    PubSub,
     Savepoint,
     Script,
     Session,

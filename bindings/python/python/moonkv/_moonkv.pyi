@@ -151,7 +151,7 @@ class Engine:
         cls,
         *,
         on_error: Literal["rollback", "keep"] = "rollback",
-        lua_random: Literal["denied", "seeded"] = "denied",
+        lua_random: Literal["denied", "seeded", "continued"] = "denied",
         lua_false: Literal["nil", "integer"] = "nil",
         script_timeout: float | None = 5.0,
         script_memory: int | None = 268435456,
