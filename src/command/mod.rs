@@ -41,6 +41,7 @@ mod monitor;
 mod own;
 mod partial_sort;
 mod permission;
+mod persistence;
 mod pubsub;
 mod random;
 mod range;
@@ -78,6 +79,7 @@ pub use hosted::{HostCall, HostCommand};
 pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
+pub(crate) use persistence::{keep_files, load_file, save_at_end};
 pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::{Command, Flags};
@@ -124,6 +126,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     memory::FAMILY,
     monitor::FAMILY,
     own::FAMILY,
+    persistence::FAMILY,
     pubsub::FAMILY,
     scripting::FAMILY,
     server::FAMILY,

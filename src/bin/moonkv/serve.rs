@@ -38,7 +38,14 @@ impl Arguments {
     }
 
     fn serve(&self) -> Result<(), String> {
-        let (options, listen) = Directives::parse(&self.directives)?.settle()?;
+        let (mut options, listen) = Directives::parse(&self.directives)?.settle()?;
+        let directory = options.directory.take().unwrap_or_else(|| ".".into());
+        let found = directory.canonicalize();
+        options.directory =
+            Some(found.map_err(|error| format!("{}: {error}", directory.display()))?);
+        if options.config.iter().any(|(name, value)| name == "appendonly" && value == "yes") {
+            eprintln!("moonkv serve: appendonly: changes are not logged; SAVE and `save` write all data");
+        }
         // Before anything listens, so that no signal is missed.
         let ending = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -46,6 +53,9 @@ impl Arguments {
         }
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
         let engine = Engine::open(&options).map_err(text)?;
+        if let Some(keys) = engine.load().map_err(text)? {
+            println!("moonkv {} has read {keys} keys", env!("CARGO_PKG_VERSION"));
+        }
         let listener = engine.listen(&listen).map_err(text)?;
         for address in listener.addresses() {
             println!("moonkv {} listens on {address}", env!("CARGO_PKG_VERSION"));
@@ -64,7 +74,11 @@ impl Arguments {
         // A script gets the time that clients are given; whoever asks again does not wait for it.
         ending.store(true, Ordering::SeqCst);
         listener.close();
-        Ok(())
+        match engine.shutdown_asked() {
+            // SHUTDOWN has saved what is to be saved.
+            Ok(true) => Ok(()),
+            _ => engine.save_at_end().map_err(text),
+        }
     }
 }
 
