@@ -5,8 +5,8 @@
 //! depends on the clock, on chance, on what waits or on how numbers are added, the handler tells
 //! what has become of it.
 
-use super::dispatch::call;
 use super::context::Context;
+use super::dispatch::call;
 
 use super::spec::{Command, Flags, Keys};
 use crate::clients::removal;

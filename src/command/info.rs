@@ -10,6 +10,7 @@ use super::{Found, numbered};
 use crate::clients::{Client, Kind, Replica};
 use crate::error::CommandResult;
 use crate::keyspace::EMPTY_BYTES;
+use crate::persist::Kind as Saved;
 use crate::server::{system_name, usage};
 use crate::session::Session;
 use std::fmt::{Display, Write};
@@ -222,18 +223,33 @@ fn ratio(part: usize, whole: usize) -> String {
 }
 
 fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
+    let saving = &mut cx.server.saving;
+    let active = saving.active();
+    let since = |kind| active.filter(|(active, _)| *active == kind).map(|(_, since)| since);
+    let is_active = |kind| i32::from(since(kind).is_some());
+    let seconds = |kind| since(kind).map_or(-1, |since| since.as_secs() as i64);
+    let took = |took: Option<u64>| took.map_or(-1, |seconds| seconds as i64);
+    let word = |ok| if ok { "ok" } else { "err" };
     lines
         .all(&["loading", "async_loading"], 0)
-        .add("rdb_changes_since_last_save", cx.keys.change_count())
-        .add("rdb_bgsave_in_progress", 0)
-        .add("rdb_last_save_time", cx.server.opened_at)
-        .add("rdb_last_bgsave_status", "ok")
-        .all(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1)
-        .all(&["rdb_saves", "rdb_last_cow_size"], 0)
-        .all(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0)
-        .all(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0)
-        .all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1)
-        .all(&["aof_last_bgrewrite_status", "aof_last_write_status"], "ok")
+        .add("rdb_changes_since_last_save", cx.keys.change_count().saturating_sub(saving.changes))
+        .add("rdb_bgsave_in_progress", is_active(Saved::Snapshot))
+        .add("rdb_last_save_time", saving.saved_at)
+        .add("rdb_last_bgsave_status", word(saving.snapshots.ok))
+        .add("rdb_last_bgsave_time_sec", took(saving.snapshots.took))
+        .add("rdb_current_bgsave_time_sec", seconds(Saved::Snapshot))
+        .add("rdb_saves", saving.snapshots.count)
+        .add("rdb_last_cow_size", 0)
+        .add("rdb_last_load_keys_expired", saving.read.1)
+        .add("rdb_last_load_keys_loaded", saving.read.0)
+        .add("aof_enabled", 0)
+        .add("aof_rewrite_in_progress", is_active(Saved::Rewrite))
+        .add("aof_rewrite_scheduled", i32::from(saving.scheduled() == Some(Saved::Rewrite)))
+        .add("aof_last_rewrite_time_sec", took(saving.rewrites.took))
+        .add("aof_current_rewrite_time_sec", seconds(Saved::Rewrite))
+        .add("aof_last_bgrewrite_status", word(saving.rewrites.ok))
+        .add("aof_rewrites", saving.rewrites.count)
+        .add("aof_last_write_status", "ok")
         .all(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
 }
 

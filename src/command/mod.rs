@@ -44,6 +44,7 @@ mod monitor;
 mod own;
 mod partial_sort;
 mod permission;
+mod persistence;
 mod pubsub;
 mod random;
 mod range;
@@ -85,6 +86,7 @@ pub(crate) use index::{Found, find, flags_of_call, is_known, numbered};
 pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
+pub(crate) use persistence::{keep_files, load_file, save_at_end};
 pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::Flags;
@@ -122,6 +124,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     memory::FAMILY,
     monitor::FAMILY,
     own::FAMILY,
+    persistence::FAMILY,
     pubsub::FAMILY,
     replication::FAMILY,
     replication::GENERIC,

@@ -5,10 +5,10 @@ use super::args::Args;
 use super::connection::{AUTH, HELLO};
 use super::context::{Context, own_session};
 
+use super::effects;
 use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
-use super::effects;
 use crate::clients::{Events, Misses, line};
 use crate::error::CommandResult;
 

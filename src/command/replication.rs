@@ -5,13 +5,14 @@
 
 use super::args::Args;
 use super::context::{Context, own_session};
+use super::persistence::whole;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Family, Flags, Group};
 use crate::clients::{Client, Replica};
 use crate::error::{CommandError, CommandResult};
 use crate::number::parse_i64;
-use crate::rdb;
+use crate::persist::{self, Extra};
 use crate::session::{Argv, Order, Otherwise, Session, Wait, WaitKind};
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT);
@@ -69,23 +70,23 @@ fn begin(cx: &mut Context<'_>, acknowledges: bool) -> CommandResult {
     let replica = client.replica.get_or_insert_default();
     (replica.begun, replica.acknowledges, replica.heard_ms) = (true, acknowledges, now);
     host.orders.push(Order::Feed(place));
-    let feed = &mut cx.keys.news_mut().feed;
-    feed.add_replica();
-    let offset = feed.offset();
+    let (host, keys, server, reply) = cx.with_host()?;
+    keys.news_mut().feed.add_replica();
+    let offset = keys.news().feed.offset();
+    let id = server.run_id.clone();
     if acknowledges {
-        let id = &cx.server.run_id;
-        cx.reply.status(format!("FULLRESYNC {id} {offset}").as_bytes());
+        reply.status(format!("FULLRESYNC {id} {offset}").as_bytes());
     }
-    let snapshot = snapshot();
-    cx.host()?.session.client.mailbox.begin_feed(snapshot);
+    let extra = Extra { stream: Some((id, offset)), ..Extra::default() };
+    let file = persist::file(&whole(keys, host.scripts), &extra);
+    host.session.client.mailbox.begin_feed(snapshot(&file));
     Ok(())
 }
 
-/// A file of all there is, with its length in front.
-fn snapshot() -> Vec<u8> {
-    let file = rdb::empty_file();
+/// A file as it is sent: with its length in front, and nothing behind.
+fn snapshot(file: &[u8]) -> Vec<u8> {
     let mut bytes = format!("${}\r\n", file.len()).into_bytes();
-    bytes.extend_from_slice(&file);
+    bytes.extend_from_slice(file);
     bytes
 }
 

@@ -70,17 +70,6 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-/// A text as it is kept: an integer if it is exactly one.
-pub(super) fn content(text: &[u8]) -> Content<'_> {
-    match text.first() {
-        Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
-            Some(value) => Content::Integer(value),
-            None => Content::Bytes(text),
-        },
-        _ => Content::Bytes(text),
-    }
-}
-
 fn reply_text(reply: &mut ReplyBuf, text: Option<Text<'_>>) {
     match text {
         Some(Text::Bytes(bytes)) => reply.bulk(bytes),
@@ -115,7 +104,7 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, value) = (args.key()?, args.next()?);
     if args.is_empty() {
         let slot = cx.keys.slot(key);
-        cx.keys.put(slot, key, content(value), NEVER);
+        cx.keys.put(slot, key, Content::of(value), NEVER);
         cx.event(Event::SET, key);
         cx.reply.ok();
         return Ok(());
@@ -173,7 +162,7 @@ fn put_until(cx: &mut Context<'_>, slot: Slot, key: &[u8], value: &[u8], deadlin
         Deadline::Keep => cx.keys.deadline_at(slot),
         Deadline::Unsaid => NEVER,
     };
-    cx.keys.put(slot, key, content(value), at);
+    cx.keys.put(slot, key, Content::of(value), at);
     cx.event(Event::SET, key);
     if let Deadline::At(_) = deadline {
         cx.event(Event::EXPIRE, key);
@@ -224,7 +213,7 @@ fn setnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, value) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
     if !slot.exists() {
-        cx.keys.put(slot, key, content(value), NEVER);
+        cx.keys.put(slot, key, Content::of(value), NEVER);
         cx.event(Event::SET, key);
     }
     cx.reply.integer((!slot.exists()).into());
@@ -371,7 +360,7 @@ fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, bytes) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
     let Some(len) = cx.keys.string_at(slot)?.map(Text::len) else {
-        cx.keys.put(slot, key, content(bytes), NEVER);
+        cx.keys.put(slot, key, Content::of(bytes), NEVER);
         cx.event(Event::APPEND, key);
         cx.reply.count(bytes.len());
         return Ok(());

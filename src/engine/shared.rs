@@ -7,6 +7,7 @@ use super::state::{COMMON, State, Turn};
 use super::waiting::{Outcome, Ticket, Waits};
 use super::{Call, Tick, tree};
 use crate::clients::Bells;
+use crate::command;
 use crate::error::{CommandError, Error};
 use crate::options::Options;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -178,6 +179,7 @@ impl Shared {
         let start = Instant::now();
         self.enter_as(COMMON, |state| {
             state.look_after_replicas();
+            command::keep_files(&state.keys, &state.scripts, &mut state.server);
             if state.server.debug.expires_not() {
                 return Tick { expired: 0, complete: true };
             }

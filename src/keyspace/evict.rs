@@ -222,7 +222,7 @@ impl Keyspace {
         Some(Candidate { database, at, worth })
     }
 
-    fn table_of(&self, database: usize) -> &Table<Entry> {
+    pub(super) fn table_of(&self, database: usize) -> &Table<Entry> {
         match self.databases.tables().get(database) {
             Some(table) if self.database() != database => table,
             _ => &self.table,

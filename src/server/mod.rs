@@ -21,10 +21,11 @@ pub(crate) use stats::Stats;
 pub(crate) use system::{hex_digits, system_name, usage};
 
 use crate::acl::{Entry, Users};
-use crate::clock::unix_us;
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::persist::Saving;
 use smallvec::SmallVec;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,8 +55,8 @@ pub(crate) struct Server {
     good_replicas: usize,
     /// The most memory that was seen to be used.
     pub(crate) peak_memory: usize,
-    /// When the engine was opened, in seconds since 1970.
-    pub(crate) opened_at: i64,
+    /// The files it writes.
+    pub(crate) saving: Saving,
 }
 
 /// How many there are who call.
@@ -138,8 +139,8 @@ impl Debug {
 }
 
 impl Server {
-    /// What a new engine knows.
-    pub(crate) fn new(config: Config) -> Server {
+    /// What a new engine knows, which may write files to a directory.
+    pub(crate) fn new(config: Config, directory: Option<PathBuf>) -> Server {
         let mut server = Server {
             config,
             stats: Stats::new(),
@@ -156,7 +157,7 @@ impl Server {
             clients: Clients::default(),
             good_replicas: 0,
             peak_memory: 0,
-            opened_at: unix_us() / 1_000_000,
+            saving: Saving::new(directory),
         };
         server.obey();
         let password = server.config.text(PASSWORD).to_vec();
