@@ -55,6 +55,7 @@ mod keyspace;
 mod listen;
 mod number;
 mod options;
+mod persist;
 mod rdb;
 mod reply;
 mod resp;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::reply::Protocol;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// More databases than anybody uses; each takes some bytes even while it is empty.
@@ -183,6 +184,10 @@ pub struct Options {
     pub config: Vec<(String, String)>,
     /// How many databases there are, for SELECT; default 16.
     pub databases: usize,
+    /// The directory in which `SAVE` and its like write files and from which
+    /// [`crate::Engine::load`] reads; default `None`, because an embedded engine touches no file
+    /// unless it is asked to: those commands are errors then.
+    pub directory: Option<PathBuf>,
     /// How long a call waits for the end of another session's transaction before it is
     /// [`Error::Busy`]; default 5 seconds, `None` for as long as it takes.
     pub busy_timeout: Option<Duration>,
@@ -204,6 +209,7 @@ impl Default for Options {
             clock: Clock::System,
             config: Vec::new(),
             databases: 16,
+            directory: None,
             busy_timeout: Some(Duration::from_millis(5000)),
             protocol: Protocol::Resp2,
         }

@@ -39,6 +39,12 @@ pub(crate) enum Order {
     Unblock { place: usize, with_error: bool },
     /// Make the calls that were put off.
     Resume,
+    /// A replica has told how far it has got, which others may wait for.
+    Acknowledge,
+    /// Ask replicas how far they have got.
+    AskReplicas,
+    /// There is something for the replica in this place.
+    Feed(usize),
 }
 
 impl Session {
@@ -107,6 +113,8 @@ pub(crate) enum WaitKind {
     Group,
     /// Nothing but the end of a pause: the call was put off.
     Pause,
+    /// So many replicas that have got as far as this.
+    Replicas { count: usize, offset: u64 },
 }
 
 impl WaitKind {
@@ -116,7 +124,7 @@ impl WaitKind {
             WaitKind::List => "list",
             WaitKind::SortedSet => "zset",
             WaitKind::Stream | WaitKind::Group => "stream",
-            WaitKind::Pause => "none",
+            WaitKind::Pause | WaitKind::Replicas { .. } => "none",
         }
     }
 }

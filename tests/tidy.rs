@@ -558,8 +558,10 @@ const HARMLESS_STATICS: [(&str, &str); 8] = [
     ("bindings/python/src/wait.rs", "static RAISED: Cell<Option<PyErr>>"),
 ];
 
-/// Where threads are started: what listens is asked for, and LuaJIT has a watchdog.
-const THREADS: [&str; 2] = ["src/listen/mod.rs", "src/script/vm/watchdog.rs"];
+/// Where threads are started: what listens and what saves in the background are asked for, and
+/// LuaJIT has a watchdog.
+const THREADS: [&str; 3] =
+    ["src/listen/mod.rs", "src/persist/saving.rs", "src/script/vm/watchdog.rs"];
 
 fn globals(sources: &[Source]) -> Vec<String> {
     let mut violations = Vec::new();

@@ -8,6 +8,8 @@ pub(crate) enum Kin {
     Normal,
     /// It listens to channels.
     PubSub,
+    /// It is sent all effects.
+    Replica,
     /// Another server, of which there are none here.
     Server,
 }
@@ -18,16 +20,18 @@ impl Kin {
         match name.to_ascii_lowercase().as_slice() {
             b"normal" => Some(Kin::Normal),
             b"pubsub" => Some(Kin::PubSub),
-            b"master" | b"replica" | b"slave" => Some(Kin::Server),
+            b"replica" | b"slave" => Some(Kin::Replica),
+            b"master" => Some(Kin::Server),
             _ => None,
         }
     }
 
     /// What a client is.
     pub(crate) fn of(session: &Session) -> Kin {
-        match session.client.listening.is_empty() {
-            true => Kin::Normal,
-            false => Kin::PubSub,
+        match () {
+            () if session.client.is_replica() => Kin::Replica,
+            () if session.client.listening.is_empty() => Kin::Normal,
+            () => Kin::PubSub,
         }
     }
 }
@@ -42,6 +46,7 @@ fn flags(session: &Session) -> String {
     let client = &session.client;
     let tracking = client.tracking.as_deref();
     let letters = [
+        ('S', client.is_replica()),
         ('O', client.monitors),
         ('P', !client.listening.is_empty()),
         ('x', session.queue.is_some()),

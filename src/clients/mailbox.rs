@@ -27,12 +27,18 @@ pub(crate) struct Mailbox {
     resp3: AtomicBool,
     /// Whether the client has yet to say who it is.
     stranger: AtomicBool,
+    /// Whether the client is a replica, which takes bytes that are no replies.
+    replica: AtomicBool,
 }
 
 #[derive(Default)]
 struct Letters {
     messages: VecDeque<ReplyBuf>,
     bytes: usize,
+    /// What a replica is sent, behind the messages.
+    feed: Vec<u8>,
+    /// How much of that is no effect: what it began with.
+    snapshot: usize,
     waker: Option<Waker>,
 }
 
@@ -67,6 +73,35 @@ impl Mailbox {
         message
     }
 
+    /// Makes the client a replica, which is sent a snapshot first.
+    pub(crate) fn begin_feed(&self, snapshot: Vec<u8>) {
+        let mut letters = self.letters();
+        (letters.snapshot, letters.feed) = (snapshot.len(), snapshot);
+        self.replica.store(true, Ordering::Release);
+    }
+
+    /// Adds to what a replica is sent; returns how much of it has piled up, the snapshot left out.
+    pub(crate) fn feed(&self, bytes: &[u8]) -> usize {
+        let mut letters = self.letters();
+        letters.feed.extend_from_slice(bytes);
+        letters.feed.len() - letters.snapshot
+    }
+
+    /// Takes what a replica is to be sent.
+    pub(crate) fn take_feed(&self) -> Vec<u8> {
+        if !self.is_replica() {
+            return Vec::new();
+        }
+        let mut letters = self.letters();
+        letters.snapshot = 0;
+        std::mem::take(&mut letters.feed)
+    }
+
+    /// Whether the client is a replica.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.replica.load(Ordering::Acquire)
+    }
+
     /// Takes the oldest message, and waits for one for so long; none for as long as it takes. What
     /// ends the wait early is that the client is to be closed.
     pub(crate) fn take_within(&self, time: Option<Duration>) -> Option<ReplyBuf> {
@@ -92,14 +127,15 @@ impl Mailbox {
     /// How many messages there are, and their bytes.
     pub(crate) fn held(&self) -> (usize, usize) {
         let letters = self.letters();
-        (letters.messages.len(), letters.bytes)
+        (letters.messages.len(), letters.bytes + letters.feed.len())
     }
 
     /// Forgets all messages.
     pub(crate) fn clear(&self) {
         let mut letters = self.letters();
         letters.messages.clear();
-        letters.bytes = 0;
+        letters.feed = Vec::new();
+        (letters.bytes, letters.snapshot) = (0, 0);
         self.filled.store(false, Ordering::Release);
     }
 

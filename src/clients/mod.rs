@@ -5,6 +5,7 @@
 //! room holds state only: the commands that change it are in `command/`, and `engine/` delivers.
 
 mod events;
+mod feed;
 mod limits;
 mod list;
 mod mailbox;
@@ -14,6 +15,7 @@ mod subscriptions;
 mod tracking;
 
 pub(crate) use events::{Event, Events};
+pub(crate) use feed::{Effect, Lazily, Replica, removal};
 pub(crate) use limits::{OutputLimit, OutputLimits};
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;
@@ -91,6 +93,10 @@ pub(crate) struct Client {
     pub(crate) listening: Listening,
     /// How it wants to be told of keys it may have kept.
     pub(crate) tracking: Option<Box<Tracking>>,
+    /// What it says of itself as a replica, or a client that is going to be one.
+    pub(crate) replica: Option<Box<Replica>>,
+    /// How far the feed of effects had got when it had changed something last.
+    pub(crate) changed_at: u64,
     /// Since when it has left more untaken than it should.
     pub(crate) over_since: Option<i64>,
     /// Whether calls have to be looked at before they are let through: it has not said who it is,
@@ -132,6 +138,8 @@ impl Default for Client {
             closing: false,
             listening: Listening::default(),
             tracking: None,
+            replica: None,
+            changed_at: 0,
             over_since: None,
             restricted: false,
         }
@@ -155,6 +163,17 @@ impl Client {
     /// Whether it listens to channels in RESP2, where nothing tells messages from replies.
     pub(crate) fn only_listens(&self) -> bool {
         !self.listening.is_empty() && self.protocol() == Protocol::Resp2
+    }
+
+    /// Whether it is sent all effects.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.replica.as_deref().is_some_and(|replica| replica.begun)
+    }
+
+    /// Whether it is a replica that says it has got as far as this.
+    pub(crate) fn has_acknowledged(&self, offset: u64) -> bool {
+        let replica = self.replica.as_deref();
+        replica.is_some_and(|replica| replica.begun && replica.offset >= offset)
     }
 
     /// Whether a reply is not to be written to it, and forgets what was said of this one alone.

@@ -5,10 +5,12 @@
 //! told whatever becomes of it: it is not what was done but what was asked.
 
 use super::events::{Event, Events};
+use super::feed::{Effect, Feed, removal};
 use super::limits::OutputLimits;
 use super::subscriptions::{Kind, Subscriptions};
 use super::tracking::Follower;
 use crate::number::IntText;
+use crate::resp;
 
 /// One thing to be told.
 pub(crate) enum Told {
@@ -16,6 +18,8 @@ pub(crate) enum Told {
     Message { kind: Kind, channel: Box<[u8]>, text: Box<[u8]> },
     /// All keys of a database are gone.
     Flushed,
+    /// A change, for replicas.
+    Effect(Effect),
 }
 
 /// Who may see what is called, and what they are to be told.
@@ -41,6 +45,8 @@ pub(crate) struct News {
     declared: Vec<Box<[u8]>>,
     /// How much a client may leave untaken.
     pub(crate) output_limits: OutputLimits,
+    /// What replicas are told.
+    pub(crate) feed: Feed,
     /// Calls that are to be put off, and until when.
     pub(crate) pause: Option<Pause>,
 }
@@ -72,7 +78,7 @@ impl News {
     pub(crate) fn begin_call(&mut self, follower: Option<Follower>) {
         self.follower = follower;
         let is_watched = self.monitors > 0 || self.events.has_any(Events::MISS);
-        self.overheard = follower.is_some() || is_watched;
+        self.overheard = follower.is_some() || is_watched || self.feed.is_open();
     }
 
     /// Whether anybody wants to know of the calls that are made now.
@@ -116,6 +122,37 @@ impl News {
         if !matches!(self.told.last(), Some(Told::Flushed)) {
             self.told.push(Told::Flushed);
         }
+    }
+}
+
+/// What replicas are told.
+impl News {
+    /// A change was made in a database, which a command stands for.
+    #[cold]
+    pub(crate) fn effect(&mut self, database: usize, command: &[&[u8]]) {
+        self.put_effect(database, false, command);
+    }
+
+    /// A key is gone because its time was up.
+    #[inline]
+    pub(crate) fn expired(&mut self, database: usize, key: &[u8]) {
+        if self.feed.is_open() {
+            let command = removal(self.feed.lazily.expires);
+            self.put_effect(database, self.feed.wanders, &[command, key]);
+        }
+    }
+
+    /// A key is gone because memory was short.
+    pub(crate) fn evicted(&mut self, database: usize, key: &[u8]) {
+        if self.feed.is_open() {
+            self.put_effect(database, true, &[removal(self.feed.lazily.evicts), key]);
+        }
+    }
+
+    fn put_effect(&mut self, database: usize, alone: bool, command: &[&[u8]]) {
+        let mut request = Vec::new();
+        resp::request(command, &mut request);
+        self.told.push(Told::Effect(Effect { database, alone, request }));
     }
 }
 

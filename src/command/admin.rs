@@ -1,8 +1,9 @@
-//! What those call who run a server: saving, ending, roles, clusters, modules. An engine is alone
-//! and keeps its data in memory, and says so.
+//! What those call who run a server: ending, roles, clusters, modules. An engine is alone, and says
+//! so.
 
 use super::args::Args;
 use super::context::{Caller, Context};
+use super::persistence::save_at_end;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Family, Flags, Group, container, keyless as row, tips};
 use crate::error::{CommandError, CommandResult};
@@ -15,7 +16,7 @@ const SYNCED: Flags = ADMIN.and(Flags::NO_ASYNC_LOADING);
 const FAST: Flags = ANYWHERE.and(Flags::FAST);
 const END: Flags = ADMIN.and(ANYWHERE).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY);
 
-/// What one engine is to others: it has none that follow it.
+/// What one engine is to others.
 pub(super) const ROLE: &str = "master";
 /// What else goes by this name.
 pub(super) const CLUSTER_NAME: &str = "cluster";
@@ -26,25 +27,14 @@ pub(super) const SHUTDOWN_NAME: &str = "shutdown";
 pub(super) const FAMILY: Family = Family {
     group: Group::Server,
     commands: &[
-        row("bgrewriteaof", Exactly(1), SYNCED, "1.0.0", "O(1)",
-            "An error: nothing is written to a file.", unsaved),
-        row("bgsave", AtLeast(1), SYNCED, "1.0.0", "O(1)",
-            "An error: nothing is written to a file.", bgsave),
         row("failover", AtLeast(1), ADMIN.and(Flags::STALE), "6.2.0", "O(1)",
             "An error: there are no replicas.", failover),
-        row("lastsave", Exactly(1), FAST, "1.0.0", "O(1)",
-            "When the engine was opened: nothing was saved since.", lastsave)
-            .categories(&["admin", "dangerous"]).tips(tips::VARYING_OUTPUT),
         row("lolwut", AtLeast(1), Flags::READONLY.and(Flags::FAST), "5.0.0", "O(1)",
             "Draws tonight's moon, and tells the version.", lolwut),
         container("module", "4.0.0", "Depends on the subcommand",
             "Modules, of which there are none.", MODULE),
         row("replicaof", Exactly(3), SYNCED.and(Flags::STALE), "5.0.0", "O(1)",
             "Accepts NO ONE; an error otherwise, as nothing is replicated.", replicaof),
-        row("role", Exactly(1), FAST.and(Flags::NOSCRIPT), "2.8.12", "O(1)",
-            "Tells that nobody follows this engine.", role).categories(&["admin", "dangerous"]),
-        row("save", Exactly(1), SYNCED.and(Flags::NO_MULTI), "1.0.0", "O(1)",
-            "An error: nothing is written to a file.", unsaved),
         row(SHUTDOWN_NAME, AtLeast(1), END, "1.0.0", "O(1)",
             "Asks the program to end, where it listens to that.", shutdown),
         row("slaveof", Exactly(3), SYNCED.and(Flags::STALE), "1.0.0", "O(1)",
@@ -52,17 +42,6 @@ pub(super) const FAMILY: Family = Family {
         row("time", Exactly(1), FAST, "2.6.0", "O(1)",
             "The time; in a script that of its beginning.", time)
             .tips(tips::VARYING_OUTPUT),
-    ],
-};
-
-#[rustfmt::skip]
-pub(super) const GENERIC: Family = Family {
-    group: Group::Generic,
-    commands: &[
-        row("wait", Exactly(3), Flags::NOSCRIPT, "3.0.0", "O(1)",
-            "How many replicas have what was written: none, as there are none.", wait)
-            .categories(&["connection"])
-            .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
     ],
 };
 
@@ -135,32 +114,6 @@ fn no_cluster(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("ERR This instance has cluster support disabled"))
 }
 
-/// To answer that something was saved would be a lie.
-const UNSAVED: CommandError =
-    CommandError::text("ERR nothing is saved: this engine keeps its data in memory only");
-
-fn unsaved(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    Err(UNSAVED)
-}
-
-fn bgsave(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    args.take_word("schedule");
-    Err(if args.is_empty() { UNSAVED } else { CommandError::Syntax })
-}
-
-fn lastsave(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.integer(cx.server.opened_at);
-    Ok(())
-}
-
-fn role(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
-    cx.reply.array(3);
-    cx.reply.bulk(ROLE.as_bytes());
-    cx.reply.integer(0);
-    cx.reply.array(0);
-    Ok(())
-}
-
 fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let mut aborts = false;
     while !args.is_empty() {
@@ -195,19 +148,6 @@ fn replicaof(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     })
 }
 
-/// Nobody is waited for who is not there.
-fn wait(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    args.integer()?;
-    let timeout = parse_i64(args.next()?);
-    match timeout.ok_or(CommandError::text("ERR timeout is not an integer or out of range"))? {
-        ..0 => Err(CommandError::text("ERR timeout is negative")),
-        _ => {
-            cx.reply.integer(0);
-            Ok(())
-        }
-    }
-}
-
 /// Within a script time stands still.
 fn time(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     let us = match cx.caller {
@@ -225,13 +165,13 @@ pub(crate) struct Ending {
     saves: bool,
     pub(super) saves_not: bool,
     pub(super) aborts: bool,
+    forces: bool,
 }
 
 impl Ending {
-    /// Reads the options of SHUTDOWN. Where nothing is saved and nobody follows, none but these
-    /// makes a difference.
+    /// Reads the options of SHUTDOWN. Where nobody follows, none but these makes a difference.
     pub(super) fn read(mut args: Args<'_>) -> Result<Ending, CommandError> {
-        let mut ending = Ending { saves: false, saves_not: false, aborts: false };
+        let mut ending = Ending { saves: false, saves_not: false, aborts: false, forces: false };
         let count = args.len();
         while !args.is_empty() {
             if args.take_word("save") {
@@ -240,7 +180,9 @@ impl Ending {
                 ending.saves_not = true;
             } else if args.take_word("abort") {
                 ending.aborts = true;
-            } else if !(args.take_word("now") || args.take_word("force")) {
+            } else if args.take_word("force") {
+                ending.forces = true;
+            } else if !args.take_word("now") {
                 return Err(CommandError::Syntax);
             }
         }
@@ -253,7 +195,6 @@ impl Ending {
         match () {
             () if self.aborts && shutdown.take_back() => Ok(()),
             () if self.aborts => Err(CommandError::text("ERR No shutdown in progress.")),
-            () if self.saves && shutdown.is_allowed() => Err(UNSAVED),
             () if shutdown.ask() => Ok(()),
             () => Err(CommandError::text("ERR the engine is embedded: its program ends it")),
         }
@@ -261,7 +202,13 @@ impl Ending {
 }
 
 fn shutdown(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    Ending::read(args)?.carry_out(&cx.server.shutdown)?;
+    let ending = Ending::read(args)?;
+    if cx.server.shutdown.is_allowed() && !(ending.aborts || ending.saves_not) {
+        let (host, keys, server, _) = cx.with_host()?;
+        let saved = save_at_end(keys, host.scripts, server, ending.saves);
+        saved.or_else(|error| if ending.forces { Ok(()) } else { Err(error) })?;
+    }
+    ending.carry_out(&cx.server.shutdown)?;
     cx.reply.ok();
     Ok(())
 }

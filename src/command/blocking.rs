@@ -121,6 +121,7 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
             list.pop(end, |element| reply.bulk(element))
         })?;
         if popped.is_some() {
+            cx.effect(&[list::pop_command(end).as_bytes(), key]);
             cx.event_of_taking(list::pop_event(end), key);
         }
         Ok(popped.is_some())
@@ -134,30 +135,44 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
 fn blmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let all = args;
     let (from, to) = (args.key()?, args.key()?);
+    let words = args.rest();
     let (from_end, to_end) = (list_end(&mut args)?, list_end(&mut args)?);
     let timeout_ms = timeout(args.next()?)?;
-    move_or_wait(cx, (from, from_end), (to, to_end), timeout_ms, &all)
+    if move_or_wait(cx, (from, from_end), (to, to_end), timeout_ms, &all)? && cx.has_replicas() {
+        let name = |end| if end == End::Left { &b"left"[..] } else { b"right" };
+        let ends = match cx.has_waited() {
+            true => [name(from_end), name(to_end)],
+            false => [0, 1].map(|at| words.get(at).copied().unwrap_or_default()),
+        };
+        cx.effect(&[b"LMOVE", from, to, ends[0], ends[1]]);
+    }
+    Ok(())
 }
 
 fn brpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let all = args;
     let (from, to) = (args.key()?, args.key()?);
     let timeout_ms = timeout(args.next()?)?;
-    move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &all)
+    if move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &all)? {
+        cx.effect(&[b"RPOPLPUSH", from, to]);
+    }
+    Ok(())
 }
 
+/// Moves an element, or waits for one; tells whether it did.
 fn move_or_wait(
     cx: &mut Context<'_>,
     from: (&[u8], End),
     to: (&[u8], End),
     timeout_ms: Option<i64>,
     all: &Args<'_>,
-) -> CommandResult {
-    if !move_element(cx, from, to)? {
+) -> Result<bool, CommandError> {
+    let moved = move_element(cx, from, to)?;
+    if !moved {
         let wait = wait(WaitKind::List, &[from.0], timeout_ms, &whole(all));
         cx.wait(Wait { refused: Otherwise::Null, ..wait });
     }
-    Ok(())
+    Ok(moved)
 }
 
 fn blmpop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -204,6 +219,7 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
             });
         })?;
         if popped.is_some() {
+            cx.effect(&[zset::pop_command(order).as_bytes(), key]);
             cx.event_of_taking(zset::pop_event(order), key);
         }
         Ok(popped.is_some())

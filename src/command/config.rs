@@ -5,7 +5,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Family, Flags, Group, container, tips};
-use crate::clients::{Events, OutputLimit, OutputLimits};
+use crate::clients::{Events, Lazily, OutputLimit, OutputLimits};
 use crate::config::{Config, EVENTS};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
@@ -66,6 +66,11 @@ pub(crate) fn act(keys: &mut Keyspace, config: &Config) {
         keys.news_mut().set_events(events);
     }
     keys.news_mut().output_limits = output_limits(config.text("client-output-buffer-limit"));
+    keys.news_mut().feed.lazily = Lazily {
+        expires: config.flag("lazyfree-lazy-expire"),
+        evicts: config.flag("lazyfree-lazy-eviction"),
+        removes: config.flag("lazyfree-lazy-server-del"),
+    };
     keys.follow(|followed| followed.set_most(config.count("tracking-table-max-keys")));
 }
 

@@ -280,6 +280,10 @@ pub(crate) fn leave_all(keys: &mut Keyspace, place: usize, client: &mut Client) 
     if std::mem::take(&mut client.monitors) {
         keys.news_mut().count_monitor(false);
     }
+    if client.is_replica() {
+        keys.news_mut().feed.remove_replica();
+    }
+    client.replica = None;
     if let Some(tracking) = client.tracking.take() {
         keys.follow(|followed| followed.change(Some(&tracking), None));
     }

@@ -128,6 +128,12 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether the command has waited, and is run by whoever touched its key.
+    pub(super) fn has_waited(&self) -> bool {
+        let blocking = self.host.as_ref().map(|host| &host.blocking);
+        matches!(blocking, Some(Blocking::Serving(..)))
+    }
+
     /// Takes from the first of some keys that has something; false if none has.
     pub(crate) fn take_first(
         &mut self,
@@ -155,6 +161,12 @@ impl<'a> Context<'a> {
         if self.keys.news().events().has_any(Events::GENERIC) && !self.keys.holds(key) {
             self.keys.notify_beside(Event::DEL, key);
         }
+    }
+
+    /// Whether the command may wait.
+    pub(super) fn may_wait(&self) -> bool {
+        let blocking = self.host.as_ref().map(|host| &host.blocking);
+        matches!(blocking, Some(Blocking::Allowed(_)))
     }
 
     /// Whether the command that was run waits now.

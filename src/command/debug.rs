@@ -4,14 +4,15 @@ use super::admin::check_enabled;
 use super::args::Args;
 use super::context::Context;
 use super::digest;
-use super::dump::{put_loaded, source_of};
+use super::dump::source_of;
 use super::generic::{encoding, encoding_at};
+use super::persistence::{load_log, reload};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use crate::config::parse_memory;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
-use crate::keyspace::{Content, Keyspace, NEVER};
+use crate::keyspace::{Content, NEVER};
 use crate::number::{parse_f64, parse_i64};
 use crate::rdb;
 use crate::reply::Protocol;
@@ -44,7 +45,7 @@ const WORDS: [(&str, usize, usize, Run); 25] = [
     ("htstats", 1, 1, htstats),
     ("htstats-key", 1, 1, htstats_key),
     ("listpack", 1, 1, listpack),
-    ("loadaof", 0, 0, reload),
+    ("loadaof", 0, 0, load_log),
     ("log", 1, 1, accept),
     ("object", 1, 1, object),
     ("pause-cron", 1, 1, pause_cron),
@@ -149,53 +150,6 @@ fn populate(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         cx.keys.put(slot, &key, Content::Bytes(&value), NEVER);
     }
     cx.reply.ok();
-    Ok(())
-}
-
-const UNLOADED: CommandError =
-    CommandError::text("ERR Error trying to load the RDB dump, check server logs");
-
-/// Writes every value out and reads it in again, as a server does that is started anew.
-fn reload(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (mut merges, mut flushes) = (false, true);
-    while !args.is_empty() {
-        if args.take_word("merge") {
-            merges = true;
-        } else if args.take_word("noflush") {
-            flushes = false;
-        } else if !args.take_word("nosave") {
-            let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
-            return Err(CommandError::text(text));
-        }
-    }
-    let databases = 0..cx.keys.database_count();
-    let is_full = |database| cx.keys.in_database(database, |keys| keys.len() > 0);
-    let holds_any = databases.clone().any(is_full) || cx.scripts()?.counts().0 > 0;
-    if !flushes && !merges && holds_any {
-        // What is read would be there twice.
-        return Err(UNLOADED);
-    }
-    for database in databases {
-        cx.keys.in_database(database, |keys| {
-            for key in digest::names(keys) {
-                reload_key(keys, &key)?;
-            }
-            Ok::<(), CommandError>(())
-        })?;
-    }
-    cx.reply.ok();
-    Ok(())
-}
-
-fn reload_key(keys: &mut Keyspace, key: &[u8]) -> CommandResult {
-    let slot = keys.slot(key);
-    let Some(payload) = source_of(keys, slot).map(|source| rdb::dump(source, keys.limits())) else {
-        return Ok(());
-    };
-    let deadline = keys.deadline_at(slot);
-    let loaded = rdb::restore(&payload, keys.limits());
-    let loaded = loaded.map_err(|_| UNLOADED)?;
-    put_loaded(keys, key, loaded, deadline);
     Ok(())
 }
 
@@ -361,8 +315,10 @@ fn help(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
         "    Make so many keys.",
         "PROTOCOL <type>",
         "    Answer with a value of this type of the protocol.",
-        "RELOAD, LOADAOF",
-        "    Write all values out and read them in again.",
+        "LOADAOF",
+        "    Read in again what BGREWRITEAOF has written.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Write all data out and read it in again.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>",
         "    Whether scripts may run what they otherwise may not.",
         "SLEEP <seconds>",

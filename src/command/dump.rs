@@ -7,12 +7,12 @@ use super::server::next_database;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use super::string::content;
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::{Held, Keyspace, NEVER, Slot, Text};
-use crate::number::parse_i64;
-use crate::rdb::{self, Damage, Loaded, Source};
+use crate::keyspace::{Keyspace, NEVER, Slot};
+use crate::number::{IntText, parse_i64};
+use crate::persist;
+use crate::rdb::{self, Damage, Source};
 
 const ADD: Flags = Flags::WRITE.and(Flags::DENYOOM);
 
@@ -42,22 +42,7 @@ fn dump(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 /// What is at a slot, to be written.
 pub(super) fn source_of(keys: &Keyspace, slot: Slot) -> Option<Source<'_>> {
-    keys.held_at(slot).map(|held| match held {
-        Held::Text(Text::Integer(value)) => Source::Integer(value),
-        Held::Text(Text::Bytes(bytes)) => Source::Bytes(bytes),
-        Held::Value(value) => Source::Value(value),
-    })
-}
-
-/// Gives a key what was read.
-pub(super) fn put_loaded(keys: &mut Keyspace, key: &[u8], loaded: Loaded, deadline: i64) {
-    match loaded {
-        Loaded::Text(text) => {
-            let slot = keys.slot(key);
-            keys.put(slot, key, content(&text), deadline);
-        }
-        Loaded::Value(value) => keys.put_value(key, value, deadline),
-    }
+    keys.held_at(slot).map(persist::source)
 }
 
 /// What RESTORE was asked to do with the value.
@@ -109,7 +94,7 @@ impl Restore {
 
 fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, ttl, payload) = (args.key()?, args.next()?, args.next()?);
-    let chosen = Restore::parse(args)?;
+    let (chosen, words) = (Restore::parse(args)?, args);
     let slot = cx.keys.slot(key);
     // Redis looks for the key before it looks at the time.
     if slot.exists() && !chosen.replaces {
@@ -128,12 +113,20 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     match chosen.deadline(ttl, now) {
         deadline if deadline <= now => {
             if cx.keys.remove_slot(slot) {
+                cx.effect_of_removal(cx.keys.news().feed.lazily.removes, key);
                 cx.event(Event::DEL, key);
             }
             cx.reply.ok();
             return Ok(());
         }
-        deadline => put_loaded(cx.keys, key, loaded, deadline),
+        deadline => {
+            persist::put(cx.keys, key, loaded, deadline);
+            if !chosen.is_absolute && deadline != NEVER {
+                let at = IntText::new(deadline);
+                let head = [words.word(), key, at.as_bytes(), payload];
+                cx.effect(&[&head[..], words.rest(), &[b"ABSTTL".as_slice()]].concat());
+            }
+        }
     }
     let slot = cx.keys.slot_unused(key);
     if let Some(seconds) = chosen.idle_seconds {

@@ -10,7 +10,7 @@ use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::NEVER;
-use crate::number::parse_i64;
+use crate::number::{IntText, parse_i64};
 
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
@@ -180,7 +180,7 @@ fn pexpireat(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_deadline(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> CommandResult {
     let (key, time) = (args.key()?, args.next()?);
     // Redis complains of the options before it looks at the time.
-    let conditions = Conditions::parse(args)?;
+    let (conditions, words) = (Conditions::parse(args)?, args.rest());
     let time = parse_i64(time).ok_or(CommandError::NotInteger)?;
     let now = cx.keys.now();
     let invalid = CommandError::InvalidExpire(args.command());
@@ -189,9 +189,14 @@ fn set_deadline(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
     let changes = slot.exists() && conditions.allow(deadline, cx.keys.deadline_at(slot));
     if changes && deadline <= now {
         cx.keys.remove_slot(slot);
+        cx.effect_of_removal(cx.keys.news().feed.lazily.expires, key);
         cx.event(Event::DEL, key);
     } else if changes {
         cx.keys.set_deadline(slot, key, deadline);
+        if cx.has_replicas() {
+            let at = IntText::new(deadline);
+            cx.effect(&[&[b"PEXPIREAT".as_slice(), key, at.as_bytes()][..], words].concat());
+        }
         cx.event(Event::EXPIRE, key);
     }
     cx.reply.integer(changes.into());

@@ -104,6 +104,7 @@ fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
     }
     let name = cx.scripts()?.load_library(code, !options.is_empty())?;
+    cx.keys.count_changes(1);
     cx.reply.bulk(&name);
     Ok(())
 }
@@ -113,6 +114,7 @@ fn delete(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !cx.scripts()?.delete_library(name) {
         return Err(CommandError::NoLibrary);
     }
+    cx.keys.count_changes(1);
     cx.reply.ok();
     Ok(())
 }
@@ -125,6 +127,7 @@ fn flush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
     cx.scripts()?.flush_libraries();
+    cx.keys.count_changes(1);
     cx.reply.ok();
     Ok(())
 }
@@ -152,6 +155,7 @@ fn restore(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         ));
     };
     cx.scripts()?.restore_libraries(payload, policy)?;
+    cx.keys.count_changes(1);
     cx.reply.ok();
     Ok(())
 }

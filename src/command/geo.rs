@@ -9,6 +9,7 @@ use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
+use crate::number::IntText;
 use crate::reply::ReplyBuf;
 use crate::value::geohash::Point;
 use crate::value::zset::ZSet;
@@ -50,7 +51,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let key = args.key()?;
+    let (key, words) = (args.key()?, args.rest());
     let (mut if_absent, mut if_present, mut count_changed) = (false, false, false);
     loop {
         if args.take_word("nx") {
@@ -63,6 +64,7 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             break;
         }
     }
+    let options = words.get(..words.len() - args.len()).unwrap_or_default();
     if args.is_empty() || !args.len().is_multiple_of(3) || (if_absent && if_present) {
         return Err(CommandError::Syntax);
     }
@@ -72,7 +74,7 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let (changed, any) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
         let (mut changed, mut any) = (0, false);
-        for (score, member) in places {
+        for &(score, member) in &places {
             zset.update(member, |old| {
                 let is_refused = if old.is_some() { if_absent } else { if_present };
                 if is_refused || old == Some(score) {
@@ -86,10 +88,25 @@ fn geoadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         (changed, any)
     })?;
     if any {
+        tell_added(cx, key, options, &places);
         cx.event(Event::ZADD, key);
     }
     cx.reply.count(changed);
     Ok(())
+}
+
+/// Tells replicas which scores members were given.
+fn tell_added(cx: &mut Context<'_>, key: &[u8], options: &[&[u8]], places: &[(f64, &[u8])]) {
+    if !cx.has_replicas() {
+        return;
+    }
+    // Places are integers, below 2^53.
+    let scores: Vec<IntText> =
+        places.iter().map(|&(score, _)| IntText::new(score as i64)).collect();
+    let pairs = places.iter().zip(&scores);
+    let pairs = pairs.flat_map(|((_, member), score)| [score.as_bytes(), member]);
+    let head = [b"zadd".as_slice(), key].into_iter().chain(options.iter().copied());
+    cx.effect(&head.chain(pairs).collect::<Vec<_>>());
 }
 
 fn geodist(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -196,6 +196,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     });
     // Where that did not add up, errors come in the order of the long way.
     if let Ok(Some(Some(sum))) = short {
+        cx.effect(&[b"HSET", key, field, sum.as_bytes()]);
         cx.event(Event::HINCRBYFLOAT, key);
         cx.reply.bulk(sum.as_bytes());
         return Ok(());
@@ -213,6 +214,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
+    cx.effect(&[b"HSET", key, field, &text]);
     cx.event(Event::HINCRBYFLOAT, key);
     cx.reply.bulk(&text);
     Ok(())

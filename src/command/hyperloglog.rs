@@ -105,26 +105,33 @@ fn add(keys: &mut Keyspace, key: &[u8], element: &[u8]) -> Result<bool, CommandE
 
 fn pfcount(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let count = match args.rest() {
-        [key] => count_one(cx.keys, key)?,
+        [key] => {
+            let (count, is_new) = count_one(cx.keys, key)?;
+            if is_new {
+                cx.effect(&[args.word(), key]);
+            }
+            count
+        }
         keys => merge(cx.keys, keys)?.0.count(),
     };
     cx.reply.integer(count.cast_signed());
     Ok(())
 }
 
-/// The estimate for one key, which is kept in its header for the next time.
-fn count_one(keys: &mut Keyspace, key: &[u8]) -> Result<u64, CommandError> {
+/// The estimate for one key, which is kept in its header for the next time, and whether it was not
+/// yet.
+fn count_one(keys: &mut Keyspace, key: &[u8]) -> Result<(u64, bool), CommandError> {
     let slot = keys.slot(key);
     let Some(known) = with(keys, slot, |bytes| Ok(sketch::estimate(bytes)))? else {
-        return Ok(0);
+        return Ok((0, false));
     };
     keys.make_raw(slot, key);
     if let Some(count) = known {
-        return Ok(count);
+        return Ok((count, false));
     }
     let count = with(keys, slot, sketch::count)?.unwrap_or(0);
     keys.write_at(slot, key, sketch::ESTIMATE_AT, &count.to_le_bytes());
-    Ok(count)
+    Ok((count, true))
 }
 
 /// The registers of several keys together, and whether one of them is dense.

@@ -3,12 +3,14 @@
 
 use super::args::Args;
 use super::context::Context;
+use super::replication::{host_of, replicas};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use super::{Found, numbered};
-use crate::clients::Kind;
+use crate::clients::{Client, Kind, Replica};
 use crate::error::CommandResult;
 use crate::keyspace::EMPTY_BYTES;
+use crate::persist::Kind as Saved;
 use crate::server::{system_name, usage};
 use crate::session::Session;
 use std::fmt::{Display, Write};
@@ -221,18 +223,33 @@ fn ratio(part: usize, whole: usize) -> String {
 }
 
 fn about_persistence(lines: &mut Lines, cx: &mut Context<'_>) {
+    let saving = &mut cx.server.saving;
+    let active = saving.active();
+    let since = |kind| active.filter(|(active, _)| *active == kind).map(|(_, since)| since);
+    let is_active = |kind| i32::from(since(kind).is_some());
+    let seconds = |kind| since(kind).map_or(-1, |since| since.as_secs() as i64);
+    let took = |took: Option<u64>| took.map_or(-1, |seconds| seconds as i64);
+    let word = |ok| if ok { "ok" } else { "err" };
     lines
         .all(&["loading", "async_loading"], 0)
-        .add("rdb_changes_since_last_save", cx.keys.change_count())
-        .add("rdb_bgsave_in_progress", 0)
-        .add("rdb_last_save_time", cx.server.opened_at)
-        .add("rdb_last_bgsave_status", "ok")
-        .all(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1)
-        .all(&["rdb_saves", "rdb_last_cow_size"], 0)
-        .all(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0)
-        .all(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0)
-        .all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1)
-        .all(&["aof_last_bgrewrite_status", "aof_last_write_status"], "ok")
+        .add("rdb_changes_since_last_save", cx.keys.change_count().saturating_sub(saving.changes))
+        .add("rdb_bgsave_in_progress", is_active(Saved::Snapshot))
+        .add("rdb_last_save_time", saving.saved_at)
+        .add("rdb_last_bgsave_status", word(saving.snapshots.ok))
+        .add("rdb_last_bgsave_time_sec", took(saving.snapshots.took))
+        .add("rdb_current_bgsave_time_sec", seconds(Saved::Snapshot))
+        .add("rdb_saves", saving.snapshots.count)
+        .add("rdb_last_cow_size", 0)
+        .add("rdb_last_load_keys_expired", saving.read.1)
+        .add("rdb_last_load_keys_loaded", saving.read.0)
+        .add("aof_enabled", 0)
+        .add("aof_rewrite_in_progress", is_active(Saved::Rewrite))
+        .add("aof_rewrite_scheduled", i32::from(saving.scheduled() == Some(Saved::Rewrite)))
+        .add("aof_last_rewrite_time_sec", took(saving.rewrites.took))
+        .add("aof_current_rewrite_time_sec", seconds(Saved::Rewrite))
+        .add("aof_last_bgrewrite_status", word(saving.rewrites.ok))
+        .add("aof_rewrites", saving.rewrites.count)
+        .add("aof_last_write_status", "ok")
         .all(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
 }
 
@@ -262,14 +279,23 @@ fn about_stats(lines: &mut Lines, cx: &mut Context<'_>) {
 }
 
 fn about_replication(lines: &mut Lines, cx: &mut Context<'_>) {
-    let server = &*cx.server;
+    let now = cx.keys.now();
+    let of = |(client, replica): (&Client, &Replica)| {
+        let (host, port) = (host_of(client, replica), replica.port);
+        let (offset, lag) = (replica.offset, (now - replica.heard_ms) / 1000);
+        format!("ip={host},port={port},state=online,offset={offset},lag={lag}")
+    };
+    let replicas: Vec<String> = replicas(cx).into_iter().map(of).collect();
+    let (server, feed) = (&*cx.server, &cx.keys.news().feed);
+    lines.add("role", super::admin::ROLE).add("connected_slaves", replicas.len());
+    for (at, replica) in replicas.iter().enumerate() {
+        lines.add(format_args!("slave{at}"), replica);
+    }
     lines
-        .add("role", super::admin::ROLE)
-        .add("connected_slaves", 0)
         .add("master_failover_state", "no-failover")
         .add("master_replid", &server.run_id)
         .add("master_replid2", "0".repeat(40))
-        .add("master_repl_offset", 0)
+        .add("master_repl_offset", feed.offset())
         .add("second_repl_offset", -1)
         .add("repl_backlog_active", 0)
         .add("repl_backlog_size", server.config.number("repl-backlog-size"))

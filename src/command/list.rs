@@ -120,6 +120,14 @@ pub(super) fn pop_event(end: End) -> Event {
     }
 }
 
+/// What stands for a pop from an end.
+pub(super) fn pop_command(end: End) -> &'static str {
+    match end {
+        End::Left => "LPOP",
+        End::Right => "RPOP",
+    }
+}
+
 /// Adds elements at an end, one after the other; returns how many the list has then.
 fn push_all(list: &mut Editor<'_, List>, end: End, elements: &[&[u8]]) -> usize {
     if elements.len() > 1 && end == End::Right {
@@ -153,11 +161,16 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
         return Ok(());
     }
     let most = count(&mut args, CommandError::NotPositive)?;
-    pop_many(cx, key, most, end)
+    pop_many(cx, key, most, end).map(drop)
 }
 
 /// Takes so many elements off an end. They leave as a range, which is not copied for undoing.
-fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandResult {
+fn pop_many(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    most: usize,
+    end: End,
+) -> Result<usize, CommandError> {
     let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
         let count = most.min(list.len());
         let at = if end == End::Left { 0 } else { list.len() - count };
@@ -167,13 +180,14 @@ fn pop_many(cx: &mut Context<'_>, key: &[u8], most: usize, end: End) -> CommandR
             cx.reply.bulk(element);
         }
         list.remove_range(at, count);
+        count
     })?;
     match popped {
         None => cx.reply.null_array(),
-        Some(()) if most > 0 => cx.event_of_taking(pop_event(end), key),
-        Some(()) => (),
+        Some(_) if most > 0 => cx.event_of_taking(pop_event(end), key),
+        Some(_) => (),
     }
-    Ok(())
+    Ok(popped.unwrap_or(0))
 }
 
 fn lmpop(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -205,7 +219,8 @@ impl<'a> FirstPop<'a> {
             }
             cx.reply.array(2);
             cx.reply.bulk(key);
-            pop_many(cx, key, self.most, self.end)?;
+            let popped = pop_many(cx, key, self.most, self.end)?;
+            cx.effect_of_pops(pop_command(self.end), key, popped);
             Ok(true)
         })
     }
@@ -276,14 +291,19 @@ fn lrange(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn ltrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, start, stop) = (args.key()?, args.integer()?, args.integer()?);
     let trimmed = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
-        let (at, count) = clamp_range(start, stop, list.len());
-        list.remove_range(at + count, list.len() - at - count);
+        let len = list.len();
+        let (at, count) = clamp_range(start, stop, len);
+        list.remove_range(at + count, len - at - count);
         list.remove_range(0, at);
+        count < len
     })?;
-    if trimmed.is_some() {
+    if let Some(any) = trimmed {
         // Though nothing may be gone.
         cx.keys.touch_key(key);
-        cx.event_of_taking(Event::LTRIM, key);
+        match any {
+            true => cx.event_of_taking(Event::LTRIM, key),
+            false => cx.keys.notify_beside(Event::LTRIM, key),
+        }
     }
     cx.reply.ok();
     Ok(())

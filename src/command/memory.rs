@@ -251,7 +251,7 @@ mod tests {
         let argv: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
         let reply = &mut reply;
         let config = Config::open(2, std::iter::empty()).expect("the defaults are sane");
-        let (server, hosted) = (&mut Server::new(config), &hosted);
+        let (server, hosted) = (&mut Server::new(config, None), &hosted);
         let mut cx = Context { keys, reply, caller: Caller::Host, server, hosted, host: None };
         dispatch(&mut cx, &argv);
     }

@@ -20,6 +20,7 @@ mod debug;
 mod digest;
 mod dispatch;
 mod dump;
+mod effects;
 mod expire;
 #[cfg(feature = "cli")]
 mod foresee;
@@ -43,9 +44,11 @@ mod monitor;
 mod own;
 mod partial_sort;
 mod permission;
+mod persistence;
 mod pubsub;
 mod random;
 mod range;
+mod replication;
 mod restricted;
 mod scan;
 mod scripting;
@@ -61,6 +64,7 @@ mod stream_group;
 mod stream_id;
 mod stream_info;
 mod stream_read;
+mod stream_told;
 mod string;
 mod tracking;
 mod transaction;
@@ -82,6 +86,7 @@ pub(crate) use index::{Found, find, flags_of_call, is_known, numbered};
 pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
+pub(crate) use persistence::{keep_files, load_file, save_at_end};
 pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};
 pub(crate) use spec::Flags;
@@ -94,7 +99,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     acl::FAMILY,
     admin::CLUSTER,
     admin::FAMILY,
-    admin::GENERIC,
     blocking::LISTS,
     blocking::SORTED_SETS,
     client::FAMILY,
@@ -120,7 +124,10 @@ pub(crate) const FAMILIES: &[Family] = &[
     memory::FAMILY,
     monitor::FAMILY,
     own::FAMILY,
+    persistence::FAMILY,
     pubsub::FAMILY,
+    replication::FAMILY,
+    replication::GENERIC,
     scripting::FAMILY,
     server::FAMILY,
     set::FAMILY,

@@ -4,7 +4,8 @@ use super::Caller;
 use super::args::Args;
 use super::connection::{AUTH, HELLO};
 use super::context::{Context, own_session};
-use super::dispatch::call;
+
+use super::effects;
 use super::keyspec::{find_keys, specs_of};
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
@@ -53,7 +54,7 @@ pub(super) fn run_overheard(
         false => Misses::None,
     };
     let before = cx.keys.news_mut().set_misses(misses);
-    let outcome = call(cx, command, argv, words);
+    let outcome = effects::run_told(cx, command, argv, words);
     cx.keys.news_mut().set_misses(before);
     note_shown(cx, command, argv);
     if is_seen && !is_first {

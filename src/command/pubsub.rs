@@ -176,8 +176,9 @@ fn spublish(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn tell(cx: &mut Context<'_>, mut args: Args<'_>, kind: Kind) -> CommandResult {
-    let (channel, text) = (args.next()?, args.next()?);
+    let (name, channel, text) = (args.word(), args.next()?, args.next()?);
     let audience = cx.keys.news_mut().publish(kind, channel, text);
+    cx.effect(&[name, channel, text]);
     cx.reply.count(audience);
     Ok(())
 }

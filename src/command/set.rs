@@ -136,7 +136,10 @@ fn spop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !args.is_empty() {
         return spop_count(cx, key, args);
     }
-    let popped = cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| pop(set, cx.reply))?;
+    let mut told = Told::of(cx);
+    let popped =
+        cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| pop(set, cx.reply, &mut told))?;
+    told.tell(cx, key);
     match popped {
         Some(()) => cx.event_of_taking(Event::SPOP, key),
         None => cx.reply.null(),
@@ -144,9 +147,31 @@ fn spop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The members that were popped, where there are replicas to be told which those were.
+struct Told(Option<Vec<Vec<u8>>>);
+
+impl Told {
+    fn of(cx: &Context<'_>) -> Told {
+        Told(cx.has_replicas().then(Vec::new))
+    }
+
+    fn note(&mut self, member: Member<'_>) {
+        if let Told(Some(members)) = self {
+            member.with_bytes(|bytes| members.push(bytes.to_vec()));
+        }
+    }
+
+    fn tell(self, cx: &mut Context<'_>, key: &[u8]) {
+        for member in self.0.unwrap_or_default() {
+            cx.effect(&[b"SREM", key, &member]);
+        }
+    }
+}
+
 /// Takes out a random member and answers with it.
-fn pop(set: &mut Editor<'_, Set>, reply: &mut ReplyBuf) {
+fn pop(set: &mut Editor<'_, Set>, reply: &mut ReplyBuf, told: &mut Told) {
     if let Some(place) = set.random_place() {
+        told.note(set.at(place));
         reply_member(reply, set.at(place));
         set.take(place);
     }
@@ -167,21 +192,27 @@ fn spop_count(cx: &mut Context<'_>, key: &[u8], mut args: Args<'_>) -> CommandRe
         let set = cx.keys.read::<Set>(key)?;
         set.iter().flat_map(Set::iter).for_each(|member| reply_member(cx.reply, member));
         if cx.keys.remove(key) {
+            cx.effect_of_removal(false, key);
             cx.event_of_taking(Event::SPOP, key);
         }
         return Ok(());
     }
     let left = len - count;
+    let mut told = Told::of(cx);
     cx.keys.edit_existing(key, |set: &mut Editor<'_, Set>| {
         if left * NEW_SET_SHARE > count {
-            (0..count).for_each(|_| pop(set, cx.reply));
+            (0..count).for_each(|_| pop(set, cx.reply, &mut told));
             return;
         }
         let kept = set.sample_set(left);
         let popped = set.iter().filter(|member| !kept.has(*member));
-        popped.for_each(|member| reply_member(cx.reply, member));
+        popped.for_each(|member| {
+            told.note(member);
+            reply_member(cx.reply, member);
+        });
         set.replace(kept);
     })?;
+    told.tell(cx, key);
     if count > 0 {
         cx.event(Event::SPOP, key);
     }

@@ -10,9 +10,12 @@ use super::spec::{Family, Flags, Group};
 use super::stream_id::{NewId, end_from, id_from, ids_from, new_id_from, start_from};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::Editor;
+use crate::keyspace::{Editor, Keyspace};
+use crate::number::IntText;
 use crate::reply::ReplyBuf;
-use crate::value::stream::{Cut, Datum, Entry, Id, Marks, NODE_BYTES_MOST, Pair, Stream, Trim};
+use crate::value::stream::{
+    Cut, Datum, Entry, Id, IdText, Marks, NODE_BYTES_MOST, Pair, Stream, Trim,
+};
 
 const READ: Flags = Flags::READONLY;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
@@ -84,6 +87,8 @@ struct TrimOptions {
     cut: Option<Cut>,
     approximate: bool,
     limit: Option<u64>,
+    /// How many arguments were left where it was said that the cut need not be exact.
+    left: usize,
 }
 
 impl TrimOptions {
@@ -118,6 +123,7 @@ impl TrimOptions {
                 "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
             ));
         }
+        self.left = args.len();
         self.approximate = args.len() >= 2 && args.take_word("~");
         if !self.approximate && args.len() >= 2 {
             args.take_word("=");
@@ -126,7 +132,7 @@ impl TrimOptions {
     }
 
     /// The trim; none where there need not be one.
-    fn finish(self, needed: bool) -> Result<Option<Trim>, CommandError> {
+    fn finish(&self, needed: bool) -> Result<Option<Trim>, CommandError> {
         if self.cut.is_none() && self.limit.is_some_and(|limit| limit > 0) {
             return Err(CommandError::text(
                 "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
@@ -142,15 +148,53 @@ impl TrimOptions {
                 "ERR syntax error, LIMIT cannot be used without the special ~ option",
             ));
         }
-        let TrimOptions { cut, approximate, limit } = self;
+        let TrimOptions { cut, approximate, limit, .. } = *self;
         Ok(cut.map(|cut| Trim { cut, approximate, limit }))
+    }
+
+    /// Says in a call what a cut that need not be exact has come to.
+    fn make_exact<'w>(&self, words: &mut [&'w [u8]], found: &'w Text) {
+        let at = words.len().wrapping_sub(self.left);
+        if let Some([sign, bound]) = words.get_mut(at..).and_then(|words| words.first_chunk_mut()) {
+            (*sign, *bound) = (b"=", found.as_bytes());
+        }
+    }
+
+    /// Where the cut lies by which the stream would have become what it is.
+    fn exact_bound(&self, keys: &Keyspace, key: &[u8]) -> Text {
+        let stream = keys.peek::<Stream>(key).ok().flatten();
+        match self.cut {
+            Some(Cut::Id(_)) => {
+                let first = stream.and_then(|stream| stream.ascending(Id::MIN, Id::MAX).next());
+                Text::Id(first.map_or(Id::MAX, |first| first.id).text())
+            }
+            _ => Text::Count(IntText::new(stream.map_or(0, Stream::len) as i64)),
+        }
+    }
+}
+
+/// The text of a bound.
+enum Text {
+    Id(IdText),
+    Count(IntText),
+}
+
+impl Text {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Text::Id(text) => text.as_bytes(),
+            Text::Count(text) => text.as_bytes(),
+        }
     }
 }
 
 fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let all = args;
     let key = args.key()?;
     let (mut options, mut if_present) = (TrimOptions::default(), false);
+    let mut left;
     let id = loop {
+        left = args.len();
         if args.take_word("*") {
             break NewId::Auto;
         } else if args.take_word("nomkstream") {
@@ -175,16 +219,43 @@ fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         false => Some(cx.keys.edit(key, run)??),
     };
     match added {
-        Some((id, trimmed)) => {
+        Some((given, trimmed)) => {
+            if cx.has_replicas() {
+                let is_said = matches!(id, NewId::Exact(_));
+                tell_exactly(cx, &all, (!is_said).then_some((left, given)), &options);
+            }
             cx.event(Event::XADD, key);
             if trimmed > 0 {
                 cx.event(Event::XTRIM, key);
             }
-            reply_id(cx.reply, id);
+            reply_id(cx.reply, given);
         }
         None => cx.reply.null(),
     }
     Ok(())
+}
+
+/// Tells replicas of a call: the ID an entry was given, where that was not said, which was to come
+/// so many arguments before the end; and exactly how the stream was trimmed.
+fn tell_exactly(
+    cx: &mut Context<'_>,
+    all: &Args<'_>,
+    given: Option<(usize, Id)>,
+    options: &TrimOptions,
+) {
+    let Some(key) = all.rest().first() else { return };
+    let mut words = all.rest().to_vec();
+    let id = given.map_or(Id::MIN, |(_, id)| id).text();
+    if let Some((left, _)) = given
+        && let Some(word) = words.len().checked_sub(left).and_then(|at| words.get_mut(at))
+    {
+        *word = id.as_bytes();
+    }
+    let bound = options.exact_bound(cx.keys, key);
+    if options.approximate {
+        options.make_exact(&mut words, &bound);
+    }
+    cx.effect(&[&[all.word()], &words[..]].concat());
 }
 
 /// Appends an entry and trims; returns the ID it got, and how many entries went.
@@ -223,6 +294,7 @@ fn next_id(last: Id, new: NewId, now: i64) -> Result<Id, CommandError> {
 }
 
 fn xtrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let all = args;
     let key = args.key()?;
     let mut options = TrimOptions::default();
     while !args.is_empty() {
@@ -235,6 +307,9 @@ fn xtrim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         trim.map_or(0, |trim| stream.trim(trim))
     })?;
     if removed.is_some_and(|removed| removed > 0) {
+        if cx.has_replicas() {
+            tell_exactly(cx, &all, None, &options);
+        }
         cx.event(Event::XTRIM, key);
     }
     cx.reply.count(removed.unwrap_or(0));

@@ -10,6 +10,7 @@ use super::spec::{Family, Flags, Group};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::{Ids, end_from, id_from, ids_from, start_from};
 use super::stream_read::{Newcomer, see_consumer};
+use super::stream_told::Told;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::number::{parse_i64, parse_u64};
@@ -228,12 +229,14 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, name, consumer) = (args.key()?, args.next()?, args.next()?);
     let now = cx.keys.now();
     let newcomer = Newcomer::of(cx.keys, key, name, consumer);
+    let mut told = Told::of(cx.keys, key, name, consumer);
     let claimed = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
         let Some(at) = stream.find_group(name) else { return Ok(None) };
         let claim = Claim::parse(args, now)?;
         let Some(cursor) = stream.group(at).map(|group| group.cursor()) else { return Ok(None) };
         if claim.last_id > cursor.last_id {
             stream.set_cursor(at, Cursor { last_id: claim.last_id, ..cursor });
+            told.moves_cursor = true;
         }
         let mut heir = Heir { at, name: consumer, id: None, now };
         let reply = &mut *cx.reply;
@@ -241,7 +244,9 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         reply.array(0);
         let mut len = 0;
         for id in &claim.ids {
+            told.note_gone(stream, at, *id);
             if claim_one(stream, &mut heir, &claim, *id) {
+                told.note(stream, at, *id);
                 reply_claimed(reply, stream, *id, claim.ids_only);
                 len += 1;
             }
@@ -250,6 +255,7 @@ fn xclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Ok(Some(len))
     })?;
     newcomer.announce(cx.keys);
+    told.tell(cx);
     let claimed = claimed.transpose()?.flatten();
     cx.keys.count_changes(claimed.ok_or_else(|| CommandError::no_key_or_group(key, name, ""))?);
     Ok(())
@@ -334,11 +340,13 @@ fn xautoclaim(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     let now = cx.keys.now();
     let newcomer = Newcomer::of(cx.keys, key, name, consumer);
+    let mut told = Told::of(cx.keys, key, name, consumer);
     let done = cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
         let heir = Heir { at: stream.find_group(name)?, name: consumer, id: None, now };
-        Sweep { heir, min_idle_ms, ids_only }.run(stream, cx.reply, start, count)
+        Sweep { heir, min_idle_ms, ids_only }.run(stream, cx.reply, start, count, &mut told)
     })?;
     newcomer.announce(cx.keys);
+    told.tell(cx);
     done.flatten().ok_or_else(|| CommandError::no_key_or_group(key, name, ""))?;
     cx.keys.count_changes(1);
     Ok(())
@@ -370,12 +378,16 @@ impl Sweep<'_> {
         reply: &mut ReplyBuf,
         start: Id,
         count: u64,
+        told: &mut Told<'_>,
     ) -> Option<()> {
         let Picked { claimed, gone, next } = self.pick(stream, start, count)?;
+        gone.iter().for_each(|id| told.note_gone(stream, self.heir.at, *id));
         for (id, old) in &claimed {
             let pending = self.heir.pending(stream, old.deliveries, self.ids_only);
             stream.set_pending(self.heir.at, *id, pending);
+            told.note(stream, self.heir.at, *id);
         }
+        told.sort();
         for id in &gone {
             stream.set_pending(self.heir.at, *id, None);
         }

@@ -8,6 +8,7 @@ use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed};
 use super::stream::{reply_each, reply_entry, reply_id};
 use super::stream_id::id_from;
+use super::stream_told::Told;
 use crate::clients::{Event, Events};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
@@ -250,21 +251,26 @@ fn xreadgroup(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let now = cx.keys.now();
     let streams = looked_at(cx, &read, &after);
+    let mut all_told = SmallVec::<[Told<'_>; 1]>::new();
     let mut answer = Answer::new(cx.reply);
     for (key, after) in &streams {
         let newcomer = Newcomer::of(cx.keys, key, group, consumer);
+        let mut told = Told::of(cx.keys, key, group, consumer);
         cx.keys.edit_existing(key, |stream: &mut Editor<'_, Stream>| {
             let Some(at) = stream.find_group(group) else { return };
             let mut reader = Reader { stream, at, name: consumer, now, count: read.count };
             if *after != NEW {
                 reader.reread(answer.begin(key), *after);
             } else if reader.has_new() {
-                reader.deliver(answer.begin(key), read.no_ack);
+                reader.deliver(answer.begin(key), read.no_ack, &mut told);
             }
         })?;
         newcomer.announce(cx.keys);
+        all_told.push(told);
     }
-    match answer.end() {
+    let is_answered = answer.end();
+    all_told.into_iter().for_each(|told| told.tell(cx));
+    match is_answered {
         true => cx.keys.count_changes(streams.len()),
         false => nothing_to_read(cx, &read, &all, &after),
     }
@@ -341,8 +347,11 @@ impl Reader<'_, '_> {
     }
 
     /// Answers with what is new, which is pending from then on.
-    fn deliver(&mut self, reply: &mut ReplyBuf, no_ack: bool) {
+    fn deliver(&mut self, reply: &mut ReplyBuf, no_ack: bool, told: &mut Told<'_>) {
         let Reader { stream, at, now, .. } = self;
+        if no_ack {
+            told.note_unacknowledged(stream, *at, self.name);
+        }
         let consumer = see_consumer(stream, *at, self.name, *now);
         let mut ids = SmallVec::<[Id; 32]>::new();
         let Some(mut cursor) = stream.group(*at).map(|group| group.cursor()) else { return };
@@ -359,6 +368,7 @@ impl Reader<'_, '_> {
             let pending =
                 consumer.map(|owner| Pending { owner, delivered_ms: *now, deliveries: 1 });
             stream.set_pending(*at, id, pending);
+            told.note_behind(stream, *at, id);
         }
     }
 

@@ -10,7 +10,7 @@ use super::spec::{Family, Flags, Group, Keys};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
-use crate::number::{LongDouble, parse_i64, short_sum};
+use crate::number::{IntText, LongDouble, parse_i64, short_sum};
 use crate::reply::ReplyBuf;
 
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
@@ -70,17 +70,6 @@ pub(super) const FAMILY: Family = Family {
     ],
 };
 
-/// A text as it is kept: an integer if it is exactly one.
-pub(super) fn content(text: &[u8]) -> Content<'_> {
-    match text.first() {
-        Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
-            Some(value) => Content::Integer(value),
-            None => Content::Bytes(text),
-        },
-        _ => Content::Bytes(text),
-    }
-}
-
 fn reply_text(reply: &mut ReplyBuf, text: Option<Text<'_>>) {
     match text {
         Some(Text::Bytes(bytes)) => reply.bulk(bytes),
@@ -115,12 +104,12 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, value) = (args.key()?, args.next()?);
     if args.is_empty() {
         let slot = cx.keys.slot(key);
-        cx.keys.put(slot, key, content(value), NEVER);
+        cx.keys.put(slot, key, Content::of(value), NEVER);
         cx.event(Event::SET, key);
         cx.reply.ok();
         return Ok(());
     }
-    let options = set_options(cx, args)?;
+    let (options, words) = (set_options(cx, args)?, args);
     let slot = cx.keys.slot(key);
     if options.get {
         let old = cx.keys.string_at(slot)?;
@@ -133,10 +122,37 @@ fn set(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     put_until(cx, slot, key, value, options.deadline);
+    if cx.has_replicas() {
+        tell_set(cx, key, value, &options, &words);
+    }
     if !options.get {
         cx.reply.ok();
     }
     Ok(())
+}
+
+/// Tells replicas of a SET with these words behind the value: when the key expires, where that was
+/// said, and nothing of GET.
+fn tell_set(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    value: &[u8],
+    options: &SetOptions,
+    words: &Args<'_>,
+) {
+    if let Deadline::At(at) = options.deadline {
+        tell_set_until(cx, key, value, at);
+    } else if options.get {
+        let head = [words.word(), key, value];
+        let is_told = |word: &&&[u8]| !word.eq_ignore_ascii_case(b"get");
+        let told = words.rest().iter().filter(is_told).copied();
+        cx.effect(&head.into_iter().chain(told).collect::<Vec<_>>());
+    }
+}
+
+/// Tells replicas that a string was written which expires.
+fn tell_set_until(cx: &mut Context<'_>, key: &[u8], value: &[u8], at: i64) {
+    cx.effect(&[b"SET", key, value, b"PXAT", IntText::new(at).as_bytes()]);
 }
 
 /// Writes a string with the deadline that the options ask for.
@@ -146,7 +162,7 @@ fn put_until(cx: &mut Context<'_>, slot: Slot, key: &[u8], value: &[u8], deadlin
         Deadline::Keep => cx.keys.deadline_at(slot),
         Deadline::Unsaid => NEVER,
     };
-    cx.keys.put(slot, key, content(value), at);
+    cx.keys.put(slot, key, Content::of(value), at);
     cx.event(Event::SET, key);
     if let Deadline::At(_) = deadline {
         cx.event(Event::EXPIRE, key);
@@ -197,7 +213,7 @@ fn setnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, value) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
     if !slot.exists() {
-        cx.keys.put(slot, key, content(value), NEVER);
+        cx.keys.put(slot, key, Content::of(value), NEVER);
         cx.event(Event::SET, key);
     }
     cx.reply.integer((!slot.exists()).into());
@@ -217,6 +233,7 @@ fn set_expiring(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
     let deadline = deadline_from(time, unit, cx.keys.now(), args.command())?;
     let slot = cx.keys.slot(key);
     put_until(cx, slot, key, value, Deadline::At(deadline));
+    tell_set_until(cx, key, value, deadline);
     cx.reply.ok();
     Ok(())
 }
@@ -235,6 +252,7 @@ fn getset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
     put_until(cx, slot, key, value, Deadline::Unsaid);
+    cx.effect(&[b"SET", key, value]);
     Ok(())
 }
 
@@ -245,6 +263,7 @@ fn getdel(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
     if cx.keys.remove_slot(slot) {
+        cx.effect_of_removal(false, key);
         cx.event(Event::DEL, key);
     }
     Ok(())
@@ -266,15 +285,18 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some((Unit::Persist, _)) if cx.keys.deadline_at(slot) == NEVER => (),
         Some((Unit::Persist, _)) => {
             cx.keys.set_deadline(slot, key, NEVER);
+            cx.effect(&[b"PERSIST", key]);
             cx.event(Event::PERSIST, key);
         }
         Some((unit, text)) => {
             let at = deadline_from(text, unit, cx.keys.now(), args.command())?;
             if at <= cx.keys.now() {
                 cx.keys.remove_slot(slot);
+                cx.effect_of_removal(cx.keys.news().feed.lazily.expires, key);
                 cx.event(Event::DEL, key);
             } else {
                 cx.keys.set_deadline(slot, key, at);
+                cx.effect(&[b"PEXPIREAT", key, IntText::new(at).as_bytes()]);
                 cx.event(Event::EXPIRE, key);
             }
         }
@@ -338,7 +360,7 @@ fn append(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, bytes) = (args.key()?, args.next()?);
     let slot = cx.keys.slot(key);
     let Some(len) = cx.keys.string_at(slot)?.map(Text::len) else {
-        cx.keys.put(slot, key, content(bytes), NEVER);
+        cx.keys.put(slot, key, Content::of(bytes), NEVER);
         cx.event(Event::APPEND, key);
         cx.reply.count(bytes.len());
         return Ok(());
@@ -462,6 +484,7 @@ pub(super) fn sum_text(sum: LongDouble) -> Result<Vec<u8>, CommandError> {
 fn reply_sum(cx: &mut Context<'_>, slot: Slot, key: &[u8], text: &[u8]) {
     let deadline = cx.keys.deadline_at(slot);
     cx.keys.put(slot, key, Content::Bytes(text), deadline);
+    cx.effect(&[b"SET", key, text, b"KEEPTTL"]);
     cx.event(Event::INCRBYFLOAT, key);
     cx.reply.bulk(text);
 }

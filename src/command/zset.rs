@@ -426,6 +426,14 @@ pub(super) fn pop_event(order: Order) -> Event {
     }
 }
 
+/// What stands for a pop from an end.
+pub(super) fn pop_command(order: Order) -> &'static str {
+    match order {
+        Order::Ascending => "ZPOPMIN",
+        Order::Descending => "ZPOPMAX",
+    }
+}
+
 /// Removes so many members from an end, each after it was shown.
 fn take_from(
     zset: &mut Editor<'_, ZSet>,
@@ -482,8 +490,10 @@ impl<'a> FirstPop<'a> {
                     reply.bulk(member);
                     reply.double(score);
                 });
+                count
             })?;
-            if popped.is_some() {
+            if let Some(count) = popped {
+                cx.effect_of_pops(pop_command(self.order), key, count);
                 cx.event_of_taking(pop_event(self.order), key);
             }
             Ok(popped.is_some())

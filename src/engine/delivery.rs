@@ -62,11 +62,16 @@ fn message(parts: &[&[u8]]) -> ReplyBuf {
 impl State {
     /// What there is to tell is put into the mailboxes of those it is for.
     pub(super) fn deliver(&mut self) {
+        let mut effects = Vec::new();
         for told in self.keys.news_mut().take() {
             match told {
                 Told::Message { kind, channel, text } => self.send_message(kind, &channel, &text),
                 Told::Flushed => self.send_flushed(),
+                Told::Effect(effect) => effects.push(effect),
             }
+        }
+        if !effects.is_empty() {
+            self.feed(&effects);
         }
     }
 
@@ -98,7 +103,7 @@ impl State {
     }
 
     /// The places of the sessions that are like this.
-    fn places(&self, is: impl Fn(&Session) -> bool) -> Vec<usize> {
+    pub(super) fn places(&self, is: impl Fn(&Session) -> bool) -> Vec<usize> {
         let places = self.sessions.iter().enumerate();
         let found = places.filter(|(_, session)| session.as_deref().is_some_and(&is));
         found.map(|(place, _)| place).collect()
@@ -283,6 +288,9 @@ impl State {
                 Order::Close(place) => self.hang_up(place),
                 Order::Unblock { place, with_error } => self.unblock(place, with_error),
                 Order::Resume => self.waiters.end_all_of(WaitKind::Pause),
+                Order::Acknowledge => self.serve_acknowledged(),
+                Order::AskReplicas => self.ask_replicas(),
+                Order::Feed(place) => self.ring(place),
             }
         }
     }
@@ -373,6 +381,12 @@ impl State {
     ) -> Replayed {
         let Some(waiter) = self.forget_wait(ticket) else { return Replayed::No };
         let argv = &waiter.wait.argv.slices();
+        if let WaitKind::Replicas { offset, .. } = waiter.wait.kind
+            && matches!(outcome, Outcome::TimedOut)
+        {
+            reply.count(self.acknowledging(offset));
+            return Replayed::Done;
+        }
         if waiter.wait.kind != WaitKind::Pause {
             command::count_waited(&mut self.server, argv);
             return Replayed::No;

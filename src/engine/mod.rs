@@ -8,6 +8,7 @@ mod busy;
 mod delivery;
 #[cfg(feature = "listen")]
 mod door;
+mod feed;
 mod hosted;
 mod interrupt;
 mod script;
@@ -134,6 +135,10 @@ impl Engine {
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let config = Config::open(options.databases, pairs)
             .map_err(|error| Error::Options { message: error.to_string() })?;
+        let mut config = config;
+        if let Some(directory) = &options.directory {
+            config.preset("dir", directory.as_os_str().as_encoded_bytes());
+        }
         command::act(&mut keys, &config);
         Engine::with_keys(options, keys, config)
     }
@@ -144,7 +149,7 @@ impl Engine {
             .map_err(|message| Error::Interpreter { message })?;
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
-        let server = Server::new(config);
+        let server = Server::new(config, options.directory.clone());
         let shutdown = Arc::clone(&server.shutdown);
         let shared = Shared {
             state: Mutex::new(Some(State::new(
@@ -516,6 +521,54 @@ impl Engine {
         })?;
         let message = "the clock is the system's, or would overflow".to_owned();
         moved.ok_or(Error::Options { message })
+    }
+
+    /// Reads the file of all data, as `SAVE` or a Redis server wrote it, in place of what the engine
+    /// holds: `dbfilename` in [`Options::directory`]. Tells how many keys it has, none if there is no
+    /// such file. A damaged file changes nothing.
+    ///
+    /// ```
+    /// use moonkv::{Engine, Options, Reply};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("moonkv-load-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let mut options = Options::default();
+    /// options.directory = Some(directory.clone());
+    /// let game = Engine::open(&options)?;
+    /// game.command(&["SET", "gold", "10"])?;
+    /// game.command(&["SAVE"])?;
+    /// let later = Engine::open(&options)?;
+    /// assert_eq!(later.load()?, Some(1));
+    /// assert_eq!(later.command(&["GET", "gold"])?, Reply::Bulk(b"10".to_vec()));
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Reply`] that says why the file was not read, or that there is no directory; or as
+    /// [`Engine::call`].
+    pub fn load(&self) -> Result<Option<u64>, Error> {
+        let loaded = self.shared.enter_as(COMMON, |state| {
+            let State { keys, scripts, server, .. } = state;
+            let loaded = command::load_file(keys, scripts, server);
+            state.settle();
+            loaded
+        })?;
+        loaded.map_err(|error| reply_error(&error))
+    }
+
+    /// Writes the file of all data if `save` says that this is done now and then, and there is a
+    /// directory for it: what a server does before it ends.
+    ///
+    /// # Errors
+    /// [`Error::Reply`] that says why it was not written; or as [`Engine::call`].
+    pub fn save_at_end(&self) -> Result<(), Error> {
+        let saved = self.shared.enter_as(COMMON, |state| {
+            let State { keys, scripts, server, .. } = state;
+            command::save_at_end(keys, scripts, server, false)
+        })?;
+        saved.map_err(|error| reply_error(&error))
     }
 
     /// Lets `SHUTDOWN` ask this program to end, which looks by [`Engine::shutdown_asked`] whether it

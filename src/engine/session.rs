@@ -275,6 +275,18 @@ impl Session {
         self.mailbox.is_stranger()
     }
 
+    /// Whether it is a replica, which is sent more than replies.
+    #[cfg(feature = "listen")]
+    pub(crate) fn is_replica(&self) -> bool {
+        self.mailbox.is_replica()
+    }
+
+    /// Takes what it is sent as a replica: a snapshot, and what has changed since.
+    #[cfg(feature = "listen")]
+    pub(crate) fn take_feed(&self) -> Vec<u8> {
+        self.mailbox.take_feed()
+    }
+
     /// Where what is told to it lies.
     pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox

@@ -7,6 +7,7 @@ use super::state::{COMMON, State, Turn};
 use super::waiting::{Outcome, Ticket, Waits};
 use super::{Call, Tick, tree};
 use crate::clients::Bells;
+use crate::command;
 use crate::error::{CommandError, Error};
 use crate::options::Options;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -177,12 +178,16 @@ impl Shared {
     pub(super) fn tick(&self, budget: Duration) -> Result<Tick, Error> {
         let start = Instant::now();
         self.enter_as(COMMON, |state| {
+            state.look_after_replicas();
+            command::keep_files(&state.keys, &state.scripts, &mut state.server);
             if state.server.debug.expires_not() {
                 return Tick { expired: 0, complete: true };
             }
             // What goes by itself is no client's doing.
             state.speaker = COMMON;
+            state.keys.news_mut().feed.wanders = true;
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
+            state.keys.news_mut().feed.wanders = false;
             state.server.note_event(EXPIRY, start.elapsed(), state.keys.now());
             state.settle();
             Tick { expired, complete }

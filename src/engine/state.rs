@@ -425,6 +425,7 @@ impl State {
                     self.waiters.remove(&mut self.keys, place);
                     self.mark_blocked(session, false);
                     self.server.clients.waiting = self.waiters.len();
+                    self.deliver_for(session);
                     ticket.serve(reply);
                     from = place;
                 }
@@ -434,6 +435,13 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Tells what was done for a session whose wait is over: a step of its own.
+    fn deliver_for(&mut self, session: usize) {
+        let speaker = std::mem::replace(&mut self.speaker, session);
+        self.deliver();
+        self.speaker = speaker;
     }
 
     /// Runs a waiting command for a key that was touched; none if it has to wait on.

@@ -215,6 +215,21 @@ impl Waiters {
         found.map(|waiter| Arc::clone(&waiter.ticket))
     }
 
+    /// The first that waits for replicas, of those whose wait is not over before a place; with what
+    /// it waits for.
+    pub(super) fn next_for_replicas(&self, from: usize) -> Option<(usize, usize, u64)> {
+        let mut rest = self.0.iter().enumerate().skip(from);
+        rest.find_map(|(place, waiter)| match waiter.wait.kind {
+            WaitKind::Replicas { count, offset } => Some((place, count, offset)),
+            _ => None,
+        })
+    }
+
+    /// The ticket of the wait in a place.
+    pub(super) fn ticket_at(&self, place: usize) -> Option<Arc<Ticket>> {
+        self.0.get(place).map(|waiter| Arc::clone(&waiter.ticket))
+    }
+
     /// The time of all waits of a kind is up.
     pub(super) fn end_all_of(&self, kind: WaitKind) {
         let meant = self.0.iter().filter(|waiter| waiter.wait.kind == kind);

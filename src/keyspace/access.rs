@@ -51,6 +51,11 @@ impl Policy {
         matches!(self, Policy::AllKeysLru | Policy::AllKeysLfu | Policy::AllKeysRandom)
     }
 
+    /// Whether it goes by when keys were used last.
+    fn is_by_idle_time(self) -> bool {
+        matches!(self, Policy::VolatileLru | Policy::AllKeysLru)
+    }
+
     /// Whether it goes by how often keys are used.
     pub(crate) fn is_by_frequency(self) -> bool {
         matches!(self, Policy::VolatileLfu | Policy::AllKeysLfu)
@@ -158,7 +163,26 @@ impl Eviction {
     }
 }
 
+/// What is known of how a key was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// For so many seconds it was not.
+    Idle(u32),
+    /// The counter of its uses.
+    Frequency(u8),
+}
+
 impl Keyspace {
+    /// How the key with this note was used, where the policy goes by that.
+    pub(super) fn use_of(&self, note: u32) -> Option<Use> {
+        let Eviction { policy, .. } = self.eviction;
+        if policy.is_by_frequency() {
+            let counter = self.eviction.counter(note, self.now());
+            return Some(Use::Frequency(counter.min(COUNTER_MOST) as u8));
+        }
+        policy.is_by_idle_time().then(|| Use::Idle(idle_seconds(note, self.now())))
+    }
+
     /// How memory is limited.
     pub(crate) fn eviction(&self) -> &Eviction {
         &self.eviction

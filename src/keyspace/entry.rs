@@ -5,6 +5,7 @@
 
 use super::{NEVER, Text};
 use crate::cow::own;
+use crate::number::parse_i64;
 use crate::table::Keyed;
 use crate::value::{Collection, Kind, Value, ValueView};
 use smallvec::SmallVec;
@@ -65,6 +66,19 @@ pub(crate) enum Content<'a> {
     Bytes(&'a [u8]),
     /// Bytes of a string that was written in place.
     Raw(&'a [u8]),
+}
+
+impl Content<'_> {
+    /// A text as it is kept: an integer if it is exactly one.
+    pub(crate) fn of(text: &[u8]) -> Content<'_> {
+        match text.first() {
+            Some(b'0'..=b'9' | b'-') if text.len() <= 20 => match parse_i64(text) {
+                Some(value) => Content::Integer(value),
+                None => Content::Bytes(text),
+            },
+            _ => Content::Bytes(text),
+        }
+    }
 }
 
 impl Block {

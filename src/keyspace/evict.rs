@@ -156,6 +156,8 @@ impl Keyspace {
         let key: Box<[u8]> = self.table.get(at).key().into();
         self.remove_at(at);
         self.went(&key);
+        let database = self.database();
+        self.journal.news.evicted(database, &key);
         self.notify(Event::EVICTED, &key);
     }
 
@@ -220,7 +222,7 @@ impl Keyspace {
         Some(Candidate { database, at, worth })
     }
 
-    fn table_of(&self, database: usize) -> &Table<Entry> {
+    pub(super) fn table_of(&self, database: usize) -> &Table<Entry> {
         match self.databases.tables().get(database) {
             Some(table) if self.database() != database => table,
             _ => &self.table,

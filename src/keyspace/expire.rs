@@ -51,6 +51,8 @@ impl Keyspace {
     pub(super) fn expire_at(&mut self, at: Location, key: &[u8]) {
         self.remove_at(at);
         self.went(key);
+        let database = self.database();
+        self.journal.news.expired(database, key);
         self.notify(Event::EXPIRED, key);
     }
 

@@ -77,15 +77,16 @@ impl Keyspace {
         self.journal.record_other(Change::Flushed(Box::new(old)));
     }
 
-    /// Some live key, each as likely as any other.
+    /// Some live key, each as likely as any other. Those that are drawn and have expired are removed.
     pub(crate) fn random_key(&mut self) -> Option<&[u8]> {
-        // Where all have expired, looking at so many finds that out as well as can be.
-        let tries = self.table.len().max(100);
-        let at = (0..tries).find_map(|_| {
+        loop {
             let at = self.table.random(|bound| self.random.below(bound))?;
-            (!self.is_past(self.table.get(at).deadline())).then_some(at)
-        })?;
-        Some(self.table.get(at).key())
+            if !self.is_gone(at) {
+                return Some(self.table.get(at).key());
+            }
+            let key: Box<[u8]> = self.table.get(at).key().into();
+            self.slot_unused(&key);
+        }
     }
 
     /// Visits the live keys.
@@ -94,13 +95,18 @@ impl Keyspace {
         live.for_each(|entry| visit(entry.key()));
     }
 
-    /// One step of SCAN over the live keys, each with the name of its type.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &'static str)) -> u64 {
-        self.table.scan(cursor, &mut |entry| {
-            if !self.is_past(entry.deadline()) {
-                visit(entry.key(), entry.type_name());
-            }
-        })
+    /// One step of SCAN over the live keys, each with the name of its type. Those that have expired
+    /// are removed.
+    pub(crate) fn scan(&mut self, cursor: u64, visit: &mut dyn FnMut(&[u8], &'static str)) -> u64 {
+        let mut expired: Vec<Box<[u8]>> = Vec::new();
+        let next = self.table.scan(cursor, &mut |entry| match self.is_past(entry.deadline()) {
+            true => expired.push(entry.key().into()),
+            false => visit(entry.key(), entry.type_name()),
+        });
+        for key in &expired {
+            self.slot_unused(key);
+        }
+        next
     }
 
     /// A copy of all keys that shares everything until one of the two is changed.

@@ -21,14 +21,14 @@ mod strings;
 mod undo;
 mod whole;
 
-pub(crate) use access::{Eviction, Policy};
+pub(crate) use access::{Eviction, Policy, Use};
 pub(crate) use editor::Editor;
 pub(crate) use entry::Content;
 pub(crate) use evict::EMPTY_BYTES;
 pub(crate) use interest::KeyName;
 pub(crate) use journal::End;
 pub(crate) use undo::Section;
-pub(crate) use whole::Held;
+pub(crate) use whole::{Held, Kept};
 
 use crate::clients::Event;
 use crate::clock::Now;

@@ -185,13 +185,14 @@ impl Connection {
     pub(super) fn is_over(&mut self, scene: &Scene<'_>) -> bool {
         let most = if self.closing { Some(LINGER) } else { scene.limits.idle };
         let silent = scene.now.saturating_duration_since(self.heard);
-        let is_silent = self.pending.is_none() && most.is_some_and(|most| silent > most);
+        let is_free = self.pending.is_none() && !(self.session.is_replica() && !self.closing);
+        let is_silent = is_free && most.is_some_and(|most| silent > most);
         is_silent || self.is_too_slow(scene)
     }
 
     /// Whether it leaves more of its replies unread than it may.
     fn is_too_slow(&mut self, scene: &Scene<'_>) -> bool {
-        self.output.exceeds(&scene.limits.output, scene.now)
+        !self.session.is_replica() && self.output.exceeds(&scene.limits.output, scene.now)
     }
 
     /// Does what there is to do. What is to be written for it is left in what is lent;
@@ -237,7 +238,9 @@ impl Connection {
         if self.is_held_up() && !scene.busy {
             self.listen_to_session(lent, scene)?;
         }
-        Ok(signs.readable && !self.closing && self.read(lent, scene, signs.ended)?)
+        let more = signs.readable && !self.closing && self.read(lent, scene, signs.ended)?;
+        self.follow(lent);
+        Ok(more)
     }
 
     /// Looks whether the call that waits is over, and what was told out of turn.
@@ -264,6 +267,14 @@ impl Connection {
             self.execute_unread(lent, scene)?;
         }
         Ok(())
+    }
+
+    /// Takes what a replica is sent, as long as it reads what it was sent before: what it leaves is
+    /// counted where the rest of it comes from.
+    fn follow(&mut self, lent: &mut Lent) {
+        if self.output.is_empty() && self.session.is_replica() {
+            lent.output.extend_from_slice(&self.session.take_feed());
+        }
     }
 
     fn end_wait(&mut self, lent: &mut Lent) {

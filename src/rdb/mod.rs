@@ -26,19 +26,19 @@ pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
 use crate::value::{Limits, Value, ValueView};
 use crc::{CRC_64_REDIS, Crc, Table};
-use read::Reader;
-use write::Writer;
+pub(crate) use read::Reader;
+pub(crate) use write::Writer;
 
 /// The version of the format that is written, and the latest that is read: Redis 7.0's.
-const VERSION: u16 = 10;
+pub(crate) const VERSION: u16 = 10;
 
 /// Bytes of the version and the checksum behind a value.
 const FOOTER_BYTES: usize = 10;
 
-const CRC: &Crc<u64, Table<16>> = &Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub(crate) const CRC: &Crc<u64, Table<16>> = &Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// The kinds of values: what they are and how they are packed.
-mod kind {
+pub(crate) mod kind {
     pub(super) const STRING: u8 = 0;
     /// Elements one by one.
     pub(super) const LIST: u8 = 1;
@@ -97,6 +97,12 @@ pub(crate) enum Damage {
 /// The payload of a value; lists are cut into nodes by the limits.
 pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
     let mut out = Writer::new();
+    write(&mut out, source, limits);
+    seal(out.finish())
+}
+
+/// Writes a value behind the byte of its kind.
+pub(crate) fn write(out: &mut Writer, source: Source<'_>, limits: &Limits) {
     match source {
         Source::Integer(value) => {
             out.byte(kind::STRING);
@@ -110,13 +116,12 @@ pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
             out.byte(kind::STRING);
             out.string(bytes);
         }
-        Source::Value(Value::List(list)) => list::write(&mut out, &list, limits.list),
-        Source::Value(Value::Hash(hash)) => hash::write(&mut out, &hash),
-        Source::Value(Value::Set(set)) => set::write(&mut out, &set),
-        Source::Value(Value::ZSet(zset)) => zset::write(&mut out, &zset),
-        Source::Value(Value::Stream(stream)) => stream::write(&mut out, stream),
+        Source::Value(Value::List(list)) => list::write(out, &list, limits.list),
+        Source::Value(Value::Hash(hash)) => hash::write(out, &hash),
+        Source::Value(Value::Set(set)) => set::write(out, &set),
+        Source::Value(Value::ZSet(zset)) => zset::write(out, &zset),
+        Source::Value(Value::Stream(stream)) => stream::write(out, stream),
     }
-    seal(out.finish())
 }
 
 /// How many bytes a value takes where it is written, its kind not counted.
@@ -150,24 +155,30 @@ fn check_footer(payload: &[u8]) -> Option<&[u8]> {
 
 fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {
     let mut reader = Reader::new(body);
-    let value = match reader.byte()? {
+    let kind = reader.byte()?;
+    read(&mut reader, kind, limits)
+}
+
+/// Reads a value whose kind is known, small forms kept under the limits.
+pub(crate) fn read(reader: &mut Reader<'_>, kind: u8, limits: &Limits) -> Option<Loaded> {
+    let value = match kind {
         kind::STRING => return reader.string().map(|text| Loaded::Text(text.into_vec())),
-        kind::LIST => list::read(&mut reader, limits.list),
-        kind::LIST_ZIPLIST => list::read_ziplist(&mut reader, limits.list),
-        kind::LIST_QUICKLIST => list::read_quicklist(&mut reader, limits.list),
-        kind::LIST_QUICKLIST_2 => list::read_quicklist_2(&mut reader, limits.list),
-        kind::HASH => hash::read(&mut reader, limits.hash),
-        kind::HASH_ZIPMAP => hash::read_zipmap(&mut reader, limits.hash),
-        kind::HASH_ZIPLIST => hash::read_packed(&mut reader, limits.hash, ziplist::read),
-        kind::HASH_LISTPACK => hash::read_packed(&mut reader, limits.hash, listpack::read),
-        kind::SET => set::read(&mut reader, limits.set_intset_entries),
-        kind::SET_INTSET => set::read_ints(&mut reader, limits.set_intset_entries),
-        kind::ZSET => zset::read(&mut reader, limits.zset, Reader::score_text),
-        kind::ZSET_2 => zset::read(&mut reader, limits.zset, Reader::score),
-        kind::ZSET_ZIPLIST => zset::read_packed(&mut reader, limits.zset, ziplist::read),
-        kind::ZSET_LISTPACK => zset::read_packed(&mut reader, limits.zset, listpack::read),
-        kind::STREAM_LISTPACKS => stream::read(&mut reader, false),
-        kind::STREAM_LISTPACKS_2 => stream::read(&mut reader, true),
+        kind::LIST => list::read(reader, limits.list),
+        kind::LIST_ZIPLIST => list::read_ziplist(reader, limits.list),
+        kind::LIST_QUICKLIST => list::read_quicklist(reader, limits.list),
+        kind::LIST_QUICKLIST_2 => list::read_quicklist_2(reader, limits.list),
+        kind::HASH => hash::read(reader, limits.hash),
+        kind::HASH_ZIPMAP => hash::read_zipmap(reader, limits.hash),
+        kind::HASH_ZIPLIST => hash::read_packed(reader, limits.hash, ziplist::read),
+        kind::HASH_LISTPACK => hash::read_packed(reader, limits.hash, listpack::read),
+        kind::SET => set::read(reader, limits.set_intset_entries),
+        kind::SET_INTSET => set::read_ints(reader, limits.set_intset_entries),
+        kind::ZSET => zset::read(reader, limits.zset, Reader::score_text),
+        kind::ZSET_2 => zset::read(reader, limits.zset, Reader::score),
+        kind::ZSET_ZIPLIST => zset::read_packed(reader, limits.zset, ziplist::read),
+        kind::ZSET_LISTPACK => zset::read_packed(reader, limits.zset, listpack::read),
+        kind::STREAM_LISTPACKS => stream::read(reader, false),
+        kind::STREAM_LISTPACKS_2 => stream::read(reader, true),
         // Modules' values and what does not exist.
         _ => None,
     };

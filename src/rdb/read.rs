@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
-pub(super) enum Text<'a> {
+pub(crate) enum Text<'a> {
     /// An integer, which stands for its digits.
     Integer(IntText),
     /// Bytes as they are, or decompressed.
@@ -18,11 +18,11 @@ pub(super) enum Text<'a> {
 }
 
 impl Text<'_> {
-    pub(super) fn integer(value: i64) -> Self {
+    pub(crate) fn integer(value: i64) -> Self {
         Text::Integer(IntText::new(value))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Text::Integer(text) => text.as_bytes(),
             Text::Bytes(bytes) => bytes,
@@ -30,11 +30,11 @@ impl Text<'_> {
     }
 
     /// The integer whose digits the text is.
-    pub(super) fn to_integer(&self) -> Option<i64> {
+    pub(crate) fn to_integer(&self) -> Option<i64> {
         parse_i64(self.as_bytes())
     }
 
-    pub(super) fn into_vec(self) -> Vec<u8> {
+    pub(crate) fn into_vec(self) -> Vec<u8> {
         match self {
             Text::Integer(text) => text.as_bytes().to_vec(),
             Text::Bytes(bytes) => bytes.into_owned(),
@@ -105,38 +105,38 @@ enum Length {
 }
 
 /// The bytes of a payload not yet read.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Reader { rest: bytes }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// How many bytes are left.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rest.len()
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(first)
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
         Some(taken)
     }
 
     /// So many bytes, as numbers are made of.
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         Some(*array)
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of elements, or another number.
-    pub(super) fn count(&mut self) -> Option<u64> {
+    pub(crate) fn count(&mut self) -> Option<u64> {
         match self.length()? {
             Length::Plain(count) => Some(count),
             Length::Special(_) => None,
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string.
-    pub(super) fn string(&mut self) -> Option<Text<'a>> {
+    pub(crate) fn string(&mut self) -> Option<Text<'a>> {
         Some(match self.length()? {
             Length::Plain(len) => self.take(usize::try_from(len).ok()?)?.into(),
             Length::Special(0) => Text::integer(i8::from_le_bytes(self.array()?).into()),
@@ -183,19 +183,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A string of just so many bytes.
-    pub(super) fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn exactly<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.string()?.as_bytes().try_into().ok()
     }
 
     /// A score as eight bytes.
-    pub(super) fn score(&mut self) -> Option<f64> {
+    pub(crate) fn score(&mut self) -> Option<f64> {
         let score = f64::from_le_bytes(self.array()?);
         (!score.is_nan()).then_some(score)
     }
 
     /// A score as Redis wrote it up to 3.2: a length and text, where the largest lengths stand for
     /// what has no digits.
-    pub(super) fn score_text(&mut self) -> Option<f64> {
+    pub(crate) fn score_text(&mut self) -> Option<f64> {
         match self.byte()? {
             255 => Some(f64::NEG_INFINITY),
             254 => Some(f64::INFINITY),

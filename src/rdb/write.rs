@@ -24,35 +24,45 @@ const INTEGER_32: u8 = 0xc2;
 const COMPRESSED: u8 = 0xc3;
 
 /// A payload that is being written.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     out: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn new() -> Writer {
+    pub(crate) fn new() -> Writer {
         Writer { out: Vec::with_capacity(ROOM_BYTES) }
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.out.push(byte);
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
+    /// What was written so far.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Begins anew, with the room there is.
+    pub(crate) fn clear(&mut self) {
+        self.out.clear();
+    }
+
     /// What was written.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.out
     }
 
     /// A length in as few bytes as it takes.
-    pub(super) fn length(&mut self, len: usize) {
+    pub(crate) fn length(&mut self, len: usize) {
         self.number(len as u64);
     }
 
     /// A number that is written as lengths are.
-    pub(super) fn number(&mut self, len: u64) {
+    pub(crate) fn number(&mut self, len: u64) {
         if len < 1 << 6 {
             self.byte(len as u8);
         } else if len < 1 << 14 {
@@ -67,7 +77,7 @@ impl Writer {
     }
 
     /// A string that is an integer.
-    pub(super) fn integer(&mut self, value: i64) {
+    pub(crate) fn integer(&mut self, value: i64) {
         if !self.short_integer(value) {
             let text = IntText::new(value);
             self.plain(text.as_bytes());
@@ -92,7 +102,7 @@ impl Writer {
     }
 
     /// A string: as an integer if it is the text of one, compressed if that saves something.
-    pub(super) fn string(&mut self, text: &[u8]) {
+    pub(crate) fn string(&mut self, text: &[u8]) {
         if text.len() <= INTEGER_TEXT_MOST
             && let Some(value) = parse_i64(text)
             && self.short_integer(value)

@@ -17,6 +17,12 @@ pub(crate) fn encode(reply: &ReplyBuf, protocol: Protocol, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a request as clients send it.
+pub(crate) fn request(words: &[&[u8]], out: &mut Vec<u8>) {
+    container(out, b'*', words.len());
+    words.iter().for_each(|word| sized(out, b'$', word));
+}
+
 impl ReplyBuf {
     /// All that the buffer holds as the bytes that a Redis server would send.
     ///

@@ -11,6 +11,6 @@ mod inline;
 
 #[cfg(feature = "listen")]
 pub(crate) use decode::{Allowed, Decoder, Step};
-pub(crate) use encode::encode;
+pub(crate) use encode::{encode, request};
 #[cfg(feature = "listen")]
 pub use inline::split_words;

@@ -230,6 +230,7 @@ impl Scripts {
         let section = (self.on_error == OnError::Rollback).then(|| keys.begin());
         let outcome = self.vm.run(function, Run { input, read_only, name, keys, server, reply });
         keys.refuse_growth(false);
+        keys.news_mut().feed.muted = false;
         // A script's SELECT ends with it.
         keys.select(database);
         if let Some(section) = section {
@@ -344,11 +345,17 @@ impl Scripts {
         policy: RestorePolicy,
     ) -> Result<(), CommandError> {
         let codes = rdb::libraries(payload).map_err(|_| CommandError::PayloadFooter)?;
+        self.load_libraries(codes.map(|code| code.map_err(damage_error)), policy)
+    }
+
+    /// Loads libraries by their texts; on an error none of them.
+    pub(crate) fn load_libraries(
+        &mut self,
+        codes: impl Iterator<Item = Result<Vec<u8>, CommandError>>,
+        policy: RestorePolicy,
+    ) -> Result<(), CommandError> {
         let mut fresh = Functions::default();
-        let loaded = codes.map(|code| {
-            let code = code.map_err(damage_error)?;
-            fresh.load(&mut self.vm, &code, false)
-        });
+        let loaded = codes.map(|code| fresh.load(&mut self.vm, &code?, false));
         let loaded = loaded.collect::<Result<Vec<_>, _>>();
         let joined = match loaded {
             Ok(_) => self.functions.join(&mut self.vm, fresh, policy),

@@ -21,10 +21,11 @@ pub(crate) use stats::Stats;
 pub(crate) use system::{hex_digits, system_name, usage};
 
 use crate::acl::{Entry, Users};
-use crate::clock::unix_us;
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::persist::Saving;
 use smallvec::SmallVec;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -50,10 +51,12 @@ pub(crate) struct Server {
     pub(crate) debug: Debug,
     pub(crate) users: Users,
     pub(crate) clients: Clients,
+    /// How many replicas were heard of lately.
+    good_replicas: usize,
     /// The most memory that was seen to be used.
     pub(crate) peak_memory: usize,
-    /// When the engine was opened, in seconds since 1970.
-    pub(crate) opened_at: i64,
+    /// The files it writes.
+    pub(crate) saving: Saving,
 }
 
 /// How many there are who call.
@@ -136,8 +139,8 @@ impl Debug {
 }
 
 impl Server {
-    /// What a new engine knows.
-    pub(crate) fn new(config: Config) -> Server {
+    /// What a new engine knows, which may write files to a directory.
+    pub(crate) fn new(config: Config, directory: Option<PathBuf>) -> Server {
         let mut server = Server {
             config,
             stats: Stats::new(),
@@ -152,8 +155,9 @@ impl Server {
             debug: Debug { expires: true, rests: false, scripts_run_all: false },
             users: Users::default(),
             clients: Clients::default(),
+            good_replicas: 0,
             peak_memory: 0,
-            opened_at: unix_us() / 1_000_000,
+            saving: Saving::new(directory),
         };
         server.obey();
         let password = server.config.text(PASSWORD).to_vec();
@@ -188,11 +192,25 @@ impl Server {
         let argument_most = config.count("proto-max-bulk-len");
         let timed = tracked || slow_us >= 0 || event_ms > 0;
         let inner = Inner::of(slow_us, event_ms);
-        let replicas = ["min-replicas-to-write", "min-replicas-max-lag"];
-        let lacks_replicas = replicas.iter().all(|name| config.number(name) > 0);
+        let lacks_replicas = self.lacks_replicas();
         self.measures =
             Measures { lacks_replicas, timed, inner, tracked, slow_us, event_ms, argument_most };
         self.slowlog.keep(config.count("slowlog-max-len"));
+    }
+
+    /// Whether too few replicas follow for anything to be written.
+    fn lacks_replicas(&self) -> bool {
+        let needed = self.config.count("min-replicas-to-write");
+        self.config.number("min-replicas-max-lag") > 0 && self.good_replicas < needed
+    }
+
+    /// So many replicas follow and were heard of lately.
+    #[inline]
+    pub(crate) fn set_good_replicas(&mut self, count: usize) {
+        if self.good_replicas != count {
+            self.good_replicas = count;
+            self.measures.lacks_replicas = self.lacks_replicas();
+        }
     }
 
     /// Notes how long a call took, and keeps it if that was long.

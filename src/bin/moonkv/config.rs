@@ -65,6 +65,10 @@ impl Directives {
             let words: Vec<&str> = values.iter().map(String::as_str).collect();
             settle_listener(&name, &words, &mut listen)
                 .ok_or_else(|| format!("bad value of {name}: '{}'", words.join(" ")))?;
+            // Several pairs of seconds and changes add up, and nothing takes them back.
+            let points = options.config.iter().find(|(earlier, _)| earlier == "save");
+            let points = points.filter(|_| name == "save" && words.len() > 1);
+            let points = points.map_or(String::new(), |(_, earlier)| format!("{earlier} "));
             // Each parameter is given once: the last time counts.
             options.config.retain(|(earlier, _)| *earlier != name);
             match (&*name, &*words) {
@@ -72,7 +76,8 @@ impl Directives {
                     options.databases =
                         count.parse().map_err(|_| format!("bad number of databases: {count}"))?;
                 }
-                _ => options.config.push((name, words.join(" "))),
+                ("dir", [directory]) => options.directory = Some(directory.into()),
+                _ => options.config.push((name, points + &words.join(" "))),
             }
         }
         Ok((options, listen))

@@ -38,7 +38,16 @@ impl Arguments {
     }
 
     fn serve(&self) -> Result<(), String> {
-        let (options, listen) = Directives::parse(&self.directives)?.settle()?;
+        let (mut options, listen) = Directives::parse(&self.directives)?.settle()?;
+        let directory = options.directory.take().unwrap_or_else(|| ".".into());
+        let found = directory.canonicalize();
+        options.directory =
+            Some(found.map_err(|error| format!("{}: {error}", directory.display()))?);
+        if options.config.iter().any(|(name, value)| name == "appendonly" && value == "yes") {
+            eprintln!(
+                "moonkv serve: appendonly: changes are not logged; SAVE and `save` write all data"
+            );
+        }
         // Before anything listens, so that no signal is missed.
         let ending = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -48,6 +57,9 @@ impl Arguments {
         let engine = Engine::open(&options).map_err(text)?;
         // And before the first client may run a script without end.
         engine.await_shutdown().map_err(text)?;
+        if let Some(keys) = engine.load().map_err(text)? {
+            println!("moonkv {} has read {keys} keys", env!("CARGO_PKG_VERSION"));
+        }
         let listener = engine.listen(&listen).map_err(text)?;
         for address in listener.addresses() {
             println!("moonkv {} listens on {address}", env!("CARGO_PKG_VERSION"));
@@ -65,7 +77,11 @@ impl Arguments {
         // A script gets the time that clients are given; whoever asks again does not wait for it.
         ending.store(true, Ordering::SeqCst);
         listener.close();
-        Ok(())
+        match engine.shutdown_asked() {
+            // SHUTDOWN has saved what is to be saved.
+            Ok(true) => Ok(()),
+            _ => engine.save_at_end().map_err(text),
+        }
     }
 }
 

@@ -32,6 +32,9 @@ const FUNCTIONS: [Function; 12] = [
 /// The version of Redis whose answers these are.
 const VERSION: &CStr = c"7.0.15";
 
+/// The flag of what replicas are told.
+const REPL_REPLICA: i64 = 2;
+
 const NUMBERS: [(&CStr, i32); 10] = [
     (c"REDIS_VERSION_NUM", 0x0007_000f),
     (c"LOG_DEBUG", 0),
@@ -40,8 +43,8 @@ const NUMBERS: [(&CStr, i32); 10] = [
     (c"LOG_WARNING", 3),
     (c"REPL_NONE", 0),
     (c"REPL_AOF", 1),
-    (c"REPL_SLAVE", 2),
-    (c"REPL_REPLICA", 2),
+    (c"REPL_SLAVE", REPL_REPLICA as i32),
+    (c"REPL_REPLICA", REPL_REPLICA as i32),
     (c"REPL_ALL", 3),
 ];
 
@@ -278,18 +281,22 @@ unsafe extern "C-unwind" fn setresp(l: *mut lua_State) -> c_int {
     }
 }
 
-/// `redis.set_repl(flags)`: nothing is replicated, so only the argument is checked.
+/// `redis.set_repl(flags)`: whether replicas are told what the script does from here on.
 unsafe extern "C-unwind" fn set_repl(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         if ffi::lua_gettop(l) != 1 {
             raise(l, c"ERR redis.set_repl() requires two arguments.");
         }
-        if ffi::lua_tonumber(l, 1) as i64 & !3 != 0 {
+        let flags = ffi::lua_tonumber(l, 1) as i64;
+        if flags & !3 != 0 {
             raise(
                 l,
                 c"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
             );
+        }
+        if let Some(current) = (*Bridge::of_state(l)).current {
+            (*current.keys).news_mut().feed.muted = flags & REPL_REPLICA == 0;
         }
         0
     }

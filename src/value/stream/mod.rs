@@ -18,7 +18,7 @@ mod model_tests;
 
 pub(crate) use codec::Datum;
 pub(crate) use group::{Consumer, ConsumerId, Cursor, Group, Pending, Removed};
-pub(crate) use id::Id;
+pub(crate) use id::{Id, IdText};
 pub(crate) use node::{Entry, NODE_BYTES_MOST, Node, NodeLimits, Pair, Tail};
 pub(crate) use trim::{Cut, Trim};
 
