@@ -89,7 +89,9 @@ impl Server {
         self.stream.get_mut().write_all(request.as_bytes()).expect("the server reads");
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("the server answers");
-        if let Some(len) = line.strip_prefix('$').and_then(|len| len.trim_end().parse::<usize>().ok()) {
+        if let Some(len) =
+            line.strip_prefix('$').and_then(|len| len.trim_end().parse::<usize>().ok())
+        {
             let mut rest = vec![0; len + 2];
             self.stream.read_exact(&mut rest).expect("all of it");
         }
@@ -238,7 +240,8 @@ fn a_log_that_is_written_here_is_read_here_and_there() {
         engine.command(&["BGREWRITEAOF"]).expect("it begins");
         wait_for(&engine, "aof_rewrite_in_progress");
         assert_eq!(info(&engine, "aof_last_bgrewrite_status"), "ok");
-        let manifest = fs::read_to_string(directory.0.join("appendonlydir/appendonly.aof.manifest"));
+        let manifest =
+            fs::read_to_string(directory.0.join("appendonlydir/appendonly.aof.manifest"));
         let expected = format!("file appendonly.aof.{number}.base.rdb seq {number} type b\n");
         assert_eq!(manifest.expect("a manifest"), expected);
     }

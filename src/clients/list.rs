@@ -43,6 +43,7 @@ fn flags(session: &Session) -> String {
     let tracking = client.tracking.as_deref();
     let letters = [
         ('O', client.monitors),
+        ('M', client.is_master),
         ('P', !client.listening.is_empty()),
         ('x', session.queue.is_some()),
         ('b', client.blocked),

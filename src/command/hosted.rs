@@ -7,7 +7,7 @@
 use super::context::{Caller, Context};
 use super::permission::permit_hosted;
 use super::spec::{Arity, Flags, Keys};
-use super::{Gated, dispatch, find, is_read_only, pass};
+use super::{Gated, check_standing, dispatch, find, is_read_only, pass};
 use crate::error::{CommandError, CommandResult, Error};
 use crate::keyspace::Keyspace;
 use crate::reply::{Protocol, Reply, ReplyBuf};
@@ -284,6 +284,9 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
     }
     row.admit(argv.len(), cx.caller)?;
     permit_hosted(cx, row, argv)?;
+    if cx.server.measures.guarded {
+        check_standing(cx, &row.name, row.flags)?;
+    }
     cx.enqueue(argv);
     Ok(())
 }
@@ -304,6 +307,9 @@ impl Row {
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     row.admit(argv.len(), cx.caller)?;
     permit_hosted(cx, row, argv)?;
+    if cx.server.measures.guarded {
+        check_standing(cx, &row.name, row.flags)?;
+    }
     let depth = match cx.caller {
         Caller::Function { depth, .. } => depth,
         Caller::Host | Caller::Script { .. } => 0,

@@ -12,6 +12,7 @@ use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
 use crate::engine::{ClientLimits, Door, Session};
 use crate::error::Error;
+use crate::follow::Follower;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use std::collections::{BTreeSet, VecDeque};
@@ -65,6 +66,9 @@ struct State {
     /// What the engine's parameters say of clients, and how often those had changed by then.
     limits: ClientLimits,
     changes: u64,
+    /// Who follows another server, and how often it was said whom by then.
+    follower: Option<Follower>,
+    turn: u64,
     lent: Vec<Lent>,
     /// Sessions for those who come while the engine is busy, and who has come in that way: the
     /// engine does not know them yet.
@@ -116,6 +120,8 @@ impl EventLoop {
             next_round: Instant::now() + ROUND,
             limits,
             changes: door.changes(),
+            follower: None,
+            turn: 0,
             lent: Vec::new(),
             spare: Vec::new(),
             newcomers: Vec::new(),
@@ -142,6 +148,8 @@ impl EventLoop {
         let slots = std::mem::take(&mut self.state().slots);
         drop(slots);
         self.state().acceptors.clear();
+        let follower = self.state().follower.take();
+        drop(follower);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -178,7 +186,25 @@ impl EventLoop {
         let Ok(limits) = self.door.limits() else { return false };
         let mut state = self.state();
         (state.limits, state.changes) = (limits, changes);
+        drop(state);
+        self.follow();
         true
+    }
+
+    /// Follows another server, if that is said and was not before.
+    fn follow(&self) {
+        let Ok((turn, course)) = self.door.course() else { return };
+        let mut state = self.state();
+        if turn == state.turn {
+            return;
+        }
+        state.turn = turn;
+        let before = state.follower.take();
+        match course.map(|course| Follower::start(self.door.again(), course, before)) {
+            // Without a thread the link stays down, as INFO says.
+            Some(Err(_)) | None => (),
+            Some(Ok(follower)) => state.follower = Some(follower),
+        }
     }
 
     fn scene(&self, busy: bool) -> Scene<'_> {

@@ -223,8 +223,7 @@ impl Saving {
         let is_reached = |(seconds, least): &(i64, u64)| {
             passed > *seconds && changes.saturating_sub(self.changes) >= *least
         };
-        let may_try =
-            self.snapshots.ok || self.tried.is_none_or(|tried| tried.elapsed() > AGAIN);
+        let may_try = self.snapshots.ok || self.tried.is_none_or(|tried| tried.elapsed() > AGAIN);
         may_try && points.iter().any(is_reached)
     }
 }

@@ -44,7 +44,9 @@ impl Arguments {
         options.directory =
             Some(found.map_err(|error| format!("{}: {error}", directory.display()))?);
         if options.config.iter().any(|(name, value)| name == "appendonly" && value == "yes") {
-            eprintln!("moonkv serve: appendonly: changes are not logged; SAVE and `save` write all data");
+            eprintln!(
+                "moonkv serve: appendonly: changes are not logged; SAVE and `save` write all data"
+            );
         }
         // Before anything listens, so that no signal is missed.
         let ending = Arc::new(AtomicBool::new(false));
@@ -52,6 +54,9 @@ impl Arguments {
             register_conditional_shutdown(signal, 1, Arc::clone(&ending)).map_err(text)?;
         }
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
+        let master =
+            options.config.iter().find(|(name, _)| name == "replicaof" || name == "slaveof");
+        let master = master.map(|(_, master)| master.clone()).filter(|master| !master.is_empty());
         let engine = Engine::open(&options).map_err(text)?;
         if let Some(keys) = engine.load().map_err(text)? {
             println!("moonkv {} has read {keys} keys", env!("CARGO_PKG_VERSION"));
@@ -62,6 +67,13 @@ impl Arguments {
         }
         if let Some(path) = listener.unix() {
             println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
+        }
+        if let Some(master) = &master {
+            let words: Vec<&str> = master.split(' ').collect();
+            let [host, port] = *words else {
+                return Err(format!("bad value of replicaof: '{master}'"));
+            };
+            engine.command(&["REPLICAOF", host, port]).map_err(text)?;
         }
         println!("Ready to accept connections");
         engine.await_shutdown().map_err(text)?;
