@@ -22,6 +22,12 @@ pub(crate) enum CommandError {
     OutOfMemory,
     /// Fewer replicas follow than `min-replicas-to-write` asks for: none ever does.
     NoReplicas,
+    /// Another server is followed, and only that one may write.
+    ReadOnlyReplica,
+    /// Another server is followed, and cannot be heard.
+    MasterDown,
+    /// The same for a command of a script that may run then.
+    StaleCommand,
     /// Options that do not parse.
     Syntax,
     /// A text that is not an integer of 64 bits.
@@ -338,6 +344,11 @@ impl fmt::Display for CommandError {
         let text = match self {
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoReplicas => "NOREPLICAS Not enough good replicas to write.",
+            Self::ReadOnlyReplica => "READONLY You can't write against a read only replica.",
+            Self::MasterDown => {
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+            }
+            Self::StaleCommand => "ERR Can not execute the command on a stale replica",
             Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Self::Syntax => "ERR syntax error",
             Self::NotInteger => "ERR value is not an integer or out of range",

@@ -49,6 +49,8 @@ mod engine;
 mod error;
 #[cfg(feature = "c-abi")]
 mod ffi;
+#[cfg(feature = "listen")]
+mod follow;
 mod glob;
 mod keyspace;
 #[cfg(feature = "listen")]

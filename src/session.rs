@@ -48,10 +48,11 @@ pub(crate) enum Order {
 }
 
 impl Session {
-    /// The user whose rights count; none for the engine itself, which may do everything.
+    /// The user whose rights count; none for the engine itself and for the server it follows, which
+    /// may do everything.
     #[inline]
     pub(crate) fn user(&self) -> Option<&[u8]> {
-        (!self.common).then_some(&self.client.user)
+        (!self.common && !self.client.is_master).then_some(&self.client.user)
     }
 }
 

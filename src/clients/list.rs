@@ -48,6 +48,7 @@ fn flags(session: &Session) -> String {
     let letters = [
         ('S', client.is_replica()),
         ('O', client.monitors),
+        ('M', client.is_master),
         ('P', !client.listening.is_empty()),
         ('x', session.queue.is_some()),
         ('b', client.blocked),

@@ -74,6 +74,8 @@ pub(crate) struct Client {
     pub(crate) attached: bool,
     /// Whether it is nobody yet: a door keeps it for one who is to come.
     pub(crate) spare: bool,
+    /// Whether it is the server that is followed.
+    pub(crate) is_master: bool,
     pub(crate) created_ms: i64,
     /// When it last called, as far as that is known.
     pub(crate) seen_ms: i64,
@@ -127,6 +129,7 @@ impl Default for Client {
             origin: Origin::default(),
             attached: false,
             spare: false,
+            is_master: false,
             created_ms: 0,
             seen_ms: 0,
             last_command: None,

@@ -7,8 +7,9 @@ use super::persistence::save_at_end;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Arity, Command, Family, Flags, Group, container, keyless as row, tips};
 use crate::error::{CommandError, CommandResult};
+use crate::keyspace::Lapse;
 use crate::number::parse_i64;
-use crate::server::Shutdown;
+use crate::server::{Master, Shutdown};
 
 const ANYWHERE: Flags = Flags::LOADING.and(Flags::STALE);
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT);
@@ -16,8 +17,10 @@ const SYNCED: Flags = ADMIN.and(Flags::NO_ASYNC_LOADING);
 const FAST: Flags = ANYWHERE.and(Flags::FAST);
 const END: Flags = ADMIN.and(ANYWHERE).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY);
 
-/// What one engine is to others.
+/// What an engine is to others where it follows none.
 pub(super) const ROLE: &str = "master";
+/// What it is that follows another one.
+pub(super) const FOLLOWING: &str = "slave";
 /// What else goes by this name.
 pub(super) const CLUSTER_NAME: &str = "cluster";
 /// What may be called while a script runs for long, with some of its options.
@@ -34,7 +37,7 @@ pub(super) const FAMILY: Family = Family {
         container("module", "4.0.0", "Depends on the subcommand",
             "Modules, of which there are none.", MODULE),
         row("replicaof", Exactly(3), SYNCED.and(Flags::STALE), "5.0.0", "O(1)",
-            "Accepts NO ONE; an error otherwise, as nothing is replicated.", replicaof),
+            "Follows another server, where there is a listener; NO ONE ends that.", replicaof),
         row(SHUTDOWN_NAME, AtLeast(1), END, "1.0.0", "O(1)",
             "Asks the program to end, where it listens to that.", shutdown),
         row("slaveof", Exactly(3), SYNCED.and(Flags::STALE), "1.0.0", "O(1)",
@@ -114,7 +117,7 @@ fn no_cluster(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
     Err(CommandError::text("ERR This instance has cluster support disabled"))
 }
 
-fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+fn failover(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let mut aborts = false;
     while !args.is_empty() {
         if args.len() > 1 && args.take_word("timeout") {
@@ -130,22 +133,40 @@ fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             return Err(CommandError::Syntax);
         }
     }
+    let follows = cx.server.following.master.is_some();
     Err(CommandError::text(match aborts {
         true => "ERR No failover in progress.",
+        false if follows => "ERR FAILOVER is not valid when server is a replica.",
         false => "ERR FAILOVER requires connected replicas.",
     }))
 }
 
+/// Has the listener's side follow another server, or end that.
 fn replicaof(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    if args.take_word("no") && args.take_word("one") {
+    let (host, port) = (args.next()?, args.next()?);
+    if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
+        if cx.server.following.master.is_some() {
+            cx.server.follow(None);
+            cx.keys.set_lapse(Lapse::Removed);
+        }
         cx.reply.ok();
         return Ok(());
     }
-    let port = args.rest().last().and_then(|port| parse_i64(port));
-    Err(match port {
-        Some(0..=65_535) => CommandError::text("ERR this engine cannot follow another one"),
-        _ => CommandError::text("ERR Invalid master port"),
-    })
+    let port = parse_i64(port).and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::text("ERR Invalid master port"))?;
+    if !cx.server.following.able {
+        let text = "ERR this engine does not listen: only one that does can follow another";
+        return Err(CommandError::text(text));
+    }
+    let host = String::from_utf8_lossy(host).into_owned();
+    let is_same = |master: &Master| master.host.eq_ignore_ascii_case(&host) && master.port == port;
+    if cx.server.following.master.as_ref().is_some_and(is_same) {
+        cx.reply.status(b"OK Already connected to specified master");
+        return Ok(());
+    }
+    cx.server.follow(Some((host, port)));
+    cx.reply.ok();
+    Ok(())
 }
 
 /// Within a script time stands still.

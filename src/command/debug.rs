@@ -6,7 +6,7 @@ use super::context::Context;
 use super::digest;
 use super::dump::source_of;
 use super::generic::{encoding, encoding_at};
-use super::persistence::{load_log, reload};
+use super::persistence::{Join, read_again, read_log};
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use crate::config::parse_memory;
@@ -151,6 +151,32 @@ fn populate(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     }
     cx.reply.ok();
     Ok(())
+}
+
+fn reload(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
+    let (mut merges, mut flushes, mut saves) = (false, true, true);
+    while !args.is_empty() {
+        if args.take_word("merge") {
+            merges = true;
+        } else if args.take_word("noflush") {
+            flushes = false;
+        } else if args.take_word("nosave") {
+            saves = false;
+        } else {
+            let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+            return Err(CommandError::text(text));
+        }
+    }
+    let join = match (flushes, merges) {
+        (true, _) => Join::Replace,
+        (false, false) => Join::Beside,
+        (false, true) => Join::Over,
+    };
+    read_again(cx, saves, join)
+}
+
+fn load_log(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    read_log(cx)
 }
 
 fn object(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

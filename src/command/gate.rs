@@ -10,7 +10,6 @@ use super::transaction;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::server::{Inner, Server};
-use crate::session::Argv;
 
 /// Which calls of a script are looked at one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +36,8 @@ impl Watched {
 
 /// Which calls of a script that begins now are to be looked at one by one: all, where who calls may
 /// not do everything, there is not enough memory, somebody hears what is called, all calls are timed,
-/// too few replicas follow, or DEBUG lets scripts run anything. None of it comes about while a script
+/// too few replicas follow or another server is followed, or DEBUG lets scripts run anything. None of
+/// it comes about while a script
 /// runs.
 #[inline]
 pub(crate) fn watched(keys: &Keyspace, server: &Server) -> Watched {
@@ -46,7 +46,7 @@ pub(crate) fn watched(keys: &Keyspace, server: &Server) -> Watched {
         | keys.news().is_overheard()
         | server.debug.scripts_run_all
         | (server.measures.inner == Inner::All)
-        | server.measures.lacks_replicas;
+        | server.measures.guarded;
     match server.measures.inner {
         _ if all => Watched::All,
         Inner::None => Watched::No,
@@ -85,7 +85,9 @@ pub(super) fn enter(
         admitted => admitted,
     };
     let admitted = match admitted {
-        Ok(()) if cx.server.measures.lacks_replicas => check_replicas(cx, found.command),
+        Ok(()) if cx.server.measures.guarded => {
+            check_standing(cx, found.command.name, found.command.flags)
+        }
         admitted => admitted,
     };
     match admitted {
@@ -118,27 +120,45 @@ fn check_growth(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandEr
     Ok(())
 }
 
-/// Whether a command may be called while too few replicas follow: not one that writes, nor EXEC of
-/// such. What EXEC runs was looked at by then.
+/// Whether a command may be called while too few replicas follow, or another server is followed. Of
+/// EXEC it is asked what it would run; what EXEC runs was looked at by then.
 #[cold]
-fn check_replicas(cx: &mut Context<'_>, command: &Command) -> Result<(), CommandError> {
-    if cx.caller == Caller::Host && cx.server.users.executing {
+pub(super) fn check_standing(
+    cx: &mut Context<'_>,
+    name: &str,
+    flags: Flags,
+) -> Result<(), CommandError> {
+    if cx.caller != Caller::Host {
+        return match cx.server.refusal(false, flags.has(Flags::STALE)) {
+            Some(CommandError::MasterDown) => Err(CommandError::StaleCommand),
+            _ => cx.server.refusal(writes(flags), true).map_or(Ok(()), Err),
+        };
+    }
+    if cx.server.users.executing {
         return Ok(());
     }
-    let flags = |argv: &Argv| flags_of_call(&argv.slices());
-    let writes = |argv| flags(argv).is_some_and(writes);
-    let queue = cx.queue().filter(|_| command.name == transaction::EXEC_NAME);
-    if queue.is_some_and(|queue| !queue.refused && queue.commands.iter().any(writes)) {
-        return Err(transaction::abandon(cx, &CommandError::NoReplicas));
+    let (mut may_write, mut reads_stale) = (writes(flags), flags.has(Flags::STALE));
+    let executes = name == transaction::EXEC_NAME;
+    if let Some(queue) = cx.queue().filter(|queue| executes && !queue.refused) {
+        let queued = queue.commands.iter();
+        for flags in queued.filter_map(|argv| flags_of_call(&argv.slices())) {
+            may_write |= writes(flags);
+            reads_stale &= flags.has(Flags::STALE);
+        }
     }
-    if command.writes() { Err(CommandError::NoReplicas) } else { Ok(()) }
+    match cx.server.refusal(may_write, reads_stale) {
+        None => Ok(()),
+        Some(why) if executes => Err(transaction::abandon(cx, &why)),
+        Some(why) => Err(why),
+    }
 }
 
 /// Makes room before a call from outside, where memory is limited; an error if there is not enough
 /// and the command may need more, or would be queued.
 #[cold]
 pub(crate) fn make_room(cx: &mut Context<'_>, argv: &[&[u8]]) -> Result<(), CommandError> {
-    if cx.keys.make_room() {
+    let is_master_asked = cx.server.measures.follows && cx.server.follower_ignores_memory();
+    if is_master_asked || cx.keys.make_room() {
         return Ok(());
     }
     let Some(Found { command, .. }) = argv.first().and_then(|name| find(name)) else {

@@ -5,7 +5,7 @@
 //! like any other: one that answers with an error has changed nothing.
 
 use super::context::{Caller, Context};
-use super::gate::{Gated, is_read_only, pass, writes};
+use super::gate::{Gated, check_standing, is_read_only, pass, writes};
 use super::permission::permit_hosted;
 use super::spec::{Arity, Flags, Keys};
 use super::{dispatch, find};
@@ -285,6 +285,9 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
     }
     row.admit(argv.len(), cx.caller)?;
     permit_hosted(cx, row, argv)?;
+    if cx.server.measures.guarded {
+        check_standing(cx, &row.name, row.flags)?;
+    }
     cx.enqueue(argv);
     Ok(())
 }
@@ -305,6 +308,9 @@ impl Row {
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
     row.admit(argv.len(), cx.caller)?;
     permit_hosted(cx, row, argv)?;
+    if cx.server.measures.guarded {
+        check_standing(cx, &row.name, row.flags)?;
+    }
     let depth = match cx.caller {
         Caller::Function { depth, .. } => depth,
         Caller::Host | Caller::Script { .. } => 0,

@@ -8,10 +8,11 @@ use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, keyless};
 use super::{Found, numbered};
 use crate::clients::{Client, Kind, Replica};
+use crate::config::Config;
 use crate::error::CommandResult;
 use crate::keyspace::EMPTY_BYTES;
 use crate::persist::Kind as Saved;
-use crate::server::{system_name, usage};
+use crate::server::{Link, Master, system_name, usage};
 use crate::session::Session;
 use std::fmt::{Display, Write};
 
@@ -286,20 +287,50 @@ fn about_replication(lines: &mut Lines, cx: &mut Context<'_>) {
         format!("ip={host},port={port},state=online,offset={offset},lag={lag}")
     };
     let replicas: Vec<String> = replicas(cx).into_iter().map(of).collect();
-    let (server, feed) = (&*cx.server, &cx.keys.news().feed);
-    lines.add("role", super::admin::ROLE).add("connected_slaves", replicas.len());
+    let server = &*cx.server;
+    let (mut stream, mut offset) = (&server.run_id, cx.keys.news().feed.offset());
+    if let Some(master) = &server.following.master {
+        about_master(lines, master, &server.config);
+        stream = if master.stream.is_empty() { stream } else { &master.stream };
+        offset = master.offset.unwrap_or(0);
+    } else {
+        lines.add("role", super::admin::ROLE);
+    }
+    lines.add("connected_slaves", replicas.len());
     for (at, replica) in replicas.iter().enumerate() {
         lines.add(format_args!("slave{at}"), replica);
     }
     lines
         .add("master_failover_state", "no-failover")
-        .add("master_replid", &server.run_id)
+        .add("master_replid", stream)
         .add("master_replid2", "0".repeat(40))
-        .add("master_repl_offset", feed.offset())
+        .add("master_repl_offset", offset)
         .add("second_repl_offset", -1)
         .add("repl_backlog_active", 0)
         .add("repl_backlog_size", server.config.number("repl-backlog-size"))
         .all(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+}
+
+/// The server that is followed.
+fn about_master(lines: &mut Lines, master: &Master, config: &Config) {
+    let is_up = master.link == Link::Connected;
+    let offset = master.offset.unwrap_or(0);
+    let flag = |name| i32::from(config.flag(name));
+    lines
+        .add("role", super::admin::FOLLOWING)
+        .add("master_host", &master.host)
+        .add("master_port", master.port)
+        .add("master_link_status", if is_up { "up" } else { "down" })
+        .add("master_last_io_seconds_ago", master.silent_seconds())
+        .add("master_sync_in_progress", i32::from(master.link == Link::Sync))
+        .all(&["slave_read_repl_offset", "slave_repl_offset"], offset);
+    if !is_up {
+        lines.add("master_link_down_since_seconds", master.down_seconds());
+    }
+    lines
+        .add("slave_priority", config.number("replica-priority"))
+        .add("slave_read_only", flag("replica-read-only"))
+        .add("replica_announced", flag("replica-announced"));
 }
 
 fn about_cpu(lines: &mut Lines, _: &mut Context<'_>) {

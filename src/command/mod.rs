@@ -86,6 +86,8 @@ pub(crate) use index::{Found, find, flags_of_call, is_known, numbered};
 pub(crate) use introspect::{CATEGORIES, catalog};
 pub use introspect::{CommandInfo, commands};
 pub(crate) use permission::may_call;
+#[cfg(feature = "listen")]
+pub(crate) use persistence::install;
 pub(crate) use persistence::{keep_files, load_file, save_at_end};
 pub(crate) use pubsub::{PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE};
 pub(crate) use scripting::{EVAL, EVALSHA};

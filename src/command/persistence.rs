@@ -188,7 +188,7 @@ pub(crate) fn keep_files(keys: &Keyspace, scripts: &Scripts, server: &mut Server
 
 /// How what is read joins what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Join {
+pub(super) enum Join {
     /// In place of it.
     Replace,
     /// Beside it; it is an error if both have a key or a library.
@@ -197,8 +197,18 @@ pub(crate) enum Join {
     Over,
 }
 
-/// Puts what was read among the keys and the libraries; on an error neither is changed.
+/// Puts what was read in place of the keys and the libraries; on an error neither is changed.
+#[cfg(feature = "listen")]
 pub(crate) fn install(
+    keys: &mut Keyspace,
+    scripts: &mut Scripts,
+    read: Read,
+) -> Result<(), CommandError> {
+    add(keys, scripts, read, Join::Replace)
+}
+
+/// Puts what was read among the keys and the libraries; on an error neither is changed.
+fn add(
     keys: &mut Keyspace,
     scripts: &mut Scripts,
     read: Read,
@@ -235,7 +245,7 @@ fn take_in(
 ) -> CommandResult {
     let read = persist::read(bytes, keys.blank(), Rule::Live).map_err(unloaded)?;
     let counts = (read.loaded, read.expired);
-    install(keys, scripts, read, join)?;
+    add(keys, scripts, read, join)?;
     server.saving.read = counts;
     server.saving.changes = keys.change_count();
     Ok(())
@@ -258,25 +268,7 @@ pub(crate) fn load_file(
 
 /// Writes all data out and reads it in again, as a server does that is started anew. Where there are
 /// no files that is done in memory.
-pub(super) fn reload(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (mut merges, mut flushes, mut saves) = (false, true, true);
-    while !args.is_empty() {
-        if args.take_word("merge") {
-            merges = true;
-        } else if args.take_word("noflush") {
-            flushes = false;
-        } else if args.take_word("nosave") {
-            saves = false;
-        } else {
-            let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
-            return Err(CommandError::text(text));
-        }
-    }
-    let join = match (flushes, merges) {
-        (true, _) => Join::Replace,
-        (false, false) => Join::Beside,
-        (false, true) => Join::Over,
-    };
+pub(super) fn read_again(cx: &mut Context<'_>, saves: bool, join: Join) -> CommandResult {
     let (host, keys, server, reply) = cx.with_host()?;
     let bytes = match places(server) {
         Some((directory, file, _)) => {
@@ -295,7 +287,7 @@ pub(super) fn reload(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult 
 }
 
 /// Reads in again what BGREWRITEAOF has written.
-pub(super) fn load_log(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+pub(super) fn read_log(cx: &mut Context<'_>) -> CommandResult {
     let failed = |why: &dyn Display| failed("Error trying to load the AOF files", why);
     let (host, keys, server, reply) = cx.with_host()?;
     let (_, _, log) = places(server).ok_or(NO_FILES)?;

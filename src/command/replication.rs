@@ -29,7 +29,7 @@ pub(super) const FAMILY: Family = Family {
         row("replconf", AtLeast(1), SAYS, "3.0.0", "O(1)",
             "What a replica says of itself, and how far it has got.", replconf),
         row("role", Exactly(1), ANYWHERE.and(Flags::FAST), "2.8.12", "O(1)",
-            "Tells how far the feed has got, and how far replicas have.", role)
+            "Tells how far replicas have got, or how far what is followed has.", role)
             .categories(&["admin", "dangerous"]),
         row("sync", Exactly(1), SYNC, "1.0.0", "O(N) in the data",
             "The same as PSYNC for a replica that does not say how far it has got.", sync),
@@ -161,6 +161,15 @@ pub(super) fn host_of(client: &Client, replica: &Replica) -> String {
 }
 
 fn role(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    if let Some(master) = &cx.server.following.master {
+        cx.reply.array(5);
+        cx.reply.bulk(super::admin::FOLLOWING.as_bytes());
+        cx.reply.bulk(master.host.as_bytes());
+        cx.reply.integer(master.port.into());
+        cx.reply.bulk(master.link.name().as_bytes());
+        cx.reply.integer(master.offset.map_or(-1, u64::cast_signed));
+        return Ok(());
+    }
     let offset = cx.keys.news().feed.offset();
     let of = |(client, replica): (&Client, &Replica)| {
         [host_of(client, replica), replica.port.to_string(), replica.offset.to_string()]

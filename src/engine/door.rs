@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// An engine as a door holds it: it does not keep the engine open.
 pub(crate) struct Door {
-    shared: Arc<Shared>,
-    changes: Arc<AtomicU64>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) changes: Arc<AtomicU64>,
 }
 
 /// What the engine's parameters say of clients.

@@ -9,6 +9,8 @@ mod delivery;
 #[cfg(feature = "listen")]
 mod door;
 mod feed;
+#[cfg(feature = "listen")]
+mod following;
 mod hosted;
 mod interrupt;
 mod script;
@@ -23,6 +25,8 @@ pub(crate) use crate::command::{HostCall, HostCommand};
 pub use busy::WhenBusy;
 #[cfg(feature = "listen")]
 pub(crate) use door::{ClientLimits, Door, Pending, Submitted};
+#[cfg(feature = "listen")]
+pub(crate) use following::Course;
 pub use script::Script;
 pub use session::Session;
 pub use subscription::{Message, Subscription};

@@ -180,7 +180,8 @@ impl Shared {
         self.enter_as(COMMON, |state| {
             state.look_after_replicas();
             command::keep_files(&state.keys, &state.scripts, &mut state.server);
-            if state.server.debug.expires_not() {
+            // Who is followed says when keys go.
+            if state.server.debug.expires_not() || state.server.measures.follows {
                 return Tick { expired: 0, complete: true };
             }
             // What goes by itself is no client's doing.

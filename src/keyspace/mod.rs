@@ -74,6 +74,20 @@ pub(crate) struct Keyspace {
     changes: u64,
     /// Whether commands that may need more memory are refused to the script that runs.
     refuses_growth: bool,
+    /// What becomes of keys past their deadline.
+    lapse: Lapse,
+}
+
+/// What becomes of keys past their deadline when they are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lapse {
+    /// They are removed.
+    #[default]
+    Removed,
+    /// They stay, and are not found: it is another's to say when they go, and nothing is written.
+    Hidden,
+    /// They are keys like others.
+    Ignored,
 }
 
 /// What random commands draw from. Each engine begins with the same seed, so the same calls on the
@@ -184,7 +198,12 @@ impl Keyspace {
     /// Whether a deadline has passed. A key lives at its deadline, and is gone after it.
     #[inline]
     fn is_past(&self, deadline: i64) -> bool {
-        deadline != NEVER && deadline < self.now.ms()
+        deadline != NEVER && deadline < self.now.ms() && self.lapse != Lapse::Ignored
+    }
+
+    /// What becomes of keys past their deadline from now on.
+    pub(crate) fn set_lapse(&mut self, lapse: Lapse) {
+        self.lapse = lapse;
     }
 
     /// Up to which sizes collections stay in their small forms.
@@ -274,6 +293,9 @@ impl Keyspace {
 
     #[cold]
     fn expired_slot(&mut self, key: &[u8], hash: u64, at: Location) -> Slot {
+        if self.lapse == Lapse::Hidden {
+            return self.missing_slot(key, hash);
+        }
         self.expired += 1;
         self.expire_at(at, key);
         self.missing_slot(key, hash)

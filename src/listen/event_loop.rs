@@ -17,6 +17,7 @@ use super::wakeups::Wakeups;
 use crate::clients::{Origin, Waker};
 use crate::engine::{ClientLimits, Door, Session};
 use crate::error::Error;
+use crate::follow::Follower;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use std::collections::{BTreeSet, VecDeque};
@@ -70,6 +71,9 @@ struct State {
     /// What the engine's parameters say of clients, and how often those had changed by then.
     limits: ClientLimits,
     changes: u64,
+    /// Who follows another server, and how often it was said whom by then.
+    follower: Option<Follower>,
+    turn: u64,
     lent: Vec<Lent>,
     /// Those who have had their turns, and what is to be written to them, one behind the other.
     served: Vec<Served>,
@@ -135,6 +139,8 @@ impl EventLoop {
             next_round: Instant::now() + ROUND,
             limits,
             changes: door.changes(),
+            follower: None,
+            turn: 0,
             lent: Vec::new(),
             served: Vec::new(),
             replies: Vec::new(),
@@ -163,6 +169,8 @@ impl EventLoop {
         let slots = std::mem::take(&mut self.state().slots);
         drop(slots);
         self.state().acceptors.clear();
+        let follower = self.state().follower.take();
+        drop(follower);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,7 +207,25 @@ impl EventLoop {
         let Ok(limits) = self.door.limits() else { return false };
         let mut state = self.state();
         (state.limits, state.changes) = (limits, changes);
+        drop(state);
+        self.follow();
         true
+    }
+
+    /// Follows another server, if that is said and was not before.
+    fn follow(&self) {
+        let Ok((turn, course)) = self.door.course() else { return };
+        let mut state = self.state();
+        if turn == state.turn {
+            return;
+        }
+        state.turn = turn;
+        let before = state.follower.take();
+        match course.map(|course| Follower::start(self.door.again(), course, before)) {
+            // Without a thread the link stays down, as INFO says.
+            Some(Err(_)) | None => (),
+            Some(Ok(follower)) => state.follower = Some(follower),
+        }
     }
 
     fn scene(&self, busy: bool) -> Scene<'_> {

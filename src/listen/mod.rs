@@ -69,6 +69,7 @@ impl Engine {
         let failed = |error: std::io::Error| Error::Listen { message: error.to_string() };
         let door = self.door()?;
         let limits = door.limits()?;
+        door.allow_following()?;
         let event_loop = EventLoop::new(acceptors, door, limits).map_err(failed)?;
         let event_loop = Arc::new(event_loop);
         let wakeups = Arc::clone(event_loop.wakeups());

@@ -9,12 +9,14 @@ pub(super) struct ScriptFlags {
     pub(super) no_writes: bool,
     /// It may need more memory where there is not enough.
     pub(super) allow_oom: bool,
+    /// It may run where what it reads may be old.
+    pub(super) allow_stale: bool,
     /// It has a `#!` line at all: without one, what EVAL_RO may run is decided call by call.
     pub(super) declared: bool,
 }
 
-/// Flags that are accepted and mean nothing in one process without replicas or slots.
-const WITHOUT_EFFECT: [&[u8]; 3] = [b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"];
+/// Flags that are accepted and mean nothing in one process without slots.
+const WITHOUT_EFFECT: [&[u8]; 2] = [b"no-cluster", b"allow-cross-slot-keys"];
 
 /// Reads the flags of a script and returns them with the part Lua is to compile, from the end of
 /// the first line on so that line numbers stay right.
@@ -39,6 +41,7 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
             match name {
                 b"no-writes" => flags.no_writes = true,
                 b"allow-oom" => flags.allow_oom = true,
+                b"allow-stale" => flags.allow_stale = true,
                 name if WITHOUT_EFFECT.contains(&name) => (),
                 name => return Err(refuse("ERR Unexpected flag in script shebang: ", name)),
             }
@@ -56,7 +59,7 @@ fn refuse(text: &str, what: &[u8]) -> CommandError {
 pub(crate) struct FunctionFlags(u8);
 
 impl FunctionFlags {
-    /// In the order in which they are shown. Only the first two have an effect here.
+    /// In the order in which they are shown. Only the first three have an effect here.
     const NAMES: [&'static str; 5] =
         ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
 
@@ -76,6 +79,11 @@ impl FunctionFlags {
     /// Whether it may need more memory where there is not enough.
     pub(crate) fn allow_oom(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// Whether it may run where what it reads may be old.
+    pub(crate) fn allow_stale(self) -> bool {
+        self.0 & 4 != 0
     }
 
     /// The names of those that are set.

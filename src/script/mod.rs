@@ -183,7 +183,7 @@ impl Scripts {
         // Without a `#!` line it is asked call by call.
         let refused = declared.declared && !declared.no_writes && !declared.allow_oom;
         begin_limited(keys, refused, declared.allow_oom)?;
-        check_replicas(server, declared.declared && !declared.no_writes)?;
+        check_standing(server, declared.declared && !declared.no_writes, declared.allow_stale)?;
         let read_only = input.read_only || declared.no_writes;
         let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
@@ -208,7 +208,7 @@ impl Scripts {
         }
         let allow_oom = callee.flags.allow_oom();
         begin_limited(keys, !read_only && !allow_oom, allow_oom)?;
-        check_replicas(server, !read_only)?;
+        check_standing(server, !read_only, callee.flags.allow_stale())?;
         let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
@@ -397,12 +397,12 @@ fn begin_limited(keys: &mut Keyspace, refused: bool, allow_oom: bool) -> Result<
     Ok(())
 }
 
-/// Refuses what says that it may write where too few replicas follow. What says nothing is asked
-/// call by call.
+/// Refuses what says that it may write, or cannot read what is old, where too few replicas follow or
+/// another server is followed. What says nothing of writing is asked call by call.
 #[inline]
-fn check_replicas(server: &Server, may_write: bool) -> Result<(), CommandError> {
-    match may_write && server.measures.lacks_replicas {
-        true => Err(CommandError::NoReplicas),
+fn check_standing(server: &Server, may_write: bool, reads_stale: bool) -> Result<(), CommandError> {
+    match server.measures.guarded {
+        true => server.refusal(may_write, reads_stale).map_or(Ok(()), Err),
         false => Ok(()),
     }
 }

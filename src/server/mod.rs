@@ -4,6 +4,7 @@
 //! Nothing here is measured unless somebody asks for it: an engine that is not, reads no clock for
 //! it. Counting a call is one increment.
 
+mod following;
 mod histogram;
 mod latency;
 mod shutdown;
@@ -11,6 +12,7 @@ mod slowlog;
 mod stats;
 mod system;
 
+pub(crate) use following::{Following, Link, Master};
 pub(crate) use histogram::Histogram;
 pub(crate) use latency::{Events, Latency, Sample};
 pub(crate) use shutdown::Shutdown;
@@ -55,6 +57,8 @@ pub(crate) struct Server {
     good_replicas: usize,
     /// The most memory that was seen to be used.
     pub(crate) peak_memory: usize,
+    /// The server it follows.
+    pub(crate) following: Following,
     /// The files it writes.
     pub(crate) saving: Saving,
 }
@@ -88,6 +92,12 @@ pub(crate) struct Measures {
     pub(crate) event_ms: i64,
     /// Whether nothing is to be written because too few replicas follow.
     pub(crate) lacks_replicas: bool,
+    /// Whether another server is followed.
+    pub(crate) follows: bool,
+    /// Whether only that one may write then.
+    pub(crate) read_only: bool,
+    /// Whether calls have to be looked at for one of these.
+    pub(crate) guarded: bool,
     /// The longest argument.
     pub(crate) argument_most: usize,
 }
@@ -157,6 +167,7 @@ impl Server {
             clients: Clients::default(),
             good_replicas: 0,
             peak_memory: 0,
+            following: Following::default(),
             saving: Saving::new(directory),
         };
         server.obey();
@@ -192,16 +203,31 @@ impl Server {
         let argument_most = config.count("proto-max-bulk-len");
         let timed = tracked || slow_us >= 0 || event_ms > 0;
         let inner = Inner::of(slow_us, event_ms);
-        let lacks_replicas = self.lacks_replicas();
-        self.measures =
-            Measures { lacks_replicas, timed, inner, tracked, slow_us, event_ms, argument_most };
         self.slowlog.keep(config.count("slowlog-max-len"));
+        let lacks_replicas = self.lacks_replicas();
+        let follows = self.following.master.is_some();
+        let read_only = self.config.flag("replica-read-only");
+        let guarded = lacks_replicas || follows;
+        self.measures = Measures {
+            lacks_replicas,
+            follows,
+            read_only,
+            guarded,
+            timed,
+            inner,
+            tracked,
+            slow_us,
+            event_ms,
+            argument_most,
+        };
     }
 
     /// Whether too few replicas follow for anything to be written.
     fn lacks_replicas(&self) -> bool {
         let needed = self.config.count("min-replicas-to-write");
-        self.config.number("min-replicas-max-lag") > 0 && self.good_replicas < needed
+        self.following.master.is_none()
+            && self.config.number("min-replicas-max-lag") > 0
+            && self.good_replicas < needed
     }
 
     /// So many replicas follow and were heard of lately.
@@ -210,7 +236,44 @@ impl Server {
         if self.good_replicas != count {
             self.good_replicas = count;
             self.measures.lacks_replicas = self.lacks_replicas();
+            self.measures.guarded = self.measures.lacks_replicas || self.measures.follows;
         }
+    }
+
+    /// Follows another server from now on, or none.
+    pub(crate) fn follow(&mut self, master: Option<(String, u16)>) {
+        let told = master.as_ref().map(|(host, port)| format!("{host} {port}"));
+        self.config.preset("replicaof", told.unwrap_or_default().as_bytes());
+        self.following.turn_to(master);
+        self.obey();
+    }
+
+    /// Whether what is here may be older than it should: the server that is followed cannot be
+    /// heard, and `replica-serve-stale-data` says that this matters.
+    pub(crate) fn is_stale(&self) -> bool {
+        let is_down = |master: &Master| master.link != Link::Connected;
+        self.following.master.as_ref().is_some_and(is_down)
+            && !self.config.flag("replica-serve-stale-data")
+    }
+
+    /// Whether the server that is followed looks after memory, too.
+    pub(crate) fn follower_ignores_memory(&self) -> bool {
+        self.config.flag("replica-ignore-maxmemory")
+    }
+
+    /// Why a call is refused here, which may write, and may read what is old: too few follow, or
+    /// another server is followed.
+    pub(crate) fn refusal(&self, writes: bool, reads_stale: bool) -> Option<CommandError> {
+        if writes && self.measures.lacks_replicas {
+            return Some(CommandError::NoReplicas);
+        }
+        if !self.measures.follows || self.following.obeys {
+            return None;
+        }
+        if writes && self.measures.read_only {
+            return Some(CommandError::ReadOnlyReplica);
+        }
+        (!reads_stale && self.is_stale()).then_some(CommandError::MasterDown)
     }
 
     /// Notes how long a call took, and keeps it if that was long.

@@ -54,6 +54,9 @@ impl Arguments {
             register_conditional_shutdown(signal, 1, Arc::clone(&ending)).map_err(text)?;
         }
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(text)?;
+        let master =
+            options.config.iter().find(|(name, _)| name == "replicaof" || name == "slaveof");
+        let master = master.map(|(_, master)| master.clone()).filter(|master| !master.is_empty());
         let engine = Engine::open(&options).map_err(text)?;
         // And before the first client may run a script without end.
         engine.await_shutdown().map_err(text)?;
@@ -66,6 +69,13 @@ impl Arguments {
         }
         if let Some(path) = listener.unix() {
             println!("moonkv {} listens on {}", env!("CARGO_PKG_VERSION"), path.display());
+        }
+        if let Some(master) = &master {
+            let words: Vec<&str> = master.split(' ').collect();
+            let [host, port] = *words else {
+                return Err(format!("bad value of replicaof: '{master}'"));
+            };
+            engine.command(&["REPLICAOF", host, port]).map_err(text)?;
         }
         println!("Ready to accept connections");
         let asked = |signals: &mut Signals| {
