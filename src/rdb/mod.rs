@@ -26,8 +26,10 @@ pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
 use crate::value::{Limits, Value, ValueView};
 use crc::{CRC_64_REDIS, Crc, Table};
+use listpack::Listpack;
 use read::Reader;
 use write::Writer;
+use ziplist::Ziplist;
 
 /// The version of the format that is written, and the latest that is read: Redis 7.0's.
 const VERSION: u16 = 10;
@@ -158,14 +160,14 @@ fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {
         kind::LIST_QUICKLIST_2 => list::read_quicklist_2(&mut reader, limits.list),
         kind::HASH => hash::read(&mut reader, limits.hash),
         kind::HASH_ZIPMAP => hash::read_zipmap(&mut reader, limits.hash),
-        kind::HASH_ZIPLIST => hash::read_packed(&mut reader, limits.hash, ziplist::read),
-        kind::HASH_LISTPACK => hash::read_packed(&mut reader, limits.hash, listpack::read),
+        kind::HASH_ZIPLIST => hash::read_packed::<Ziplist>(&mut reader, limits.hash),
+        kind::HASH_LISTPACK => hash::read_packed::<Listpack>(&mut reader, limits.hash),
         kind::SET => set::read(&mut reader, limits.set_intset_entries),
         kind::SET_INTSET => set::read_ints(&mut reader, limits.set_intset_entries),
         kind::ZSET => zset::read(&mut reader, limits.zset, Reader::score_text),
         kind::ZSET_2 => zset::read(&mut reader, limits.zset, Reader::score),
-        kind::ZSET_ZIPLIST => zset::read_packed(&mut reader, limits.zset, ziplist::read),
-        kind::ZSET_LISTPACK => zset::read_packed(&mut reader, limits.zset, listpack::read),
+        kind::ZSET_ZIPLIST => zset::read_packed::<Ziplist>(&mut reader, limits.zset),
+        kind::ZSET_LISTPACK => zset::read_packed::<Listpack>(&mut reader, limits.zset),
         kind::STREAM_LISTPACKS => stream::read(&mut reader, false),
         kind::STREAM_LISTPACKS_2 => stream::read(&mut reader, true),
         // Modules' values and what does not exist.
