@@ -2,9 +2,10 @@
 //! data weighs. A row whose commands do not exist here is skipped, and says so.
 //!
 //! What is timed is a script: a loop of calls. Where the calls take what the script has to make
-//! first, members with a number in their name for one, the same script without a round of its loop
-//! is timed too, on each side, and its time is taken off. Nothing else is: the loop itself, and on
-//! redis-server's side the round trip of the one EVAL, are in the times. Both sides and both
+//! first, members with a number in their name for one, a script is timed too, on each side, that
+//! makes the same and whose loop only reads what the calls would take; its time is taken off.
+//! Nothing else is: the other loops, and on redis-server's side the round trip of the one EVAL, are
+//! in the times, and so is what becomes of the answers in Lua. Both sides and both
 //! scripts take turns, round after round. Shown are the times of the middle round, and the middle
 //! of the rounds' ratios: these hold where the machine's speed changes from second to second.
 //!
@@ -86,8 +87,16 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
 
 fn header() {
     println!("One call inside a script, ns: the time of a script that calls in a loop, per call.");
-    println!("Only what the script makes before its loop, as members, is measured and taken off.");
+    println!(
+        "Only what the script makes for its calls and reads, as members, is measured and taken off."
+    );
     println!("{:24}{:>9}{:>9}{:>14}{:>10}", "", "moonkv", "redis", "redis/moonkv", "rollback");
+}
+
+/// Statements that read what was made for the rounds of a loop, as the call does.
+fn reads(call: &str) -> String {
+    let lists = PREPARED.iter().filter(|(word, _)| word.ends_with('[') && call.contains(word));
+    lists.map(|(word, _)| format!("local _ = {word}i] ")).collect()
 }
 
 fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
@@ -99,8 +108,12 @@ fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
     let is_long = engine_loop(&keep, &work(200, 200)) > LONG * 200;
     let calls = if is_long { CALLS_LONG } else { CALLS };
     let all = work(calls, calls);
-    // What is made before the loop is timed by a loop of no rounds.
-    let made = if prepare.is_empty() { None } else { Some(work(calls, 0)) };
+    // What is made before the loop, and read in it, is timed by a loop that calls nothing.
+    let reads = reads(call);
+    let made = (!prepare.is_empty()).then(|| {
+        let rounds = if reads.is_empty() { 0 } else { calls };
+        Loop { call: &reads, ..work(calls, rounds) }
+    });
     let ours = |engine, work: &Option<Loop>| {
         work.as_ref().map_or(Duration::ZERO, |work| engine_loop(engine, work))
     };

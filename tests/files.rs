@@ -265,7 +265,7 @@ fn damage_is_told_and_changes_nothing() {
     let whole = fs::read(&path).expect("it is there");
     engine.command(&["SET", "later", "1"]).expect("it is done");
     let before = digest(&engine);
-    let mut fails = |bytes: &[u8], what: String| {
+    let fails = |bytes: &[u8], what: String| {
         fs::write(&path, bytes).expect("it is written");
         let error = engine.load().expect_err(&what).to_string();
         assert!(error.starts_with("ERR Error trying to load the RDB dump: "), "{what}: {error}");

@@ -37,8 +37,7 @@ impl Watched {
 /// Which calls of a script that begins now are to be looked at one by one: all, where who calls may
 /// not do everything, there is not enough memory, somebody hears what is called, all calls are timed,
 /// too few replicas follow or another server is followed, or DEBUG lets scripts run anything. None of
-/// it comes about while a script
-/// runs.
+/// it comes about while a script runs.
 #[inline]
 pub(crate) fn watched(keys: &Keyspace, server: &Server) -> Watched {
     let all = server.users.acting().is_some()

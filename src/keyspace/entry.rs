@@ -284,7 +284,7 @@ impl Entry {
 
     /// A key that holds anything else.
     pub(crate) fn value(key: &[u8], deadline: i64, value: Value) -> Entry {
-        match value.into_block(head(key, deadline, 0)) {
+        match value.into_block(|room| head(key, deadline, room)) {
             Ok((kind, block)) => Entry::Packed(Block::closed(kind, block)),
             Err(value) => {
                 let note = AtomicU32::new(0);

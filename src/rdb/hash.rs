@@ -1,6 +1,6 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
-use super::read::{Elements, Reader, check_distinct, pairs};
+use super::read::{Marks, Packing, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
 use crate::value::hash::{Hash, HashView};
@@ -30,12 +30,14 @@ pub(super) fn write(out: &mut Writer, hash: &HashView<'_>) {
 /// A hash that is being read.
 struct Builder {
     hash: Hash,
+    /// Of the fields, while the hash is small.
+    marks: Marks,
     limits: PackedLimits,
 }
 
 impl Builder {
     fn new(limits: PackedLimits) -> Builder {
-        Builder { hash: Hash::new(), limits }
+        Builder { hash: Hash::new(), marks: Marks::new(), limits }
     }
 
     /// Adds a field, which must not be there yet. That is only seen in the large form; the small
@@ -43,6 +45,9 @@ impl Builder {
     fn add(&mut self, field: &[u8], value: &[u8]) -> Option<()> {
         if self.hash.is_packed() && self.hash.len() >= self.limits.entries {
             self.unpack()?;
+        }
+        if self.hash.is_packed() {
+            self.marks.add(field);
         }
         self.hash.append(field, value).then_some(())
     }
@@ -55,6 +60,9 @@ impl Builder {
     }
 
     fn check_fields(&self) -> Option<()> {
+        if !self.marks.clash() {
+            return Some(());
+        }
         check_distinct(self.hash.iter().map(|(field, _)| field))
     }
 
@@ -83,16 +91,15 @@ pub(super) fn read(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Valu
 
 /// A ziplist or a listpack. It may hold longer texts than would be packed today: Redis unpacks it
 /// for the number of its fields only.
-pub(super) fn read_packed(
+pub(super) fn read_packed<P: Packing>(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
-    elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
     let packed = reader.string()?;
     builder.hash.reserve(packed.as_bytes().len());
-    pairs(packed.as_bytes(), elements, &mut |field, value| {
-        builder.add(field.as_bytes(), value.as_bytes())
+    pairs::<P>(packed.as_bytes(), |field, value| {
+        field.with_bytes(|field| value.with_bytes(|value| builder.add(field, value)))
     })?;
     builder.finish()
 }

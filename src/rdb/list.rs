@@ -1,8 +1,10 @@
 //! Lists: elements one by one, or in nodes of several, as their history was.
 
-use super::read::{Elements, Reader};
+use super::kind;
+use super::listpack::{self, Listpack};
+use super::read::{Packing, Reader};
 use super::write::Writer;
-use super::{kind, listpack, ziplist};
+use super::ziplist::Ziplist;
 use crate::value::Value;
 use crate::value::list::{ChunkLimit, List, ListView};
 
@@ -50,12 +52,12 @@ pub(super) fn read(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> 
 }
 
 /// Appends the elements of a node.
-fn append(list: &mut List, node: &[u8], limit: ChunkLimit, elements: Elements) -> Option<()> {
+fn append<P: Packing>(list: &mut List, node: &[u8], limit: ChunkLimit) -> Option<()> {
     if list.is_empty() {
         list.reserve(node.len(), limit);
     }
-    elements(node, &mut |element| {
-        list.push_back(element.as_bytes(), limit);
+    P::read(node, |element| {
+        element.with_bytes(|bytes| list.push_back(bytes, limit));
         Some(())
     })
 }
@@ -63,7 +65,7 @@ fn append(list: &mut List, node: &[u8], limit: ChunkLimit, elements: Elements) -
 /// One ziplist.
 pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
     let mut list = List::new();
-    append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
+    append::<Ziplist>(&mut list, reader.string()?.as_bytes(), limit)?;
     not_empty(list)
 }
 
@@ -71,7 +73,7 @@ pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option
 pub(super) fn read_quicklist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
     let mut list = List::new();
     for _ in 0..reader.count()? {
-        append(&mut list, reader.string()?.as_bytes(), limit, ziplist::read)?;
+        append::<Ziplist>(&mut list, reader.string()?.as_bytes(), limit)?;
     }
     not_empty(list)
 }
@@ -84,7 +86,7 @@ pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Op
         let node = reader.string()?;
         match form {
             PLAIN if !node.as_bytes().is_empty() => list.push_back(node.as_bytes(), limit),
-            PACKED => append(&mut list, node.as_bytes(), limit, listpack::read)?,
+            PACKED => append::<Listpack>(&mut list, node.as_bytes(), limit)?,
             _ => return None,
         }
     }

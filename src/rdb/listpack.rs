@@ -4,7 +4,7 @@
 //! it. An element is its encoding, its bytes, and the length of both, written so that it is read
 //! backwards: seven bits a byte, the highest first, a bit set in all but that one.
 
-use super::read::{Reader, Text, Visit};
+use super::read::{Element, Packing, Reader};
 use crate::number::parse_i64;
 
 /// Bytes in front of the elements.
@@ -26,28 +26,33 @@ const INTEGER_24: u8 = 0xf2;
 const INTEGER_32: u8 = 0xf3;
 const INTEGER_64: u8 = 0xf4;
 
-/// Visits the elements of a listpack, which must be whole and well formed.
-pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
-    let mut reader = Reader::new(bytes);
-    let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
-    let told = u16::from_le_bytes(reader.array()?);
-    let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
-    if size != bytes.len() || reader.byte()? != END {
-        return None;
-    }
-    let mut reader = Reader::new(elements);
-    let mut count = 0_usize;
-    while !reader.is_empty() {
-        let before = reader.len();
-        let element = element(&mut reader)?;
-        let len = before - reader.len();
-        if !take_back_length(&mut reader, len)? {
+/// The packing.
+pub(super) struct Listpack;
+
+impl Packing for Listpack {
+    #[inline]
+    fn read<'a>(bytes: &'a [u8], mut visit: impl FnMut(Element<'a>) -> Option<()>) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+        let told = u16::from_le_bytes(reader.array()?);
+        let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
+        if size != bytes.len() || reader.byte()? != END {
             return None;
         }
-        visit(element)?;
-        count += 1;
+        let mut reader = Reader::new(elements);
+        let mut count = 0_usize;
+        while !reader.is_empty() {
+            let before = reader.len();
+            let element = element(&mut reader)?;
+            let len = before - reader.len();
+            if !take_back_length(&mut reader, len)? {
+                return None;
+            }
+            visit(element)?;
+            count += 1;
+        }
+        (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
     }
-    (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
 }
 
 /// Takes the length behind an element; tells whether it is right.
@@ -62,15 +67,15 @@ fn take_back_length(reader: &mut Reader<'_>, len: usize) -> Option<bool> {
 
 /// An element without the length behind it.
 #[inline]
-fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
+fn element<'a>(reader: &mut Reader<'a>) -> Option<Element<'a>> {
     let first = reader.byte()?;
     Some(match first {
-        0x00..0x80 => Text::integer(first.into()),
+        0x00..0x80 => Element::Integer(first.into()),
         0x80..0xc0 => reader.take(usize::from(first & 0x3f))?.into(),
         0xc0..0xe0 => {
             let bits = u16::from_be_bytes([first & 0x1f, reader.byte()?]);
             // Thirteen bits with a sign, shifted up to those of the type and down again.
-            Text::integer((((bits << 3) as i16) >> 3).into())
+            Element::Integer((((bits << 3) as i16) >> 3).into())
         }
         0xe0..0xf0 => {
             let len = u16::from_be_bytes([first & 0x0f, reader.byte()?]);
@@ -80,10 +85,10 @@ fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
             let len = u32::from_le_bytes(reader.array()?);
             reader.take(usize::try_from(len).ok()?)?.into()
         }
-        INTEGER_16 => Text::integer(i16::from_le_bytes(reader.array()?).into()),
-        INTEGER_24 => Text::integer(read_i24(reader)?.into()),
-        INTEGER_32 => Text::integer(i32::from_le_bytes(reader.array()?).into()),
-        INTEGER_64 => Text::integer(i64::from_le_bytes(reader.array()?)),
+        INTEGER_16 => Element::Integer(i16::from_le_bytes(reader.array()?).into()),
+        INTEGER_24 => Element::Integer(read_i24(reader)?.into()),
+        INTEGER_32 => Element::Integer(i32::from_le_bytes(reader.array()?).into()),
+        INTEGER_64 => Element::Integer(i64::from_le_bytes(reader.array()?)),
         _ => return None,
     })
 }
@@ -228,8 +233,8 @@ mod tests {
 
     fn texts(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
         let mut texts = Vec::new();
-        read(bytes, &mut |text| {
-            texts.push(text.into_vec());
+        Listpack::read(bytes, |text| {
+            texts.push(text.with_bytes(<[u8]>::to_vec));
             Some(())
         })?;
         Some(texts)

@@ -24,8 +24,6 @@ const HASHES: usize = 1 << 16;
 const RATIO_MOST: usize = 88;
 /// More bytes than a string or a packed form of Redis has.
 const BYTES_MOST: usize = 1 << 30;
-/// Up to so many bytes, room is made for all at once.
-const ROOM_MOST: usize = 1 << 20;
 
 /// What was compressed, if the bytes are well formed and give just this length.
 pub(super) fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
@@ -33,26 +31,29 @@ pub(super) fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > compressed.len().saturating_mul(RATIO_MOST).min(BYTES_MOST) {
         return None;
     }
-    let mut out = Vec::with_capacity(len.min(ROOM_MOST));
-    let mut rest = compressed;
+    let mut out = vec![0; len];
+    let (mut rest, mut end) = (compressed, 0);
     while let Some((&control, after)) = rest.split_first() {
-        rest = match usize::from(control) {
+        (rest, end) = match usize::from(control) {
             control if control < LITERALS_MOST => {
-                let (literals, after) = after.split_at_checked(control + 1)?;
-                out.extend_from_slice(literals);
-                after
+                let len = control + 1;
+                copy(after, 0, out.get_mut(end..)?, len)?;
+                (after.get(len..)?, end + len)
             }
-            control => repeat(&mut out, control, after, len)?,
+            control => repeat(&mut out, end, control, after)?,
         };
-        if out.len() > len {
-            return None;
-        }
     }
-    (out.len() == len).then_some(out)
+    (end == len).then_some(out)
 }
 
-/// Appends a repetition; returns what follows it.
-fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -> Option<&'a [u8]> {
+/// Writes a repetition behind what there is; returns what follows it, and the new end.
+#[inline]
+fn repeat<'a>(
+    out: &mut [u8],
+    end: usize,
+    control: usize,
+    after: &'a [u8],
+) -> Option<(&'a [u8], usize)> {
     let (mut len, mut after) = (control >> 5, after);
     if len == 7 {
         let (&more, rest) = after.split_first()?;
@@ -60,39 +61,67 @@ fn repeat<'a>(out: &mut Vec<u8>, control: usize, after: &'a [u8], most: usize) -
     }
     let (&low, rest) = after.split_first()?;
     let distance = ((control & 0x1f) << 8 | usize::from(low)) + 1;
-    let (start, len) = (out.len().checked_sub(distance)?, len + 2);
-    if out.len() + len > most {
-        return None;
-    }
+    let (start, len) = (end.checked_sub(distance)?, len + 2);
     if len <= distance {
-        out.extend_from_within(start..start + len);
-        return Some(rest);
+        let (old, new) = out.split_at_mut_checked(end)?;
+        copy(old, start, new, len)?;
+    } else {
+        // It overlaps itself: the bytes it has just written go on repeating.
+        let bytes = out.get_mut(start..end + len)?;
+        for at in distance..bytes.len() {
+            let byte = *bytes.get(at - distance)?;
+            *bytes.get_mut(at)? = byte;
+        }
     }
-    // It overlaps itself: the bytes it has just written go on repeating.
-    for at in start..start + len {
-        out.push(*out.get(at)?);
-    }
-    Some(rest)
+    Some((rest, end + len))
 }
 
-/// The compressed bytes, unless they would not be fewer by enough.
-pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut runs = Runs::new(bytes, bytes.len().checked_sub(SAVED_LEAST)?);
+/// Bytes that are copied as one word.
+const WORD: usize = size_of::<u64>();
+
+/// Copies so many bytes from an offset to the beginning of others. Most are few: those are copied
+/// as a word, with what happens to lie behind them, where both sides have room for that.
+#[inline]
+fn copy(from: &[u8], at: usize, to: &mut [u8], len: usize) -> Option<()> {
+    if len <= WORD
+        && let (Some(old), Some(new)) = (word_at(from, at), to.first_chunk_mut::<WORD>())
+    {
+        *new = *old;
+    } else {
+        to.get_mut(..len)?.copy_from_slice(from.get(at..at + len)?);
+    }
+    Some(())
+}
+
+/// The word at an offset, if there are so many bytes.
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<&[u8; WORD]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// Compresses into `out`, which is at least as long as the bytes. Returns the number of compressed
+/// bytes, unless they would not be fewer by enough.
+pub(super) fn compress(bytes: &[u8], out: &mut [u8]) -> Option<usize> {
+    let room = bytes.len().checked_sub(SAVED_LEAST)?;
+    let runs = Runs { bytes, out, len: 0, open: 0, room };
     // Many slots mean few that are taken by another hash, but more to clear.
-    let many = (bytes.len() * 8).next_power_of_two().min(SLOTS_FEW);
-    let slots = (bytes.len() * 2).next_power_of_two().max(many).min(HASHES);
-    let (mut few, mut many) = ([0; SLOTS_FEW], Vec::new());
-    let slots = match few.get_mut(..slots) {
-        Some(few) => few,
-        None => {
-            many.resize(slots, 0);
-            many.as_mut_slice()
+    match bytes.len() {
+        ..=128 => compress_with(&mut Sparse { slots: &mut [0; 512] }, runs),
+        ..=512 => compress_with(&mut Sparse { slots: &mut [0; 1024] }, runs),
+        len if len <= HASHES / 2 => {
+            let mut slots = vec![0; (len * 2).next_power_of_two().min(HASHES)];
+            compress_with(&mut Sparse { slots: slots.as_mut_slice() }, runs)
         }
-    };
-    let mut seen = Seen { bytes, slots, is_sparse: bytes.len() <= HASHES / 2 };
+        _ => compress_with(&mut vec![0; HASHES], runs),
+    }
+}
+
+fn compress_with(seen: &mut impl Seen, mut runs: Runs<'_>) -> Option<usize> {
+    let bytes = runs.bytes;
     let mut at = 0;
     while let Some(three) = three_at(bytes, at) {
-        let Some((distance, len)) = seen.repetition(three, at) else {
+        let Some((distance, len)) = repetition(bytes, seen.note(hash_of(three), at), three, at)
+        else {
             at += 1;
             continue;
         };
@@ -103,115 +132,139 @@ pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         for before in [at - 2, at - 1] {
             if let Some(three) = three_at(bytes, before) {
-                seen.note(three, before);
+                seen.note(hash_of(three), before);
             }
         }
     }
     runs.finish()
 }
 
-/// Slots that need no allocation; enough for most packed forms.
-const SLOTS_FEW: usize = 1024;
-
 /// Three bytes as a number.
-#[inline]
+#[inline(always)]
 fn three_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let &[a, b, c] = bytes.get(at..at + 3)?.first_chunk()?;
-    Some(u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c))
+    let rest = bytes.get(at..)?;
+    if let Some(four) = rest.first_chunk() {
+        return Some(u32::from_be_bytes(*four) >> 8);
+    }
+    let &[a, b, c] = rest.first_chunk()?;
+    Some(u32::from_be_bytes([0, a, b, c]))
 }
 
-/// Where three bytes were last seen, by a hash of sixteen bits, as Redis has it.
-///
-/// Redis has a slot for each hash. To make and clear so many costs more than to compress a short
-/// string, so for such a one there are fewer, which hold the hash above the place. Place 0, which
-/// Redis never looks at, stands for none.
-struct Seen<'a> {
-    bytes: &'a [u8],
-    /// A power of two of them.
-    slots: &'a mut [u32],
-    is_sparse: bool,
+/// The hash of three bytes, sixteen bits, as Redis has it.
+#[inline(always)]
+fn hash_of(three: u32) -> u32 {
+    (three >> 8).wrapping_sub(three.wrapping_mul(5)) & (HASHES - 1) as u32
 }
 
-impl Seen<'_> {
-    /// Notes where three bytes are; returns where the last ones with their hash were, 0 for none.
-    #[inline]
-    fn note(&mut self, three: u32, at: usize) -> usize {
-        let hash = (three >> 8).wrapping_sub(three.wrapping_mul(5)) & (HASHES - 1) as u32;
-        if self.is_sparse {
-            return self.note_sparsely(hash, at as u32);
-        }
-        match self.slots.get_mut(hash as usize) {
+/// Where hashes were last seen. Place 0, which Redis never looks at, stands for none.
+trait Seen {
+    /// Notes the place of a hash; returns the last one, 0 for none.
+    fn note(&mut self, hash: u32, at: usize) -> usize;
+}
+
+/// A slot for each hash, as Redis has it.
+impl Seen for Vec<u32> {
+    fn note(&mut self, hash: u32, at: usize) -> usize {
+        match self.get_mut(hash as usize) {
             Some(place) => std::mem::replace(place, at as u32) as usize,
             None => 0,
         }
     }
+}
 
-    /// The same where there are at least twice as many slots as places.
-    #[inline]
-    fn note_sparsely(&mut self, hash: u32, at: u32) -> usize {
-        let mask = self.slots.len() - 1;
+/// Fewer slots, which hold the hash above the place: to make and clear one for each costs more than
+/// to compress a short string. They are a power of two, and at least twice as many as places.
+struct Sparse<'a, S: ?Sized> {
+    slots: &'a mut S,
+}
+
+impl<S: AsMut<[u32]> + ?Sized> Seen for Sparse<'_, S> {
+    #[inline(always)]
+    fn note(&mut self, hash: u32, at: usize) -> usize {
+        let slots = self.slots.as_mut();
+        let mask = slots.len() - 1;
         let mut slot = hash as usize & mask;
-        while let Some(held) = self.slots.get_mut(slot) {
+        while let Some(held) = slots.get_mut(slot) {
             if *held == 0 || *held >> 16 == hash {
-                return (std::mem::replace(held, hash << 16 | at) & 0xffff) as usize;
+                return (std::mem::replace(held, hash << 16 | at as u32) & 0xffff) as usize;
             }
             slot = (slot + 1) & mask;
         }
         0
     }
+}
 
-    /// How far back and how long the bytes from here on were there before. Where a repetition could
-    /// go on to the very end Redis leaves the last two bytes out, but for the shortest ones and for
-    /// those of nineteen.
-    #[inline]
-    fn repetition(&mut self, three: u32, at: usize) -> Option<(usize, usize)> {
-        let from = self.note(three, at);
-        let distance = at.checked_sub(from).filter(|&far| (1..=DISTANCE_MOST).contains(&far))?;
-        if from == 0 || three_at(self.bytes, from)? != three {
-            return None;
-        }
-        let (old, new) = (self.bytes.get(from..)?, self.bytes.get(at..)?);
-        let most = match new.len().saturating_sub(2).min(REPEAT_MOST) {
-            most if most > 16 => most.max(19),
-            most => most.max(REPEAT_LEAST),
-        };
-        let further = old.iter().zip(new).take(most).skip(REPEAT_LEAST);
-        let len = REPEAT_LEAST + further.take_while(|(old, new)| old == new).count();
-        Some((distance, len))
+/// How far back and how long the bytes from `at` on were there before, by where their first three
+/// may have been last. Where a repetition could go on to the very end Redis leaves the last two
+/// bytes out, but for the shortest ones and for those of nineteen.
+#[inline(always)]
+fn repetition(bytes: &[u8], from: usize, three: u32, at: usize) -> Option<(usize, usize)> {
+    let distance = at - from;
+    if from == 0 || distance > DISTANCE_MOST || three_at(bytes, from)? != three {
+        return None;
     }
+    let most = match (bytes.len() - at).saturating_sub(2).min(REPEAT_MOST) {
+        most if most > 16 => most.max(19),
+        most => most.max(REPEAT_LEAST),
+    };
+    let (old, new) = (bytes.get(from..from + most)?, bytes.get(at..at + most)?);
+    Some((distance, equal_bytes(old, new)))
+}
+
+/// How many bytes two strings have in common at their beginning.
+#[inline]
+fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<WORD>(), b.as_chunks::<WORD>());
+    for (at, (a, b)) in a_words.iter().zip(b_words).enumerate() {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return at * WORD + differing.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b);
+    a_words.len() * WORD + rest.count()
 }
 
 /// The runs written so far.
 struct Runs<'a> {
     bytes: &'a [u8],
-    out: Vec<u8>,
+    out: &'a mut [u8],
+    /// How many bytes are written.
+    len: usize,
     /// The first byte that is in no run yet.
     open: usize,
     /// The most bytes that may be written.
     room: usize,
 }
 
-impl<'a> Runs<'a> {
-    fn new(bytes: &'a [u8], room: usize) -> Self {
-        Runs { bytes, out: Vec::with_capacity(room.min(4096)), open: 0, room }
-    }
-
+impl Runs<'_> {
     /// Bytes written once so many more are literals, with the byte for the next run.
     fn len_with(&self, literals: usize) -> usize {
-        self.out.len() + literals + literals / LITERALS_MOST + 1
+        self.len + literals + literals / LITERALS_MOST + 1
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) -> Option<()> {
+        *self.out.get_mut(self.len)? = byte;
+        self.len += 1;
+        Some(())
     }
 
     /// Writes what is in no run yet and lies before `end` as literals.
+    #[inline]
     fn literals(&mut self, end: usize) -> Option<()> {
-        for literals in self.bytes.get(self.open..end)?.chunks(LITERALS_MOST) {
-            self.out.push((literals.len() - 1) as u8);
-            self.out.extend_from_slice(literals);
+        while self.open < end {
+            let count = (end - self.open).min(LITERALS_MOST);
+            self.push((count - 1) as u8)?;
+            copy(self.bytes, self.open, self.out.get_mut(self.len..)?, count)?;
+            self.len += count;
+            self.open += count;
         }
-        self.open = end;
         Some(())
     }
 
     /// Writes that the bytes at `at` are a repetition, and what comes before them.
+    #[inline]
     fn repeat(&mut self, at: usize, distance: usize, len: usize) -> Option<()> {
         // The last literal must leave room, as each before it.
         if let Some(before_last) = (at - self.open).checked_sub(1)
@@ -220,30 +273,33 @@ impl<'a> Runs<'a> {
             return None;
         }
         self.literals(at)?;
-        if self.out.len() + 4 >= self.room {
+        if self.len + 4 >= self.room {
             return None;
         }
         let (far, code) = (distance - 1, len - 2);
         let high = (far >> 8) as u8;
         match code {
-            ..7 => self.out.push((code << 5) as u8 | high),
-            _ => self.out.extend_from_slice(&[7 << 5 | high, (code - 7) as u8]),
+            ..7 => self.push((code << 5) as u8 | high)?,
+            _ => {
+                self.push(7 << 5 | high)?;
+                self.push((code - 7) as u8)?;
+            }
         }
-        self.out.push(far as u8);
+        self.push(far as u8)?;
         self.open = at + len;
         Some(())
     }
 
     /// Writes the rest. Its last two bytes are too few to be looked up, and are not asked for room
     /// one by one.
-    fn finish(mut self) -> Option<Vec<u8>> {
+    fn finish(mut self) -> Option<usize> {
         let rest = self.bytes.len() - self.open;
         // Behind a repetition there may be fewer than two.
         if self.len_with(rest.saturating_sub(2)) + 3 > self.room {
             return None;
         }
         self.literals(self.bytes.len())?;
-        Some(self.out)
+        Some(self.len)
     }
 }
 
@@ -251,8 +307,15 @@ impl<'a> Runs<'a> {
 mod tests {
     use super::*;
 
+    fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut out = vec![0; bytes.len()];
+        let len = compress(bytes, &mut out)?;
+        out.truncate(len);
+        Some(out)
+    }
+
     fn check(bytes: &[u8]) -> Option<usize> {
-        let compressed = compress(bytes)?;
+        let compressed = compressed(bytes)?;
         assert!(compressed.len() + SAVED_LEAST <= bytes.len());
         assert_eq!(decompress(&compressed, bytes.len()).as_deref(), Some(bytes));
         Some(compressed.len())
@@ -271,14 +334,14 @@ mod tests {
     #[test]
     fn what_does_not_repeat_is_left() {
         let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(compress(&bytes), None);
-        assert_eq!(compress(b"abc"), None);
-        assert_eq!(compress(b""), None);
+        assert_eq!(compressed(&bytes), None);
+        assert_eq!(compressed(b"abc"), None);
+        assert_eq!(compressed(b""), None);
     }
 
     #[test]
     fn damaged_runs_are_refused() {
-        let whole = compress(&[b'a'; 100]).unwrap();
+        let whole = compressed(&[b'a'; 100]).unwrap();
         assert_eq!(decompress(&whole, 99), None);
         assert_eq!(decompress(&whole, 101), None);
         for cut in 1..whole.len() {

@@ -26,8 +26,10 @@ pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
 use crate::value::{Limits, Value, ValueView};
 use crc::{CRC_64_REDIS, Crc, Table};
+use listpack::Listpack;
 pub(crate) use read::Reader;
 pub(crate) use write::Writer;
+use ziplist::Ziplist;
 
 /// The version of the format that is written, and the latest that is read: Redis 7.0's.
 pub(crate) const VERSION: u16 = 10;
@@ -169,14 +171,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, kind: u8, limits: &Limits) -> Option
         kind::LIST_QUICKLIST_2 => list::read_quicklist_2(reader, limits.list),
         kind::HASH => hash::read(reader, limits.hash),
         kind::HASH_ZIPMAP => hash::read_zipmap(reader, limits.hash),
-        kind::HASH_ZIPLIST => hash::read_packed(reader, limits.hash, ziplist::read),
-        kind::HASH_LISTPACK => hash::read_packed(reader, limits.hash, listpack::read),
+        kind::HASH_ZIPLIST => hash::read_packed::<Ziplist>(reader, limits.hash),
+        kind::HASH_LISTPACK => hash::read_packed::<Listpack>(reader, limits.hash),
         kind::SET => set::read(reader, limits.set_intset_entries),
         kind::SET_INTSET => set::read_ints(reader, limits.set_intset_entries),
         kind::ZSET => zset::read(reader, limits.zset, Reader::score_text),
         kind::ZSET_2 => zset::read(reader, limits.zset, Reader::score),
-        kind::ZSET_ZIPLIST => zset::read_packed(reader, limits.zset, ziplist::read),
-        kind::ZSET_LISTPACK => zset::read_packed(reader, limits.zset, listpack::read),
+        kind::ZSET_ZIPLIST => zset::read_packed::<Ziplist>(reader, limits.zset),
+        kind::ZSET_LISTPACK => zset::read_packed::<Listpack>(reader, limits.zset),
         kind::STREAM_LISTPACKS => stream::read(reader, false),
         kind::STREAM_LISTPACKS_2 => stream::read(reader, true),
         // Modules' values and what does not exist.

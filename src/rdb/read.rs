@@ -6,7 +6,6 @@
 use super::lzf;
 use crate::number::{IntText, parse_f64, parse_i64};
 use crate::table::hash;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
@@ -48,23 +47,58 @@ impl<'a> From<&'a [u8]> for Text<'a> {
     }
 }
 
-/// What takes the elements of a packed form one by one, and may find damage in them.
-pub(super) type Visit<'v, 'a> = &'v mut dyn FnMut(Text<'a>) -> Option<()>;
+/// An element of a packed form.
+#[derive(Clone, Copy)]
+pub(super) enum Element<'a> {
+    /// An integer, which stands for its digits.
+    Integer(i64),
+    /// Bytes as they are.
+    Bytes(&'a [u8]),
+}
 
-/// Visits the elements of a packed form, which must be whole and well formed.
-pub(super) type Elements = for<'a> fn(&'a [u8], Visit<'_, 'a>) -> Option<()>;
+impl Element<'_> {
+    /// Runs something on the bytes of the element.
+    #[inline]
+    pub(super) fn with_bytes<R>(self, run: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Element::Integer(value) => run(IntText::new(value).as_bytes()),
+            Element::Bytes(bytes) => run(bytes),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Element<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Element::Bytes(bytes)
+    }
+}
+
+impl<'a> From<Element<'a>> for Text<'a> {
+    fn from(element: Element<'a>) -> Self {
+        match element {
+            Element::Integer(value) => Text::integer(value),
+            Element::Bytes(bytes) => bytes.into(),
+        }
+    }
+}
+
+/// A form in which elements are packed into one string.
+pub(super) trait Packing {
+    /// Visits the elements, which must be whole and well formed. The visitor may find damage too.
+    fn read<'a>(packed: &'a [u8], visit: impl FnMut(Element<'a>) -> Option<()>) -> Option<()>;
+}
 
 /// Visits the elements of a packed form two by two. One that is left over is damage.
-pub(super) fn pairs<'a>(
+#[inline]
+pub(super) fn pairs<'a, P: Packing>(
     packed: &'a [u8],
-    elements: Elements,
-    visit: &mut dyn FnMut(Text<'a>, Text<'a>) -> Option<()>,
+    mut visit: impl FnMut(Element<'a>, Element<'a>) -> Option<()>,
 ) -> Option<()> {
-    let mut first: Option<Text<'a>> = None;
-    elements(packed, &mut |text| match first.take() {
-        Some(first) => visit(first, text),
+    let mut first: Option<Element<'a>> = None;
+    P::read(packed, |element| match first.take() {
+        Some(first) => visit(first, element),
         None => {
-            first = Some(text);
+            first = Some(element);
             Some(())
         }
     })?;
@@ -73,29 +107,41 @@ pub(super) fn pairs<'a>(
 
 /// None if one of some texts is there twice.
 pub(super) fn check_distinct<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Option<()> {
-    let mut texts: SmallVec<[&[u8]; MARKED_MOST]> = texts.collect();
-    if texts.len() <= MARKED_MOST && hash_differently(&texts) {
-        return Some(());
-    }
+    let mut texts: Vec<&[u8]> = texts.collect();
     texts.sort_unstable();
     texts.is_sorted_by(|a, b| a < b).then_some(())
 }
 
-/// Up to so many texts are likely to have different marks.
-const MARKED_MOST: usize = 32;
 const MARKS: usize = 2048;
 
-/// Whether no two texts have the same mark, a part of their hash. To see that takes less than to
-/// sort them; it is not said that others are equal.
-fn hash_differently(texts: &[&[u8]]) -> bool {
-    let mut marks = [0_u64; MARKS / 64];
-    texts.iter().all(|text| {
+/// A mark for each of some texts, a part of its hash. Texts with different marks are different; to
+/// see that takes less than to sort them.
+pub(super) struct Marks {
+    words: [u64; MARKS / 64],
+    clash: bool,
+}
+
+impl Marks {
+    pub(super) fn new() -> Marks {
+        Marks { words: [0; MARKS / 64], clash: false }
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, text: &[u8]) {
+        if self.clash {
+            return;
+        }
         let mark = hash(text) as usize % MARKS;
-        let Some(word) = marks.get_mut(mark / 64) else { return false };
-        let before = *word;
-        *word |= 1 << (mark % 64);
-        *word != before
-    })
+        if let Some(word) = self.words.get_mut(mark / 64) {
+            self.clash = *word >> (mark % 64) & 1 != 0;
+            *word |= 1 << (mark % 64);
+        }
+    }
+
+    /// Whether two texts had the same mark; it is not said that these are equal.
+    pub(super) fn clash(&self) -> bool {
+        self.clash
+    }
 }
 
 /// A length, or the way in which a string is written otherwise.

@@ -6,7 +6,8 @@
 //! of elements all these are. Deleted entries lie there with a flag; here they are not kept, so
 //! none is written.
 
-use super::read::{Reader, Text};
+use super::listpack::Listpack;
+use super::read::{Packing, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::value::Value;
@@ -167,8 +168,8 @@ impl<'e> Elements<'e, '_> {
 /// Adds a node; returns the ID of its last entry, if there is any.
 fn read_node(stream: &mut Stream, first: Id, packed: &[u8]) -> Option<Option<Id>> {
     let mut texts = Vec::new();
-    listpack::read(packed, &mut |text| {
-        texts.push(text);
+    Listpack::read(packed, |element| {
+        texts.push(Text::from(element));
         Some(())
     })?;
     let mut elements = Elements { rest: texts.iter() };

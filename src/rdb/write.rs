@@ -9,8 +9,11 @@ const INTEGER_TEXT_MOST: usize = 11;
 /// Texts of up to this many bytes are not worth compressing.
 const COMPRESS_FROM: usize = 20;
 
+/// Texts of up to this many bytes are compressed without an allocation.
+const SHORT_BYTES: usize = 256;
+
 /// Room for the payload of a short value.
-const ROOM_BYTES: usize = 64;
+const ROOM_BYTES: usize = 128;
 
 /// In front of a length of 32 bits.
 const LENGTH_32: u8 = 0x80;
@@ -109,13 +112,21 @@ impl Writer {
         {
             return;
         }
-        let long = text.len() > COMPRESS_FROM;
-        match if long { lzf::compress(text) } else { None } {
+        match text.len() {
+            ..=COMPRESS_FROM => self.plain(text),
+            ..=SHORT_BYTES => self.long(text, &mut [0; SHORT_BYTES]),
+            len => self.long(text, &mut vec![0; len]),
+        }
+    }
+
+    /// A string that may be worth compressing, with room for as many bytes.
+    fn long(&mut self, text: &[u8], room: &mut [u8]) {
+        match lzf::compress(text, room).and_then(|len| room.get(..len)) {
             Some(compressed) => {
                 self.byte(COMPRESSED);
                 self.length(compressed.len());
                 self.length(text.len());
-                self.bytes(&compressed);
+                self.bytes(compressed);
             }
             None => self.plain(text),
         }

@@ -4,7 +4,7 @@
 //! byte of ones ends it. An element is the length of the one before it, its encoding and its bytes.
 
 use super::listpack::read_i24;
-use super::read::{Reader, Text, Visit};
+use super::read::{Element, Packing, Reader};
 
 /// Bytes in front of the elements.
 const HEADER_BYTES: usize = 10;
@@ -15,30 +15,35 @@ const END: u8 = 0xff;
 /// In front of the length of the element before if that takes 32 bits.
 const LONG: u8 = 0xfe;
 
-/// Visits the elements of a ziplist, which must be whole and well formed.
-pub(super) fn read<'a>(bytes: &'a [u8], visit: Visit<'_, 'a>) -> Option<()> {
-    let mut reader = Reader::new(bytes);
-    let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
-    let last = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
-    let told = u16::from_le_bytes(reader.array()?);
-    let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
-    if size != bytes.len() || reader.byte()? != END {
-        return None;
-    }
-    let mut reader = Reader::new(elements);
-    let (mut count, mut start, mut len) = (0_usize, HEADER_BYTES, 0);
-    while !reader.is_empty() {
-        start += len;
-        let left = reader.len();
-        if previous_len(&mut reader)? != len {
+/// The packing.
+pub(super) struct Ziplist;
+
+impl Packing for Ziplist {
+    #[inline]
+    fn read<'a>(bytes: &'a [u8], mut visit: impl FnMut(Element<'a>) -> Option<()>) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+        let last = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+        let told = u16::from_le_bytes(reader.array()?);
+        let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
+        if size != bytes.len() || reader.byte()? != END {
             return None;
         }
-        visit(element(&mut reader)?)?;
-        len = left - reader.len();
-        count += 1;
+        let mut reader = Reader::new(elements);
+        let (mut count, mut start, mut len) = (0_usize, HEADER_BYTES, 0);
+        while !reader.is_empty() {
+            start += len;
+            let left = reader.len();
+            if previous_len(&mut reader)? != len {
+                return None;
+            }
+            visit(element(&mut reader)?)?;
+            len = left - reader.len();
+            count += 1;
+        }
+        let counted = told == COUNT_UNKNOWN || usize::from(told) == count;
+        (counted && start == last).then_some(())
     }
-    let counted = told == COUNT_UNKNOWN || usize::from(told) == count;
-    (counted && start == last).then_some(())
 }
 
 fn previous_len(reader: &mut Reader<'_>) -> Option<usize> {
@@ -49,7 +54,7 @@ fn previous_len(reader: &mut Reader<'_>) -> Option<usize> {
     }
 }
 
-fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
+fn element<'a>(reader: &mut Reader<'a>) -> Option<Element<'a>> {
     let first = reader.byte()?;
     Some(match first {
         0x00..0x40 => reader.take(first.into())?.into(),
@@ -61,12 +66,12 @@ fn element<'a>(reader: &mut Reader<'a>) -> Option<Text<'a>> {
             let len = u32::from_be_bytes(reader.array()?);
             reader.take(usize::try_from(len).ok()?)?.into()
         }
-        0xc0 => Text::integer(i16::from_le_bytes(reader.array()?).into()),
-        0xd0 => Text::integer(i32::from_le_bytes(reader.array()?).into()),
-        0xe0 => Text::integer(i64::from_le_bytes(reader.array()?)),
-        0xf0 => Text::integer(read_i24(reader)?.into()),
-        0xf1..=0xfd => Text::integer(i64::from(first & 0x0f) - 1),
-        0xfe => Text::integer(i8::from_le_bytes(reader.array()?).into()),
+        0xc0 => Element::Integer(i16::from_le_bytes(reader.array()?).into()),
+        0xd0 => Element::Integer(i32::from_le_bytes(reader.array()?).into()),
+        0xe0 => Element::Integer(i64::from_le_bytes(reader.array()?)),
+        0xf0 => Element::Integer(read_i24(reader)?.into()),
+        0xf1..=0xfd => Element::Integer(i64::from(first & 0x0f) - 1),
+        0xfe => Element::Integer(i8::from_le_bytes(reader.array()?).into()),
         _ => return None,
     })
 }
@@ -77,8 +82,8 @@ mod tests {
 
     fn texts(bytes: &[u8]) -> Option<Vec<String>> {
         let mut texts = Vec::new();
-        read(bytes, &mut |text| {
-            texts.push(String::from_utf8_lossy(text.as_bytes()).into_owned());
+        Ziplist::read(bytes, |text| {
+            text.with_bytes(|text| texts.push(String::from_utf8_lossy(text).into_owned()));
             Some(())
         })?;
         Some(texts)

@@ -1,6 +1,6 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
-use super::read::{Elements, Reader, check_distinct, pairs};
+use super::read::{Element, Marks, Packing, Reader, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
@@ -45,17 +45,22 @@ fn push_score(packed: &mut listpack::Builder, score: f64) {
 /// A sorted set that is being read.
 struct Builder {
     zset: ZSet,
+    /// Of the members, while the set is small.
+    marks: Marks,
     limits: PackedLimits,
 }
 
 impl Builder {
     fn new(limits: PackedLimits) -> Builder {
-        Builder { zset: ZSet::new(), limits }
+        Builder { zset: ZSet::new(), marks: Marks::new(), limits }
     }
 
     /// Adds a member, which must not be there yet. That is only seen in the large form; the small
     /// one is looked through once it is complete.
     fn add(&mut self, member: &[u8], score: f64) -> Option<()> {
+        if self.zset.is_packed() {
+            self.marks.add(member);
+        }
         self.zset.append(member, score).then_some(())
     }
 
@@ -69,6 +74,9 @@ impl Builder {
     }
 
     fn check_members(&self) -> Option<()> {
+        if !self.marks.clash() {
+            return Some(());
+        }
         check_distinct(self.all().map(|(member, _)| member))
     }
 
@@ -108,16 +116,19 @@ pub(super) fn read<'a>(
 
 /// A ziplist or a listpack. It may hold longer members than would be packed today: Redis unpacks
 /// it for their number only.
-pub(super) fn read_packed(
+pub(super) fn read_packed<P: Packing>(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
-    elements: Elements,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
     let packed = reader.string()?;
-    pairs(packed.as_bytes(), elements, &mut |member, score| {
+    pairs::<P>(packed.as_bytes(), |member, score| {
         builder.make_room(0)?;
-        builder.add(member.as_bytes(), parse_f64(score.as_bytes())?)
+        let score = match score {
+            Element::Integer(score) => score as f64,
+            Element::Bytes(text) => parse_f64(text)?,
+        };
+        member.with_bytes(|member| builder.add(member, score))
     })?;
     builder.finish()
 }

@@ -122,9 +122,29 @@ impl Value {
         }
     }
 
-    /// Moves a small collection behind a prefix and closes it up; what is too large for that loses
-    /// the prefix it may have.
-    pub(crate) fn into_block(mut self, prefix: Vec<u8>) -> Result<(Kind, Vec<u8>), Value> {
+    /// The bytes that a small collection takes in a block beside the prefix; 0 for any other value.
+    fn block_bytes(&mut self) -> usize {
+        let packed = match self {
+            Value::List(list) => list.packed_mut().map(Small::Packed),
+            Value::Hash(Hash::Packed(packed)) => Some(Small::Packed(packed)),
+            Value::Set(set) => set.small_mut(),
+            Value::ZSet(zset) => return zset.packed_mut().map_or(0, |packed| packed.block_bytes()),
+            Value::Hash(Hash::Table(_)) | Value::Text(_) | Value::Stream(_) => None,
+        };
+        match packed {
+            Some(Small::Packed(packed)) => packed.block_bytes(),
+            Some(Small::Ints(ints)) => ints.block_bytes(),
+            None => 0,
+        }
+    }
+
+    /// Moves a small collection behind a prefix, which is made with room for so many bytes, and
+    /// closes it up; what is too large for that loses the prefix it may have.
+    pub(crate) fn into_block(
+        mut self,
+        prefix: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Result<(Kind, Vec<u8>), Value> {
+        let prefix = prefix(self.block_bytes());
         let len = prefix.len();
         self.move_behind(Some(prefix));
         self.close(len).ok_or_else(|| {
@@ -176,7 +196,7 @@ mod tests {
             let (kind, block) = match value.close(PREFIX.len()) {
                 Some(closed) => closed,
                 // It took another form, which does not lie behind the prefix yet.
-                None => value.into_block(PREFIX.to_vec()).ok().unwrap(),
+                None => value.into_block(|_| PREFIX.to_vec()).ok().unwrap(),
             };
             assert_eq!(block.len(), block.capacity());
             assert!(block.starts_with(PREFIX));
@@ -209,7 +229,7 @@ mod tests {
         (0..2_000).filter(|n| n % 3 != 0 && n % 5 != 0).for_each(|n| add(&mut value, n));
         let before = shown(value.view());
         assert!(value.close(6).is_none());
-        let value = value.into_block(b"prefix".to_vec()).err().unwrap();
+        let value = value.into_block(|_| b"prefix".to_vec()).err().unwrap();
         assert_eq!(shown(value.view()), before);
     }
 }

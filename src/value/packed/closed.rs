@@ -22,9 +22,14 @@ impl Packed {
         Self { bytes: prefix, base, head: base, count: 0 }
     }
 
+    /// The bytes that a block takes beside its prefix.
+    pub(crate) fn block_bytes(&self) -> usize {
+        NOTE_BYTES + self.byte_len()
+    }
+
     /// A copy of the elements behind a prefix.
     pub(crate) fn copy_behind(&self, mut prefix: Vec<u8>) -> Self {
-        prefix.reserve_exact(NOTE_BYTES + self.byte_len());
+        prefix.reserve_exact(self.block_bytes());
         let mut copy = Self::behind(prefix);
         copy.append(self);
         copy

@@ -86,9 +86,14 @@ impl<B: Deref<Target = [u8]>> Ints<B> {
         (0..self.len()).filter_map(|rank| self.get(rank))
     }
 
+    /// The bytes that a block takes beside its prefix.
+    pub(crate) fn block_bytes(&self) -> usize {
+        NOTE_BYTES + self.live().len()
+    }
+
     /// A copy behind a prefix.
     pub(crate) fn copy_behind(&self, mut prefix: Vec<u8>) -> Ints {
-        prefix.reserve_exact(NOTE_BYTES + self.live().len());
+        prefix.reserve_exact(self.block_bytes());
         let mut copy = Ints::behind(prefix, self.width());
         copy.bytes.extend_from_slice(self.live());
         copy

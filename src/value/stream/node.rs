@@ -160,14 +160,15 @@ impl Node {
 
     /// Appends an entry behind all others.
     pub(super) fn push(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        let (draft, size) = self.draft(id, pairs);
+        let mut draft = Draft::new();
+        let size = self.draft(&mut draft, id, pairs);
         self.entries.push_back(&draft);
         self.grow(id, size);
     }
 
     /// Notes an entry that is deleted already.
     pub(super) fn push_deleted(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        let (_, size) = self.draft(id, pairs);
+        let size = self.draft(&mut Draft::new(), id, pairs);
         self.deleted += 1;
         self.grow(id, size);
     }
@@ -177,28 +178,28 @@ impl Node {
         self.bytes = saturate(self.bytes as usize + size);
     }
 
-    /// An entry as it is kept, and what it takes in a listpack: there it has flags before it and
-    /// its number of elements behind it.
-    fn draft(&self, id: Id, pairs: &[Pair<'_>]) -> (Draft, usize) {
+    /// Writes an entry as it is kept; returns what it takes in a listpack: there it has flags before
+    /// it and its number of elements behind it.
+    #[inline]
+    fn draft(&self, draft: &mut Draft, id: Id, pairs: &[Pair<'_>]) -> usize {
         let shares = self.shares_fields(pairs);
-        let mut draft = Draft::new();
         let ms = id.ms.wrapping_sub(self.first.ms);
         let seq = id.seq.wrapping_sub(self.first.seq);
-        push_varint(&mut draft, ms);
-        push_varint(&mut draft, if ms == 0 { seq } else { id.seq });
-        push_varint(&mut draft, if shares { 0 } else { pairs.len() as u64 });
+        push_varint(draft, ms);
+        push_varint(draft, if ms == 0 { seq } else { id.seq });
+        push_varint(draft, if shares { 0 } else { pairs.len() as u64 });
         let mut size = 2 + integer_size(ms as i64) + integer_size(seq as i64);
         if !shares {
             size += integer_size(pairs.len() as i64);
         }
         for [field, value] in pairs {
             if !shares {
-                size += push_datum(&mut draft, field);
+                size += push_datum(draft, field);
             }
-            size += push_datum(&mut draft, value);
+            size += push_datum(draft, value);
         }
         let elements = if shares { pairs.len() + 3 } else { 2 * pairs.len() + 4 };
-        (draft, size + integer_size(elements as i64))
+        size + integer_size(elements as i64)
     }
 
     /// Deletes the entry with this index, after what is kept of it was shown.

@@ -271,10 +271,15 @@ impl<B: Deref<Target = [u8]>> Packed<B> {
         self.base as usize
     }
 
+    /// The bytes that a block takes beside its prefix.
+    pub(crate) fn block_bytes(&self) -> usize {
+        NOTE_BYTES + self.iter().bytes.len()
+    }
+
     /// A copy behind a prefix.
     pub(crate) fn copy_behind(&self, mut prefix: Vec<u8>) -> Packed {
         let live = self.iter().bytes;
-        prefix.reserve_exact(NOTE_BYTES + live.len());
+        prefix.reserve_exact(self.block_bytes());
         let mut copy = Packed::behind(prefix);
         copy.bytes.extend_from_slice(live);
         copy.len = self.len;
