@@ -43,6 +43,8 @@ pub(crate) enum Order {
     Acknowledge,
     /// Ask replicas how far they have got.
     AskReplicas,
+    /// Remove the keys that calls wait for and that have expired: they came to be there just now.
+    LookAgain,
     /// There is something for the replica in this place.
     Feed(usize),
 }

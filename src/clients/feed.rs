@@ -77,7 +77,10 @@ impl Feed {
     }
 
     /// There is one replica more, from now on.
-    pub(crate) fn add_replica(&mut self) {
+    pub(crate) fn add_replica(&mut self, now_ms: i64) {
+        if self.replicas == 0 {
+            self.pinged_ms = now_ms;
+        }
         self.replicas += 1;
         self.database = None;
     }
@@ -186,10 +189,10 @@ mod tests {
     #[test]
     fn a_newcomer_is_told_the_database_again() {
         let mut feed = Feed::default();
-        feed.add_replica();
+        feed.add_replica(0);
         told(&mut feed, &[effect(2, false, "a")]);
         let before = feed.offset();
-        feed.add_replica();
+        feed.add_replica(0);
         assert_eq!(told(&mut feed, &[effect(2, false, "a")]), "SELECT 2 a");
         assert_eq!(feed.offset(), before + 34);
     }

@@ -71,7 +71,7 @@ fn begin(cx: &mut Context<'_>, acknowledges: bool) -> CommandResult {
     (replica.begun, replica.acknowledges, replica.heard_ms) = (true, acknowledges, now);
     host.orders.push(Order::Feed(place));
     let (host, keys, server, reply) = cx.with_host()?;
-    keys.news_mut().feed.add_replica();
+    keys.news_mut().feed.add_replica(now);
     let offset = keys.news().feed.offset();
     let id = server.run_id.clone();
     if acknowledges {

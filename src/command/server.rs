@@ -8,6 +8,7 @@ use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed, keyless};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
+use crate::session::Order;
 
 /// A row of this family: most of them came with Redis 1.0 and name no key.
 const fn row(
@@ -91,6 +92,9 @@ fn swapdb(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         [first, second].map(|number| database(cx.keys, number.into()).ok_or(CommandError::DbIndex));
     cx.keys.swap_databases(first?, second?);
     cx.keys.count_changes(1);
+    if let Ok(host) = cx.host() {
+        host.orders.push(Order::LookAgain);
+    }
     cx.reply.ok();
     Ok(())
 }

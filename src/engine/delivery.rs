@@ -290,8 +290,19 @@ impl State {
                 Order::Resume => self.waiters.end_all_of(WaitKind::Pause),
                 Order::Acknowledge => self.serve_acknowledged(),
                 Order::AskReplicas => self.ask_replicas(),
+                Order::LookAgain => self.expire_waited(),
                 Order::Feed(place) => self.ring(place),
             }
+        }
+    }
+
+    /// Looks at the keys that calls wait for. One that has expired is removed, as a step of its own.
+    fn expire_waited(&mut self) {
+        for name in self.waiters.names() {
+            self.keys.in_database(name.database, |keys| _ = keys.slot_unused(&name.key));
+        }
+        if !self.keys.in_section() {
+            self.deliver();
         }
     }
 

@@ -172,6 +172,11 @@ impl Waiter {
 pub(super) struct Waiters(Vec<Waiter>);
 
 impl Waiters {
+    /// The names of all keys that are waited for.
+    pub(super) fn names(&self) -> Vec<KeyName> {
+        self.0.iter().flat_map(Waiter::names).collect()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.0.len()
