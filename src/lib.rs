@@ -65,6 +65,7 @@ mod script;
 mod server;
 mod session;
 mod table;
+mod transfer;
 mod value;
 
 pub use clients::{Origin, Waker};

@@ -411,6 +411,7 @@ fn repeated_names(sources: &[Source]) -> Vec<String> {
     // Lua, events and some parameters have names that commands have too; the program calls
     // commands as anybody does, and so does who follows another server, or hands keys to one.
     let elsewhere = [
+        "src/command/migrate.rs",
         "src/follow/",
         "src/script/vm/",
         "src/check/",

@@ -168,25 +168,33 @@ fn reply_statuses(reply: &mut ReplyBuf, names: &[impl AsRef<[u8]>]) {
     names.iter().for_each(|name| reply.status(name.as_ref()));
 }
 
+/// Where a run of keys begins.
+fn reply_begin(reply: &mut ReplyBuf, begin: Begin) {
+    let mut keyword = |word: &str, from: i64| {
+        reply_typed(reply, "keyword", 2);
+        reply.bulk(b"keyword");
+        reply.bulk(word.as_bytes());
+        reply_fact(reply, "startfrom", from);
+    };
+    match begin {
+        Begin::Index(at) => {
+            reply_typed(reply, "index", 1);
+            reply_fact(reply, "index", at as i64);
+        }
+        Begin::Keyword(word, from) => keyword(word, from as i64),
+        Begin::KeywordBefore(word, from) => keyword(word, from),
+        Begin::Told(told, _) => reply_begin(reply, *told),
+        Begin::Unknown(_) => reply_typed(reply, "unknown", 0),
+    }
+}
+
 /// Describes a run of keys. Redis adds notes to a few, in English.
 fn reply_spec(reply: &mut ReplyBuf, spec: &KeySpec) {
     reply.map(3);
     reply.bulk(b"flags");
     reply_statuses(reply, spec.uses);
     reply.bulk(b"begin_search");
-    match spec.begin {
-        Begin::Index(at) => {
-            reply_typed(reply, "index", 1);
-            reply_fact(reply, "index", at as i64);
-        }
-        Begin::Keyword(word, from) => {
-            reply_typed(reply, "keyword", 2);
-            reply.bulk(b"keyword");
-            reply.bulk(word.as_bytes());
-            reply_fact(reply, "startfrom", from as i64);
-        }
-        Begin::Unknown(_) => reply_typed(reply, "unknown", 0),
-    }
+    reply_begin(reply, spec.begin);
     reply.bulk(b"find_keys");
     match spec.find {
         Find::Range { last, step, limit } => {

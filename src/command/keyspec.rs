@@ -29,6 +29,8 @@ pub(crate) mod uses {
     pub(crate) const RW_ACCESS_UPDATE: Use = &["RW", "access", "update"];
     pub(crate) const RW_ACCESS_INSERT: Use = &["RW", "access", "insert"];
     pub(crate) const RW_ACCESS_DELETE: Use = &["RW", "access", "delete"];
+    /// The same, where not all that is told is right.
+    pub(crate) const RW_ACCESS_DELETE_INCOMPLETE: Use = &["RW", "access", "delete", "incomplete"];
     pub(crate) const OW_UPDATE: Use = &["OW", "update"];
     pub(crate) const OW_INSERT: Use = &["OW", "insert"];
     pub(crate) const RM_DELETE: Use = &["RM", "delete"];
@@ -53,6 +55,10 @@ pub(crate) enum Begin {
     Index(usize),
     /// Behind a word, which is looked for from a place on.
     Keyword(&'static str, usize),
+    /// Behind a word, which is looked for from so many places before the end on, backwards.
+    KeywordBefore(&'static str, i64),
+    /// Told as another one, but found by a function.
+    Told(&'static Begin, fn(&[&[u8]]) -> Option<usize>),
     /// Where no simple rule tells; a function does.
     Unknown(fn(&[&[u8]]) -> Option<usize>),
 }
@@ -122,7 +128,7 @@ impl Find {
 /// Sets of specs that several commands share, and those of single ones.
 pub(crate) mod specs {
     use super::uses::*;
-    use super::{KeySpec, sort_store};
+    use super::{Begin, KeySpec, migrated_key, migrated_keys, sort_store};
 
     /// Takes from the first key what it puts into the second.
     pub(crate) const TAKE_AND_PUT: &[KeySpec] =
@@ -175,6 +181,17 @@ pub(crate) mod specs {
         KeySpec::behind("STORE", 5, OW_UPDATE),
         KeySpec::behind("STOREDIST", 5, OW_UPDATE),
     ];
+    /// What is handed to another server: one key, or if that is empty those behind KEYS.
+    pub(crate) const MIGRATE: &[KeySpec] = &[
+        KeySpec {
+            begin: Begin::Told(&Begin::Index(3), migrated_key),
+            ..KeySpec::one(3, RW_ACCESS_DELETE)
+        },
+        KeySpec {
+            begin: Begin::Told(&Begin::KeywordBefore("KEYS", -2), migrated_keys),
+            ..KeySpec::rest(0, RW_ACCESS_DELETE_INCOMPLETE)
+        },
+    ];
     /// Streams, of which the second half of the words behind STREAMS says from where to read.
     pub(crate) const STREAMS: &[KeySpec] = &[KeySpec::half_behind("STREAMS", 1, RO_ACCESS)];
     /// The same behind the name of a group.
@@ -207,6 +224,26 @@ fn sort_store(argv: &[&[u8]]) -> Option<usize> {
         };
     }
     found
+}
+
+/// Where MIGRATE's keys begin, if it has more than one.
+fn migrated_keys(argv: &[&[u8]]) -> Option<usize> {
+    let mut at = 6;
+    while let Some(word) = argv.get(at) {
+        let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
+        at += match () {
+            () if is("keys") => return argv.get(3)?.is_empty().then_some(at + 1),
+            () if is("auth") => 2,
+            () if is("auth2") => 3,
+            () => 1,
+        };
+    }
+    None
+}
+
+/// Where MIGRATE's only key is.
+fn migrated_key(argv: &[&[u8]]) -> Option<usize> {
+    if migrated_keys(argv).is_some() { None } else { Some(3) }
 }
 
 /// What SET does to its key: with GET it reads it too.
@@ -285,7 +322,12 @@ impl Begin {
                 let is_word = |found: &&[u8]| found.eq_ignore_ascii_case(word.as_bytes());
                 words.iter().skip(from).position(is_word).map(|at| at + from + 1)
             }
-            Begin::Unknown(find) => find(argv),
+            Begin::KeywordBefore(word, from) => {
+                let is_word = |found: &&[u8]| found.eq_ignore_ascii_case(word.as_bytes());
+                let from = argv.len().checked_add_signed(isize::try_from(from).ok()?)?;
+                argv.get(..=from)?.iter().rposition(is_word).map(|at| at + 1)
+            }
+            Begin::Told(_, find) | Begin::Unknown(find) => find(argv),
         }
     }
 }

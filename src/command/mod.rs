@@ -40,6 +40,7 @@ mod latency;
 mod lcs;
 mod list;
 mod memory;
+mod migrate;
 mod monitor;
 mod own;
 mod partial_sort;
@@ -124,6 +125,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     introspect::FAMILY,
     list::FAMILY,
     memory::FAMILY,
+    migrate::FAMILY,
     monitor::FAMILY,
     own::FAMILY,
     persistence::FAMILY,

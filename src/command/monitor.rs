@@ -7,6 +7,7 @@ use super::context::{Context, own_session};
 
 use super::effects;
 use super::keyspec::{find_keys, specs_of};
+use super::migrate;
 use super::spec::Arity::Exactly;
 use super::spec::{Command, Family, Flags, Group, keyless};
 use crate::clients::{Events, Misses, line};
@@ -108,6 +109,11 @@ fn note_shown(cx: &mut Context<'_>, command: &Command, argv: &[&[u8]]) {
 fn redacted<'a>(name: &str, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
     const HIDDEN: &[u8] = b"(redacted)";
     let mut shown = argv.to_vec();
+    if name == migrate::NAME {
+        for at in migrate::secrets(argv) {
+            shown.get_mut(at).into_iter().for_each(|word| *word = HIDDEN);
+        }
+    }
     let hidden = match name {
         AUTH => 1..argv.len(),
         HELLO => {

@@ -286,11 +286,17 @@ pub(super) fn read_again(cx: &mut Context<'_>, saves: bool, join: Join) -> Comma
     Ok(())
 }
 
-/// Reads in again what BGREWRITEAOF has written.
+/// Reads in again what BGREWRITEAOF has written. With `appendonly` a log would have all changes up to
+/// now, so that one is written first which does.
 pub(super) fn read_log(cx: &mut Context<'_>) -> CommandResult {
     let failed = |why: &dyn Display| failed("Error trying to load the AOF files", why);
     let (host, keys, server, reply) = cx.with_host()?;
     let (_, _, log) = places(server).ok_or(NO_FILES)?;
+    if server.config.flag("appendonly") {
+        server.saving.stop();
+        let origin = origin(keys, host.scripts, server)?;
+        server.saving.rewrite(&origin).map_err(|error| failed(&error))?;
+    }
     let base = log.base().map_err(|error| failed(&error))?;
     let base = base.ok_or_else(|| failed(&"there are none"))?;
     take_in(keys, host.scripts, server, (&base, Join::Replace))?;

@@ -156,6 +156,11 @@ impl Saving {
         self.scheduled.take()
     }
 
+    /// Writes the beginning of an append-only log now.
+    pub(crate) fn rewrite(&mut self, origin: &Origin) -> io::Result<()> {
+        origin.write(Kind::Rewrite, &AtomicBool::new(false))
+    }
+
     /// Writes a file of all data now.
     pub(crate) fn save(&mut self, origin: &Origin) -> io::Result<()> {
         origin.write(Kind::Snapshot, &AtomicBool::new(false))?;
