@@ -281,11 +281,15 @@ fn a_reload_keeps_all_data_and_its_fingerprint() {
         run(&session, command);
     }
     let before = text(&session, "DEBUG DIGEST");
-    for reload in ["DEBUG RELOAD", "DEBUG LOADAOF", "DEBUG RELOAD NOSAVE MERGE"] {
+    for reload in ["DEBUG RELOAD", "DEBUG RELOAD MERGE", "DEBUG RELOAD NOFLUSH MERGE"] {
         assert_eq!(text(&session, reload), "OK");
         assert_eq!(text(&session, "DEBUG DIGEST"), before, "{reload}");
     }
     assert!(text(&session, "DEBUG RELOAD NONSENSE").starts_with("ERR DEBUG RELOAD only"));
+    for from_file in ["DEBUG LOADAOF", "DEBUG RELOAD NOSAVE"] {
+        assert!(text(&session, from_file).starts_with("ERR nothing is saved"), "{from_file}");
+        assert_eq!(text(&session, "DEBUG DIGEST"), before, "{from_file}");
+    }
     assert!(text(&session, "DEBUG OBJECT h").contains("encoding:listpack serializedlength:"));
     // The same data in another form has the same fingerprint; other data has another.
     run(&session, "HSET same g w f v");
@@ -307,7 +311,10 @@ fn what_is_not_here_is_told_clearly() {
         ("BGSAVE x", "ERR syntax error"),
         ("BGREWRITEAOF", "ERR nothing is saved"),
         ("REPLICAOF NO ONE", "OK"),
-        ("SLAVEOF localhost 1", "ERR this engine cannot follow"),
+        (
+            "SLAVEOF localhost 1",
+            "ERR this engine does not listen: only one that does can follow another",
+        ),
         ("REPLICAOF a b", "ERR Invalid master port"),
         ("FAILOVER", "ERR FAILOVER requires connected replicas."),
         ("FAILOVER TIMEOUT 0", "ERR FAILOVER timeout must be greater than 0"),

@@ -121,7 +121,7 @@ fn pop_first(cx: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
             list.pop(end, |element| reply.bulk(element))
         })?;
         if popped.is_some() {
-            cx.effect(&[list::pop_command(end).as_bytes(), key]);
+            cx.effect(&[list::pop_command(end), key]);
             cx.event_of_taking(list::pop_event(end), key);
         }
         Ok(popped.is_some())
@@ -219,7 +219,7 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
             });
         })?;
         if popped.is_some() {
-            cx.effect(&[zset::pop_command(order).as_bytes(), key]);
+            cx.effect(&[zset::pop_command(order), key]);
             cx.event_of_taking(zset::pop_event(order), key);
         }
         Ok(popped.is_some())

@@ -5,7 +5,7 @@
 use super::context::{Caller, Context};
 use super::index::{Found, find, flags_of_call, resolve};
 use super::permission;
-use super::spec::{Arity, Command, Flags};
+use super::spec::{Arity, Command, Flags, Keys};
 use super::transaction;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
@@ -245,6 +245,13 @@ pub(super) fn writes(flags: Flags) -> bool {
 }
 
 impl Command {
+    /// Whether it looks at keys that it was not given.
+    pub(super) fn wanders(&self) -> bool {
+        self.flags.has(Flags::READONLY)
+            && !self.flags.has(Flags::MOVABLEKEYS)
+            && self.keys == Keys::NONE
+    }
+
     /// Whether it may change data.
     #[inline]
     pub(crate) fn writes(&self) -> bool {

@@ -121,10 +121,10 @@ pub(super) fn pop_event(end: End) -> Event {
 }
 
 /// What stands for a pop from an end.
-pub(super) fn pop_command(end: End) -> &'static str {
+pub(super) fn pop_command(end: End) -> &'static [u8] {
     match end {
-        End::Left => "LPOP",
-        End::Right => "RPOP",
+        End::Left => b"LPOP",
+        End::Right => b"RPOP",
     }
 }
 

@@ -427,10 +427,10 @@ pub(super) fn pop_event(order: Order) -> Event {
 }
 
 /// What stands for a pop from an end.
-pub(super) fn pop_command(order: Order) -> &'static str {
+pub(super) fn pop_command(order: Order) -> &'static [u8] {
     match order {
-        Order::Ascending => "ZPOPMIN",
-        Order::Descending => "ZPOPMAX",
+        Order::Ascending => b"ZPOPMIN",
+        Order::Descending => b"ZPOPMAX",
     }
 }
 
