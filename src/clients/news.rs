@@ -16,6 +16,8 @@ pub(crate) enum Told {
     Message { kind: Kind, channel: Box<[u8]>, text: Box<[u8]> },
     /// All keys of a database are gone.
     Flushed,
+    /// The same, for the client that has removed them: it is told behind its reply.
+    FlushedByCaller,
 }
 
 /// Who may see what is called, and what they are to be told.
@@ -116,6 +118,11 @@ impl News {
         if !matches!(self.told.last(), Some(Told::Flushed)) {
             self.told.push(Told::Flushed);
         }
+    }
+
+    /// The same, of which all were told but the client that has called.
+    pub(crate) fn flushed_by_caller(&mut self) {
+        self.told.push(Told::FlushedByCaller);
     }
 }
 

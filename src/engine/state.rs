@@ -381,7 +381,7 @@ impl State {
     pub(super) fn settle(&mut self) {
         while !self.keys.in_section() && (self.keys.has_touched() || self.keys.news().is_pending())
         {
-            self.deliver();
+            self.deliver(true);
             for name in self.keys.take_touched() {
                 self.tell_watchers(&name);
                 self.serve_waiters(&name);
