@@ -18,6 +18,8 @@ pub(crate) enum Told {
     Message { kind: Kind, channel: Box<[u8]>, text: Box<[u8]> },
     /// All keys of a database are gone.
     Flushed,
+    /// The same, for the client that has removed them: it is told behind its reply.
+    FlushedByCaller,
     /// A change, for replicas.
     Effect(Effect),
 }
@@ -122,6 +124,11 @@ impl News {
         if !matches!(self.told.last(), Some(Told::Flushed)) {
             self.told.push(Told::Flushed);
         }
+    }
+
+    /// The same, of which all were told but the client that has called.
+    pub(crate) fn flushed_by_caller(&mut self) {
+        self.told.push(Told::FlushedByCaller);
     }
 }
 

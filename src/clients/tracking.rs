@@ -66,7 +66,8 @@ pub(crate) struct Followed {
     prefixes: BTreeMap<Box<[u8]>, usize>,
     touched: Vec<Box<[u8]>>,
     seen: HashSet<Box<[u8]>>,
-    /// Those among them that no client changed: their time was up, or there was no room for them.
+    /// Those among them that no client changed: their time was up, or there was no room to remember
+    /// them.
     by_themselves: HashSet<Box<[u8]>>,
     /// More keys than these are not remembered; none for no limit.
     most: Option<usize>,
@@ -127,7 +128,7 @@ impl Followed {
         }
         let spare = |key: &[u8]| key != latest && !self.seen.contains(key);
         if let Some(victim) = self.keys.keys().find(|key| spare(key)).cloned() {
-            self.note(&victim);
+            self.give_up(&victim);
         }
     }
 
@@ -140,7 +141,7 @@ impl Followed {
         }
         let left = self.keys.keys().filter(|key| !self.seen.contains(*key));
         let victims: Vec<_> = left.skip(most).cloned().collect();
-        victims.iter().for_each(|key| self.note(key));
+        victims.iter().for_each(|key| self.give_up(key));
     }
 
     /// The same, as it was set.
@@ -185,8 +186,8 @@ impl Followed {
         }
     }
 
-    /// A key that was touched just now went by itself: its time was up, or there was no room for it.
-    /// Whoever does not want to be told of his own changes is told of this one.
+    /// A key that was touched just now went by itself. Whoever does not want to be told of his own
+    /// changes is told of this one.
     pub(crate) fn went(&mut self, key: &[u8]) {
         if self.seen.contains(key) {
             self.by_themselves.insert(key.into());
@@ -198,6 +199,12 @@ impl Followed {
             self.seen.insert(key.into());
             self.touched.push(key.into());
         }
+    }
+
+    /// A key is remembered no longer: all are told who were shown it.
+    fn give_up(&mut self, key: &[u8]) {
+        self.note(key);
+        self.went(key);
     }
 
     /// How many keys were touched so far.

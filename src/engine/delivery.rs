@@ -60,13 +60,16 @@ fn message(parts: &[&[u8]]) -> ReplyBuf {
 }
 
 impl State {
-    /// What there is to tell is put into the mailboxes of those it is for.
-    pub(super) fn deliver(&mut self) {
+    /// What there is to tell is put into the mailboxes of those it is for. As Redis, who removes all
+    /// keys is told so behind the reply: not before the call is `answered`.
+    pub(super) fn deliver(&mut self, answered: bool) {
         let mut effects = Vec::new();
         for told in self.keys.news_mut().take() {
             match told {
                 Told::Message { kind, channel, text } => self.send_message(kind, &channel, &text),
-                Told::Flushed => self.send_flushed(),
+                Told::Flushed => self.send_flushed(answered),
+                Told::FlushedByCaller if answered => self.tell_forgotten(self.speaker, None),
+                Told::FlushedByCaller => self.keys.news_mut().flushed_by_caller(),
                 Told::Effect(effect) => effects.push(effect),
             }
         }
@@ -94,11 +97,14 @@ impl State {
     }
 
     /// Tells every client that has to know of changed keys that all are gone.
-    fn send_flushed(&mut self) {
+    fn send_flushed(&mut self, answered: bool) {
         self.keys.follow(|followed| followed.clear());
         let tracks = |session: &Session| session.client.tracking.is_some();
         for place in self.places(tracks) {
-            self.tell_forgotten(place, None);
+            match answered || place != self.speaker {
+                true => self.tell_forgotten(place, None),
+                false => self.keys.news_mut().flushed_by_caller(),
+            }
         }
     }
 
@@ -247,7 +253,7 @@ impl State {
     /// what it was told until then.
     pub(super) fn conclude(&mut self, id: usize, waits: bool, reply: &mut ReplyBuf) {
         if !self.keys.in_section() && self.keys.news().is_pending() {
-            self.deliver();
+            self.deliver(false);
         }
         // To the second is enough, so the time is not read for it.
         let now = self.keys.clock().latest_ms();
@@ -302,7 +308,7 @@ impl State {
             self.keys.in_database(name.database, |keys| _ = keys.slot_unused(&name.key));
         }
         if !self.keys.in_section() {
-            self.deliver();
+            self.deliver(true);
         }
     }
 

@@ -386,7 +386,7 @@ impl State {
     pub(super) fn settle(&mut self) {
         while !self.keys.in_section() && (self.keys.has_touched() || self.keys.news().is_pending())
         {
-            self.deliver();
+            self.deliver(true);
             for name in self.keys.take_touched() {
                 self.tell_watchers(&name);
                 self.serve_waiters(&name);
@@ -445,7 +445,7 @@ impl State {
     /// Tells what was done for a session whose wait is over: a step of its own.
     fn deliver_for(&mut self, session: usize) {
         let speaker = std::mem::replace(&mut self.speaker, session);
-        self.deliver();
+        self.deliver(true);
         self.speaker = speaker;
     }
 

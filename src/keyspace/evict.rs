@@ -58,7 +58,10 @@ impl Keyspace {
         }
         let mut bytes = 0;
         self.for_each_table(|table| {
-            bytes += table.heap_size(KEYS_LOOKED_AT, |entry| entry.heap_size(SAMPLES));
+            // What is left of one whose keys are gone is not of the data.
+            if table.len() > 0 {
+                bytes += table.heap_size(KEYS_LOOKED_AT, |entry| entry.heap_size(SAMPLES));
+            }
         });
         bytes
     }
@@ -155,7 +158,6 @@ impl Keyspace {
     fn evict(&mut self, at: Location) {
         let key: Box<[u8]> = self.table.get(at).key().into();
         self.remove_at(at);
-        self.went(&key);
         let database = self.database();
         self.journal.news.evicted(database, &key);
         self.notify(Event::EVICTED, &key);

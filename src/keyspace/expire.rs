@@ -50,17 +50,9 @@ impl Keyspace {
     /// Removes the key at a location, whose time is up, and tells those who want to know.
     pub(super) fn expire_at(&mut self, at: Location, key: &[u8]) {
         self.remove_at(at);
-        self.went(key);
         let database = self.database();
         self.journal.news.expired(database, key);
         self.notify(Event::EXPIRED, key);
-    }
-
-    /// A key that was removed just now went by itself: no client is the one who changed it.
-    pub(super) fn went(&mut self, key: &[u8]) {
-        if !self.journal.peek_followed().is_idle() {
-            self.follow(|followed| followed.went(key));
-        }
     }
 
     fn expire_segment(&mut self, segment: usize, now: i64) -> usize {
