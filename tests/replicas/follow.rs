@@ -407,6 +407,8 @@ fn what_replicas_say_is_checked() {
     assert!(begun.starts_with("+FULLRESYNC ") && begun.ends_with(" 0"), "{begun}");
     let host = ours.engine.session().expect("a session opens").command(&["SYNC"]);
     assert!(host.is_err(), "{host:?}");
+    let host = ours.engine.session().expect("a session opens").command(&["REPLCONF", "ACK", "1"]);
+    assert!(host.is_err(), "{host:?}");
 }
 
 #[test]
