@@ -8,7 +8,7 @@
 use super::context::Context;
 use super::dispatch::call;
 
-use super::spec::{Command, Flags, Keys};
+use super::spec::Command;
 use crate::clients::removal;
 use crate::error::CommandResult;
 use crate::number::IntText;
@@ -27,7 +27,7 @@ pub(super) fn run_told(
     let before = cx.keys.change_count();
     let feed = &mut cx.keys.news_mut().feed;
     let outer = feed.begin_command();
-    feed.wanders = wanders(command);
+    feed.wanders = command.wanders();
     let outcome = call(cx, command, argv, argc_of_name);
     let feed = &mut cx.keys.news_mut().feed;
     feed.wanders = false;
@@ -36,13 +36,6 @@ pub(super) fn run_told(
         cx.put_effect(argv);
     }
     outcome
-}
-
-/// Whether a command looks at keys that it was not given.
-fn wanders(command: &Command) -> bool {
-    command.flags.has(Flags::READONLY)
-        && !command.flags.has(Flags::MOVABLEKEYS)
-        && command.keys == Keys::NONE
 }
 
 impl Context<'_> {
@@ -71,9 +64,9 @@ impl Context<'_> {
     }
 
     /// Has replicas told how many elements were popped from an end of a key.
-    pub(super) fn effect_of_pops(&mut self, command: &str, key: &[u8], count: usize) {
+    pub(super) fn effect_of_pops(&mut self, command: &[u8], key: &[u8], count: usize) {
         let count = IntText::new(count as i64);
-        self.effect(&[command.as_bytes(), key, count.as_bytes()]);
+        self.effect(&[command, key, count.as_bytes()]);
     }
 
     fn put_effect(&mut self, command: &[&[u8]]) {

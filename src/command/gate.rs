@@ -5,7 +5,7 @@
 use super::context::{Caller, Context};
 use super::index::{Found, find, flags_of_call, resolve};
 use super::permission;
-use super::spec::{Arity, Command, Flags};
+use super::spec::{Arity, Command, Flags, Keys};
 use super::transaction;
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
@@ -230,6 +230,12 @@ impl Command {
     #[inline]
     pub(crate) fn writes(&self) -> bool {
         writes(self.flags)
+    }
+
+    /// Whether it looks at keys that it was not given.
+    pub(super) fn wanders(&self) -> bool {
+        let reads = self.flags.has(Flags::READONLY) && !self.flags.has(Flags::MOVABLEKEYS);
+        reads && self.keys == Keys::NONE
     }
 
     /// Whether the time it takes grows with the data by more than a logarithm.
