@@ -10,13 +10,31 @@
 use crate::number::IntText;
 use crate::resp;
 
-/// What takes the place of commands that cannot be told as they were called.
+/// The names of commands as they are told: those that take the place of others, and those of the feed
+/// itself.
 pub(crate) mod words {
     pub(crate) const DEL: &[u8] = b"DEL";
-    pub(crate) const UNLINK: &[u8] = b"UNLINK";
-    pub(crate) const SELECT: &[u8] = b"SELECT";
-    pub(crate) const MULTI: &[u8] = b"MULTI";
     pub(crate) const EXEC: &[u8] = b"EXEC";
+    pub(crate) const HSET: &[u8] = b"HSET";
+    pub(crate) const LMOVE: &[u8] = b"LMOVE";
+    pub(crate) const LPOP: &[u8] = b"LPOP";
+    pub(crate) const MULTI: &[u8] = b"MULTI";
+    pub(crate) const PERSIST: &[u8] = b"PERSIST";
+    pub(crate) const PEXPIREAT: &[u8] = b"PEXPIREAT";
+    pub(crate) const PING: &[u8] = b"PING";
+    pub(crate) const REPLCONF: &[u8] = b"REPLCONF";
+    pub(crate) const RPOP: &[u8] = b"RPOP";
+    pub(crate) const RPOPLPUSH: &[u8] = b"RPOPLPUSH";
+    pub(crate) const SELECT: &[u8] = b"SELECT";
+    pub(crate) const SET: &[u8] = b"SET";
+    pub(crate) const SREM: &[u8] = b"SREM";
+    pub(crate) const UNLINK: &[u8] = b"UNLINK";
+    pub(crate) const XCLAIM: &[u8] = b"XCLAIM";
+    pub(crate) const XGROUP: &[u8] = b"XGROUP";
+    pub(crate) const ZPOPMAX: &[u8] = b"ZPOPMAX";
+    pub(crate) const ZPOPMIN: &[u8] = b"ZPOPMIN";
+    /// Places are told of in lower case.
+    pub(crate) const ZADD: &[u8] = b"zadd";
 }
 
 /// A change, as a command.

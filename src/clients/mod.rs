@@ -15,7 +15,7 @@ mod subscriptions;
 mod tracking;
 
 pub(crate) use events::{Event, Events};
-pub(crate) use feed::{Effect, Lazily, Replica, removal};
+pub(crate) use feed::{Effect, Lazily, Replica, removal, words};
 pub(crate) use limits::{OutputLimit, OutputLimits};
 pub(crate) use list::{Kin, address, describe};
 pub use mailbox::Waker;

@@ -13,6 +13,7 @@ use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use super::zset::{self, take};
 
+use crate::clients::words;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::LongDouble;
@@ -144,7 +145,7 @@ fn blmove(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             true => [name(from_end), name(to_end)],
             false => [0, 1].map(|at| words.get(at).copied().unwrap_or_default()),
         };
-        cx.effect(&[b"LMOVE", from, to, ends[0], ends[1]]);
+        cx.effect(&[words::LMOVE, from, to, ends[0], ends[1]]);
     }
     Ok(())
 }
@@ -154,7 +155,7 @@ fn brpoplpush(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (from, to) = (args.key()?, args.key()?);
     let timeout_ms = timeout(args.next()?)?;
     if move_or_wait(cx, (from, End::Right), (to, End::Left), timeout_ms, &all)? {
-        cx.effect(&[b"RPOPLPUSH", from, to]);
+        cx.effect(&[words::RPOPLPUSH, from, to]);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::NEVER;
 use crate::number::{IntText, parse_i64};
@@ -195,7 +195,7 @@ fn set_deadline(cx: &mut Context<'_>, mut args: Args<'_>, unit: Unit) -> Command
         cx.keys.set_deadline(slot, key, deadline);
         if cx.has_replicas() {
             let at = IntText::new(deadline);
-            cx.effect(&[&[b"PEXPIREAT".as_slice(), key, at.as_bytes()][..], words].concat());
+            cx.effect(&[&[words::PEXPIREAT, key, at.as_bytes()][..], words].concat());
         }
         cx.event(Event::EXPIRE, key);
     }

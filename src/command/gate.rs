@@ -245,17 +245,16 @@ pub(super) fn writes(flags: Flags) -> bool {
 }
 
 impl Command {
-    /// Whether it looks at keys that it was not given.
-    pub(super) fn wanders(&self) -> bool {
-        self.flags.has(Flags::READONLY)
-            && !self.flags.has(Flags::MOVABLEKEYS)
-            && self.keys == Keys::NONE
-    }
-
     /// Whether it may change data.
     #[inline]
     pub(crate) fn writes(&self) -> bool {
         writes(self.flags)
+    }
+
+    /// Whether it looks at keys that it was not given.
+    pub(super) fn wanders(&self) -> bool {
+        let reads = self.flags.has(Flags::READONLY) && !self.flags.has(Flags::MOVABLEKEYS);
+        reads && self.keys == Keys::NONE
     }
 
     /// Whether the time it takes grows with the data by more than a logarithm.

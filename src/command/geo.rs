@@ -6,7 +6,7 @@ use super::geosearch::{self, From, Stores, place, point, reply_distance, reply_p
 use super::keyspec::specs;
 use super::spec::Arity::AtLeast;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::number::IntText;
@@ -105,7 +105,7 @@ fn tell_added(cx: &mut Context<'_>, key: &[u8], options: &[&[u8]], places: &[(f6
         places.iter().map(|&(score, _)| IntText::new(score as i64)).collect();
     let pairs = places.iter().zip(&scores);
     let pairs = pairs.flat_map(|((_, member), score)| [score.as_bytes(), member]);
-    let head = [b"zadd".as_slice(), key].into_iter().chain(options.iter().copied());
+    let head = [words::ZADD, key].into_iter().chain(options.iter().copied());
     cx.effect(&head.chain(pairs).collect::<Vec<_>>());
 }
 

@@ -10,7 +10,7 @@ use super::spec::one_key as row;
 use super::spec::tips;
 use super::spec::{Family, Flags, Group};
 use super::string::sum_text;
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
@@ -196,7 +196,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     });
     // Where that did not add up, errors come in the order of the long way.
     if let Ok(Some(Some(sum))) = short {
-        cx.effect(&[b"HSET", key, field, sum.as_bytes()]);
+        cx.effect(&[words::HSET, key, field, sum.as_bytes()]);
         cx.event(Event::HINCRBYFLOAT, key);
         cx.reply.bulk(sum.as_bytes());
         return Ok(());
@@ -214,7 +214,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         hash.set(field, &text);
         Ok(text)
     })??;
-    cx.effect(&[b"HSET", key, field, &text]);
+    cx.effect(&[words::HSET, key, field, &text]);
     cx.event(Event::HINCRBYFLOAT, key);
     cx.reply.bulk(&text);
     Ok(())

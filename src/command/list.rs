@@ -7,7 +7,7 @@ use super::range::{count, pop_count};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, Keys};
 use super::spec::{keyless, one_key as row};
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End};
 use crate::number::parse_i64;
@@ -123,8 +123,8 @@ pub(super) fn pop_event(end: End) -> Event {
 /// What stands for a pop from an end.
 pub(super) fn pop_command(end: End) -> &'static [u8] {
     match end {
-        End::Left => b"LPOP",
-        End::Right => b"RPOP",
+        End::Left => words::LPOP,
+        End::Right => words::RPOP,
     }
 }
 

@@ -4,7 +4,7 @@
 //! it has missed: who comes back begins anew.
 
 use super::args::Args;
-use super::context::{Context, own_session};
+use super::context::{Context, Host, own_session};
 use super::persistence::whole;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
@@ -59,13 +59,10 @@ fn psync(cx: &mut Context<'_>, _: Args<'_>) -> CommandResult {
 /// it can tell how far it has got itself.
 fn begin(cx: &mut Context<'_>, acknowledges: bool) -> CommandResult {
     let now = cx.keys.now();
-    let host = own_session(cx)?;
+    let host = connected(cx)?;
     let (client, place) = (&mut host.session.client, host.place);
     if client.is_replica() {
         return Ok(());
-    }
-    if !client.attached {
-        return Err(CommandError::text("ERR a replica needs a connection"));
     }
     let replica = client.replica.get_or_insert_default();
     (replica.begun, replica.acknowledges, replica.heard_ms) = (true, acknowledges, now);
@@ -90,6 +87,15 @@ fn snapshot(file: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The session of a caller that can be sent what is no reply.
+fn connected<'c, 'a>(cx: &'c mut Context<'a>) -> Result<&'c mut Host<'a>, CommandError> {
+    let host = own_session(cx)?;
+    match host.session.client.attached {
+        true => Ok(host),
+        false => Err(CommandError::text("ERR a replica needs a connection")),
+    }
+}
+
 fn replconf(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
@@ -97,7 +103,7 @@ fn replconf(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let now = cx.keys.now();
     while let Some(option) = args.maybe_next() {
         let value = args.next()?;
-        let host = own_session(cx)?;
+        let host = connected(cx)?;
         let replica = host.session.client.replica.get_or_insert_default();
         match option.to_ascii_lowercase().as_slice() {
             b"listening-port" => {

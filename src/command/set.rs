@@ -8,7 +8,7 @@ use super::scan::{Scan, reply_scan};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, one_key as row};
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Editor;
 use crate::reply::ReplyBuf;
@@ -163,7 +163,7 @@ impl Told {
 
     fn tell(self, cx: &mut Context<'_>, key: &[u8]) {
         for member in self.0.unwrap_or_default() {
-            cx.effect(&[b"SREM", key, &member]);
+            cx.effect(&[words::SREM, key, &member]);
         }
     }
 }

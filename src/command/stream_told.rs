@@ -5,6 +5,7 @@
 //! become of it.
 
 use super::context::Context;
+use crate::clients::words;
 use crate::keyspace::{Editor, Keyspace};
 use crate::number::IntText;
 use crate::value::stream::{Cursor, Id, Pending, Stream};
@@ -84,7 +85,7 @@ impl<'a> Told<'a> {
     pub(super) fn tell(self, cx: &mut Context<'_>) {
         let Told { key, group, consumer, entries: Some(entries), .. } = self else { return };
         if self.is_new {
-            cx.effect(&[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
+            cx.effect(&[words::XGROUP, b"CREATECONSUMER", key, group, consumer]);
         }
         for Noted { id, pending, last_id } in &entries {
             let (id, last_id) = (id.text(), last_id.text());
@@ -92,7 +93,7 @@ impl<'a> Told<'a> {
             let deliveries = IntText::new(pending.deliveries.cast_signed());
             let (id, time, deliveries) = (id.as_bytes(), time.as_bytes(), deliveries.as_bytes());
             cx.effect(&[
-                b"XCLAIM",
+                words::XCLAIM,
                 key,
                 group,
                 consumer,
@@ -120,7 +121,7 @@ fn tell_cursor(cx: &mut Context<'_>, key: &[u8], group: &[u8]) {
     let Some(Cursor { last_id, entries_read }) = cursor(cx.keys, key, group) else { return };
     let read = IntText::new(entries_read.map_or(-1, u64::cast_signed));
     let (last_id, read) = (last_id.text(), read.as_bytes());
-    cx.effect(&[b"XGROUP", b"SETID", key, group, last_id.as_bytes(), b"ENTRIESREAD", read]);
+    cx.effect(&[words::XGROUP, b"SETID", key, group, last_id.as_bytes(), b"ENTRIESREAD", read]);
 }
 
 fn cursor(keys: &Keyspace, key: &[u8], group: &[u8]) -> Option<Cursor> {

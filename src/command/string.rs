@@ -7,7 +7,7 @@ use super::keyspec::{self, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use crate::clients::Event;
+use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Content, NEVER, Slot, Text};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
@@ -152,7 +152,7 @@ fn tell_set(
 
 /// Tells replicas that a string was written which expires.
 fn tell_set_until(cx: &mut Context<'_>, key: &[u8], value: &[u8], at: i64) {
-    cx.effect(&[b"SET", key, value, b"PXAT", IntText::new(at).as_bytes()]);
+    cx.effect(&[words::SET, key, value, b"PXAT", IntText::new(at).as_bytes()]);
 }
 
 /// Writes a string with the deadline that the options ask for.
@@ -252,7 +252,7 @@ fn getset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let old = cx.keys.string_at(slot)?;
     reply_text(cx.reply, old);
     put_until(cx, slot, key, value, Deadline::Unsaid);
-    cx.effect(&[b"SET", key, value]);
+    cx.effect(&[words::SET, key, value]);
     Ok(())
 }
 
@@ -285,7 +285,7 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         Some((Unit::Persist, _)) if cx.keys.deadline_at(slot) == NEVER => (),
         Some((Unit::Persist, _)) => {
             cx.keys.set_deadline(slot, key, NEVER);
-            cx.effect(&[b"PERSIST", key]);
+            cx.effect(&[words::PERSIST, key]);
             cx.event(Event::PERSIST, key);
         }
         Some((unit, text)) => {
@@ -296,7 +296,7 @@ fn getex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
                 cx.event(Event::DEL, key);
             } else {
                 cx.keys.set_deadline(slot, key, at);
-                cx.effect(&[b"PEXPIREAT", key, IntText::new(at).as_bytes()]);
+                cx.effect(&[words::PEXPIREAT, key, IntText::new(at).as_bytes()]);
                 cx.event(Event::EXPIRE, key);
             }
         }
@@ -484,7 +484,7 @@ pub(super) fn sum_text(sum: LongDouble) -> Result<Vec<u8>, CommandError> {
 fn reply_sum(cx: &mut Context<'_>, slot: Slot, key: &[u8], text: &[u8]) {
     let deadline = cx.keys.deadline_at(slot);
     cx.keys.put(slot, key, Content::Bytes(text), deadline);
-    cx.effect(&[b"SET", key, text, b"KEEPTTL"]);
+    cx.effect(&[words::SET, key, text, b"KEEPTTL"]);
     cx.event(Event::INCRBYFLOAT, key);
     cx.reply.bulk(text);
 }

@@ -10,7 +10,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Family, Flags, Group, Keys, keyed, keyless, one_key as row};
 use super::zset_algebra::put;
-use crate::clients::{Event, Events};
+use crate::clients::{Event, Events, words};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Random};
 use crate::number::{F64Text, IntText, parse_f64};
@@ -429,8 +429,8 @@ pub(super) fn pop_event(order: Order) -> Event {
 /// What stands for a pop from an end.
 pub(super) fn pop_command(order: Order) -> &'static [u8] {
     match order {
-        Order::Ascending => b"ZPOPMIN",
-        Order::Descending => b"ZPOPMAX",
+        Order::Ascending => words::ZPOPMIN,
+        Order::Descending => words::ZPOPMAX,
     }
 }
 

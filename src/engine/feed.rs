@@ -1,13 +1,13 @@
 //! What replicas are sent: effects, signs of life, and the question how far they have got.
 
 use super::state::State;
-use crate::clients::{Effect, Replica};
+use crate::clients::{Effect, Replica, words};
 use crate::reply::ReplyBuf;
 use crate::session::Order;
 use std::sync::Arc;
 
 /// What replicas are asked, to which they answer with the bytes that they have got.
-const ASK: [&[u8]; 3] = [b"REPLCONF", b"GETACK", b"*"];
+const ASK: [&[u8]; 3] = [words::REPLCONF, b"GETACK", b"*"];
 
 impl State {
     /// Sends replicas what a step has done, and notes how far the feed had got then for who did it.
@@ -70,7 +70,7 @@ impl State {
         let feed = &mut self.keys.news_mut().feed;
         if now - feed.pinged_ms >= period {
             feed.pinged_ms = now;
-            let bytes = feed.write_other(&[b"PING"]);
+            let bytes = feed.write_other(&[words::PING]);
             self.send_replicas(&bytes);
         }
         self.carry_out();

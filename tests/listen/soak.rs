@@ -54,7 +54,7 @@ const WORDS: [&str; 24] = [
 ];
 
 /// Commands that wild clients do not send: they change what the others rely on.
-const TAME: [&str; 22] = [
+const TAME: [&str; 24] = [
     "acl",
     "bgrewriteaof",
     "bgsave",
@@ -69,6 +69,8 @@ const TAME: [&str; 22] = [
     "migrate",
     "moonkv",
     "move",
+    "psync",
+    "replconf",
     "replicaof",
     "reset",
     "save",
