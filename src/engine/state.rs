@@ -199,7 +199,7 @@ impl State {
         if self.server.measures.follows {
             self.begin_following(id);
         }
-        let Some(session) = self.sessions.get(id).and_then(Option::as_deref) else { return None };
+        let session = self.sessions.get(id).and_then(Option::as_deref)?;
         self.keys.news_mut().begin_call(session.client.as_follower(id));
         if let Some(pause) = self.keys.news().pause
             && let Some(waits) = self.put_off(id, pause, call)

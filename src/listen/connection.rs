@@ -185,7 +185,8 @@ impl Connection {
     pub(super) fn is_over(&mut self, scene: &Scene<'_>) -> bool {
         let most = if self.closing { Some(LINGER) } else { scene.limits.idle };
         let silent = scene.now.saturating_duration_since(self.heard);
-        let is_free = self.pending.is_none() && !(self.session.is_replica() && !self.closing);
+        let is_fed = self.session.is_replica() && !self.closing;
+        let is_free = self.pending.is_none() && !is_fed;
         let is_silent = is_free && most.is_some_and(|most| silent > most);
         is_silent || self.is_too_slow(scene)
     }

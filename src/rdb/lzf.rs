@@ -107,7 +107,7 @@ pub(super) fn compress(bytes: &[u8], out: &mut [u8]) -> Option<usize> {
     // Many slots mean few that are taken by another hash, but more to clear.
     match bytes.len() {
         ..=128 => compress_with(&mut Sparse { slots: &mut [0; 512] }, runs),
-        ..=512 => compress_with(&mut Sparse { slots: &mut [0; 1024] }, runs),
+        129..=512 => compress_with(&mut Sparse { slots: &mut [0; 1024] }, runs),
         len if len <= HASHES / 2 => {
             let mut slots = vec![0; (len * 2).next_power_of_two().min(HASHES)];
             compress_with(&mut Sparse { slots: slots.as_mut_slice() }, runs)
