@@ -50,10 +50,13 @@ pub struct Subscription {
     hearer: Mutex<Option<Arc<Hearer>>>,
 }
 
+/// What is called with messages.
+type Callback = Box<dyn Fn(Message) + Send + Sync>;
+
 /// A callback that is called with messages.
 struct Hearer {
     /// None once it is not to be called any more.
-    callback: Mutex<Option<Box<dyn Fn(Message) + Send + Sync>>>,
+    callback: Mutex<Option<Callback>>,
     /// Marks the thread that is in it, 0 for none.
     inside: AtomicUsize,
 }
