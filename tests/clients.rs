@@ -253,6 +253,9 @@ fn the_table_of_cached_keys_can_be_told_and_made_smaller() {
     assert_eq!(counts(), [1, 1, 2, 2]);
     drop(other);
     assert_eq!(counts(), [1, 1, 0, 1]);
+    run(&cache, "CLIENT TRACKING OFF");
+    run(&cache, "FLUSHALL");
+    assert_eq!(counts(), [0, 0, 0, 0], "no key is left that was shown to anybody");
 }
 
 #[test]

@@ -452,7 +452,7 @@ fn what_is_past_its_deadline_is_there_for_debug_alone() {
     run(&session, "SWAPDB 0 1");
     assert_eq!(told(&session, "MULTI\nPING\nEXEC")[2], "Null");
     run(&session, "DEBUG RELOAD");
-    let twice = "ERR Error trying to load the RDB dump, check server logs";
+    let twice = "ERR Error trying to load the RDB dump: the key 'x' is there twice";
     assert_eq!(told(&session, "DEBUG RELOAD NOFLUSH\nDEBUG RELOAD NOFLUSH MERGE"), [twice, "OK"]);
 }
 

@@ -42,10 +42,6 @@ pub(super) const FAMILY: Family = Family {
 const NO_FILES: CommandError =
     CommandError::text("ERR nothing is saved: this engine keeps its data in memory only");
 
-/// Of data that is there twice, or of a damaged file, in Redis's words.
-const UNLOADED: CommandError =
-    CommandError::text("ERR Error trying to load the RDB dump, check server logs");
-
 const SAVING: CommandError = CommandError::text("ERR Background save already in progress");
 
 fn failed(what: &str, why: impl Display) -> CommandError {
@@ -285,7 +281,7 @@ pub(super) fn read_again(cx: &mut Context<'_>, saves: bool, join: Join) -> Comma
         None if saves => persist::file(&whole(keys, host.scripts), &Extra::default()),
         None => return Err(NO_FILES),
     };
-    take_in(keys, host.scripts, server, (&bytes, join)).map_err(|_| UNLOADED)?;
+    take_in(keys, host.scripts, server, (&bytes, join))?;
     reply.ok();
     Ok(())
 }

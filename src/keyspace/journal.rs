@@ -218,7 +218,8 @@ impl Journal {
 
     /// All keys of a database are gone.
     pub(super) fn flushed(&mut self) {
-        if !self.followed.is_idle() {
+        // What clients were shown that are told no more is forgotten with the rest.
+        if !(self.followed.is_idle() && self.followed.is_empty()) {
             self.news.flushed();
         }
     }

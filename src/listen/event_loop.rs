@@ -299,10 +299,11 @@ impl EventLoop {
                 over => drop(over),
             }
         }
-        // Both are empty meanwhile: nobody has a turn here.
         replies.clear();
-        if replies.capacity() <= KEPT_BYTES {
-            let mut state = self.state();
+        let mut state = self.state();
+        // Another thread, whose script lets the loop go on there, may have served others meanwhile.
+        let is_empty = state.served.is_empty() && state.replies.is_empty();
+        if is_empty && replies.capacity() <= KEPT_BYTES {
             (state.served, state.replies) = (served, replies);
         }
     }
