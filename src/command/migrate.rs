@@ -23,7 +23,7 @@ pub(super) const FAMILY: Family = Family {
         row(NAME, AtLeast(6), Flags::WRITE.and(Flags::MOVABLEKEYS),
             Keys { first: 3, last: 3, step: 1 }, "2.6.0", "O(N) in keys and their bytes",
             "Hands keys to another server.", migrate)
-            .specs(specs::MIGRATE).categories(&["dangerous"])
+            .specs(specs::MIGRATE).categories(&["keyspace", "dangerous"])
             .tips(&["nondeterministic_output"]),
     ],
 };
