@@ -60,13 +60,19 @@ impl Server {
         Some(Server { child, port, stream: BufReader::new(stream) })
     }
 
-    /// The first line of a reply, or a string. Replies that are longer are not asked for.
+    /// The first line of a reply, or a string.
     fn ask(&mut self, argv: &[&str]) -> String {
         let mut request = format!("*{}\r\n", argv.len());
         argv.iter().for_each(|arg| request += &format!("${}\r\n{arg}\r\n", arg.len()));
         self.stream.get_mut().write_all(request.as_bytes()).expect("the server reads");
+        self.reply()
+    }
+
+    fn reply(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("the server answers");
+        let parts = line.strip_prefix('*').and_then(|count| count.trim_end().parse().ok());
+        (0..parts.unwrap_or(0)).for_each(|_| drop(self.reply()));
         match line.strip_prefix('$').and_then(|len| len.trim_end().parse::<usize>().ok()) {
             None => line.trim_end().to_owned(),
             Some(len) => {
@@ -223,12 +229,6 @@ fn a_follower_ends_with_the_same_data() {
                 master.run(&command);
                 master.run("INCR within");
                 master.run("EXEC");
-                // Both replies of EXEC are behind its first line.
-                while master.ask(&["ECHO", "done"]) != "done" {}
-                while !master.stream.buffer().is_empty() {
-                    let mut line = String::new();
-                    master.stream.read_line(&mut line).expect("it is there");
-                }
             } else {
                 master.run(&command);
             }
@@ -298,7 +298,6 @@ fn a_link_that_breaks_is_told_and_made_anew() {
     wait_until("the link is down", || told(&engine, "master_link_status") == "down");
     let text = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     assert_eq!(error(&engine, "GET a"), text);
-    assert_eq!(error(&engine, "EVAL return 0"), "ERR wrong number of arguments for 'eval' command");
     for script in ["return 1", "#!lua flags=no-writes\nreturn 1"] {
         let refused = engine.eval(script, &[""; 0], &[""; 0]);
         assert_eq!(refused.expect_err("it is stale").to_string(), text);

@@ -18,6 +18,7 @@ use crate::value::stream::NodeLimits;
 use crate::value::zset::PackedLimits;
 pub(crate) use kind::parse_memory;
 use std::borrow::Cow;
+pub(crate) use table::MASTER;
 use table::{Change, PARAMETERS, Parameter};
 
 /// The parameters of an engine.

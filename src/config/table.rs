@@ -77,6 +77,9 @@ impl Parameter {
     }
 }
 
+/// The server that is followed.
+pub(crate) const MASTER: &str = "replicaof";
+
 const COUNT: (i64, i64) = (0, i64::MAX);
 const COUNT_32: (i64, i64) = (0, i32::MAX as i64);
 const POSITIVE: (i64, i64) = (1, i64::MAX);
@@ -229,7 +232,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     row("replica-priority", Integer(COUNT_32), "100").alias("slave-priority"),
     row("replica-read-only", Bool, "yes").alias("slave-read-only"),
     row("replica-serve-stale-data", Bool, "yes").alias("slave-serve-stale-data"),
-    row("replicaof", Text, "").alias("slaveof").immutable(),
+    row(MASTER, Text, "").alias("slaveof").immutable(),
     row("requirepass", Text, ""),
     row("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no"),
     row("save", Special(special::save), ""),

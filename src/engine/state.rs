@@ -195,12 +195,11 @@ impl State {
         self.speaker = id;
         self.keys.select(session.database);
         self.server.users.act_as(session.user());
+        self.keys.news_mut().begin_call(session.client.as_follower(id));
         #[cfg(feature = "listen")]
         if self.server.measures.follows {
             self.begin_following(id);
         }
-        let session = self.sessions.get(id).and_then(Option::as_deref)?;
-        self.keys.news_mut().begin_call(session.client.as_follower(id));
         if let Some(pause) = self.keys.news().pause
             && let Some(waits) = self.put_off(id, pause, call)
         {

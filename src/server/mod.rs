@@ -23,7 +23,7 @@ pub(crate) use stats::Stats;
 pub(crate) use system::{hex_digits, system_name, usage};
 
 use crate::acl::{Entry, Users};
-use crate::config::Config;
+use crate::config::{Config, MASTER};
 use crate::error::CommandError;
 use crate::persist::Saving;
 use smallvec::SmallVec;
@@ -243,7 +243,7 @@ impl Server {
     /// Follows another server from now on, or none.
     pub(crate) fn follow(&mut self, master: Option<(String, u16)>) {
         let told = master.as_ref().map(|(host, port)| format!("{host} {port}"));
-        self.config.preset("replicaof", told.unwrap_or_default().as_bytes());
+        self.config.preset(MASTER, told.unwrap_or_default().as_bytes());
         self.following.turn_to(master);
         self.obey();
     }

@@ -355,8 +355,10 @@ pub fn name(argv: &Argv) -> String {
 /// The commands that write and that a script may call, of those which exist here.
 pub fn writers() -> BTreeSet<String> {
     let commands = moonkv::commands();
+    // What one command does needs another server, whose answers no undo takes back.
     let in_script = |info: &&moonkv::CommandInfo| {
-        info.flags.contains(&"write") && !info.flags.contains(&"noscript")
+        let flags = |flag| info.flags.contains(&flag);
+        flags("write") && !flags("noscript") && info.name != "migrate"
     };
     commands.iter().filter(in_script).map(|info| info.name.to_ascii_uppercase()).collect()
 }
