@@ -103,8 +103,8 @@ impl Writer {
             return;
         }
         match text.len() {
-            ..=COMPRESS_FROM => self.plain(text),
-            ..=SHORT_BYTES => self.long(text, &mut [0; SHORT_BYTES]),
+            len if len <= COMPRESS_FROM => self.plain(text),
+            len if len <= SHORT_BYTES => self.long(text, &mut [0; SHORT_BYTES]),
             len => self.long(text, &mut vec![0; len]),
         }
     }
