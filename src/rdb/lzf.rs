@@ -24,6 +24,8 @@ const HASHES: usize = 1 << 16;
 const RATIO_MOST: usize = 88;
 /// More bytes than a string or a packed form of Redis has.
 const BYTES_MOST: usize = 1 << 30;
+/// Up to so many bytes, room is made for all at once; for more only as they come.
+const ROOM_MOST: usize = 1 << 20;
 
 /// What was compressed, if the bytes are well formed and give just this length.
 pub(super) fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
@@ -31,9 +33,12 @@ pub(super) fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > compressed.len().saturating_mul(RATIO_MOST).min(BYTES_MOST) {
         return None;
     }
-    let mut out = vec![0; len];
+    let mut out = vec![0; len.min(ROOM_MOST)];
     let (mut rest, mut end) = (compressed, 0);
     while let Some((&control, after)) = rest.split_first() {
+        if out.len() - end < REPEAT_MOST && out.len() < len {
+            out.resize(len.min(2 * out.len()), 0);
+        }
         (rest, end) = match usize::from(control) {
             control if control < LITERALS_MOST => {
                 let len = control + 1;
@@ -106,7 +111,7 @@ pub(super) fn compress(bytes: &[u8], out: &mut [u8]) -> Option<usize> {
     let runs = Runs { bytes, out, len: 0, open: 0, room };
     // Many slots mean few that are taken by another hash, but more to clear.
     match bytes.len() {
-        ..=128 => compress_with(&mut Sparse { slots: &mut [0; 512] }, runs),
+        0..=128 => compress_with(&mut Sparse { slots: &mut [0; 512] }, runs),
         129..=512 => compress_with(&mut Sparse { slots: &mut [0; 1024] }, runs),
         len if len <= HASHES / 2 => {
             let mut slots = vec![0; (len * 2).next_power_of_two().min(HASHES)];
@@ -329,6 +334,7 @@ mod tests {
         let numbers: Vec<u8> = (0..20_000_u32).flat_map(|n| (n % 977).to_le_bytes()).collect();
         assert!(check(&numbers).is_some_and(|len| len < numbers.len() / 2));
         assert!(check(&vec![0; 1 << 20]).is_some());
+        assert!(check(&vec![0; (5 << 20) + 77]).is_some());
     }
 
     #[test]
