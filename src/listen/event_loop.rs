@@ -93,6 +93,17 @@ enum Slot {
     Resting(Box<Connection>),
     /// It has its turn.
     Busy,
+    /// It has had its turn, and is still to be written what that came to.
+    Served,
+}
+
+/// What comes of taking a connection out for its turn.
+enum Taken {
+    Connection(Box<Connection>, Lent),
+    /// Its last turn has to be ended before.
+    Served,
+    /// It is not there, or has its turn already.
+    No,
 }
 
 /// A connection that has had its turn.
@@ -261,13 +272,26 @@ impl EventLoop {
 
     /// Gives a connection its turn.
     fn serve(&self, slot: usize, signs: Signs, scene: &Scene<'_>) {
-        let Some((mut connection, mut lent)) = self.state().take(slot, signs) else { return };
+        let mut taken = self.state().take(slot);
+        if let Taken::Served = taken {
+            self.end_turns(scene);
+            taken = self.state().take(slot);
+        }
+        let (mut connection, mut lent) = match taken {
+            Taken::Connection(connection, lent) => (connection, lent),
+            // What it is told while it has its turn must not be lost.
+            Taken::Served => return self.state().again.push((slot, signs)),
+            Taken::No => return self.state().note_if_busy(slot, signs),
+        };
         let deadline = connection.deadline;
         let turn = connection.turn(signs, &mut lent, scene);
         let gathered = {
             let mut state = self.state();
             state.replies.extend_from_slice(&lent.output);
             let end = state.replies.len();
+            if let Some(place) = state.slots.get_mut(slot) {
+                *place = Slot::Served;
+            }
             state.served.push(Served { slot, connection, turn, end, deadline });
             if lent.output.capacity() > KEPT_BYTES {
                 lent.output = Vec::new();
@@ -422,7 +446,11 @@ impl State {
                 work.note(event, &mut self.turns);
             }
         }
-        let woken = wakeups.take().into_iter();
+        // Who is told many things is woken for each, and looks at all of them at once.
+        let mut woken = wakeups.take();
+        woken.sort_unstable();
+        woken.dedup();
+        let woken = woken.into_iter();
         self.turns.extend(woken.map(|slot| (slot, Signs { woken: true, ..NOTHING })));
         work
     }
@@ -438,19 +466,28 @@ impl State {
     }
 
     /// Takes a connection out for its turn, with what it is lent.
-    fn take(&mut self, slot: usize, signs: Signs) -> Option<(Box<Connection>, Lent)> {
-        let place = self.slots.get_mut(slot)?;
+    fn take(&mut self, slot: usize) -> Taken {
+        let Some(place) = self.slots.get_mut(slot) else { return Taken::No };
         match std::mem::replace(place, Slot::Busy) {
-            Slot::Resting(connection) => Some((connection, self.lent.pop().unwrap_or_default())),
+            Slot::Resting(connection) => {
+                Taken::Connection(connection, self.lent.pop().unwrap_or_default())
+            }
+            Slot::Served => {
+                *place = Slot::Served;
+                Taken::Served
+            }
             Slot::Free => {
                 *place = Slot::Free;
-                None
+                Taken::No
             }
-            // What it is told while it has its turn must not be lost.
-            Slot::Busy => {
-                self.again.push((slot, signs));
-                None
-            }
+            Slot::Busy => Taken::No,
+        }
+    }
+
+    /// Keeps what a connection is told that has its turn.
+    fn note_if_busy(&mut self, slot: usize, signs: Signs) {
+        if let Some(Slot::Busy) = self.slots.get(slot) {
+            self.again.push((slot, signs));
         }
     }
 
