@@ -2,9 +2,9 @@
 //!
 //! `sandbox.rs` opens a state and builds the world scripts see; `guard/` and `alloc.rs` keep a
 //! run within its limits; `chunk.rs` sees in a compiled script which of the world's proxies it can do
-//! without; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`,
-//! `strings.rs`, `format.rs` and `patterns.rs` stand in for the library functions that are unsafe, unstoppable or
-//! not deterministic; `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
+//! without; `base.rs`, `tables.rs`, `load.rs`, `coroutine.rs`, `math.rs`, `strings.rs`, `format.rs` and
+//! `patterns.rs` stand in for the library functions that are unsafe, unstoppable or not deterministic;
+//! `call.rs` is `redis.call`, `api.rs` the rest of `redis.*`; `push.rs` and
 //! `pull.rs` convert replies to Lua values and back; `register.rs` is where libraries of functions
 //! load; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
 //! `bit.rs` are the libraries of those names. Where LuaJIT runs the scripts, `watchdog.rs` stops what it
@@ -27,6 +27,7 @@ mod cmsgpack;
 mod coroutine;
 #[cfg(feature = "luajit")]
 mod dialect;
+#[cfg_attr(feature = "luajit", allow(dead_code, reason = "LuaJIT's own formats there"))]
 mod format;
 mod guard;
 mod json_decode;
