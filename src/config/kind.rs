@@ -35,7 +35,7 @@ impl Kind {
     /// A value as it is told back, or what is wrong with it.
     pub(super) fn read(&self, text: &[u8], present: &[u8]) -> Result<Vec<u8>, Wrong> {
         match self {
-            Kind::Bool => bool_text(text),
+            Kind::Bool => bool_text(up_to_zero(text)),
             Kind::Integer(range) => {
                 let value = parse_i64(text);
                 let value = value.ok_or("argument couldn't be parsed into an integer")?;
@@ -49,12 +49,17 @@ impl Kind {
                 Ok(value.min(u64::MAX.into()).to_string().into_bytes())
             }
             Kind::Portion => portion(text),
-            Kind::Choice(words) => choice(text, words),
-            Kind::Choices(words) => choices(text, words),
+            Kind::Choice(words) => choice(up_to_zero(text), words),
+            Kind::Choices(words) => choices(up_to_zero(text), words),
             Kind::Text => Ok(text.to_vec()),
-            Kind::Special(read) => read(text, present),
+            Kind::Special(read) => read(up_to_zero(text), present),
         }
     }
+}
+
+/// What Redis reads of a value that is a string of C's to it: all but integers, percents and passwords.
+fn up_to_zero(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn bool_text(text: &[u8]) -> Result<Vec<u8>, Wrong> {
@@ -115,6 +120,7 @@ fn one_of(words: &[&str]) -> Wrong {
 /// A number of bytes, perhaps with a unit: `1kb` is 1024 bytes, `1k` is 1000. No digits are a
 /// zero, as in Redis.
 pub(crate) fn parse_memory(text: &[u8]) -> Option<i128> {
+    let text = up_to_zero(text);
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let factor = match unit.to_ascii_lowercase().as_slice() {

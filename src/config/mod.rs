@@ -239,6 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn a_zero_ends_what_is_a_string_of_c_to_redis() {
+        let mut config = Config::default();
+        for (name, value, expected) in [
+            ("zset-max-listpack-value", "k\0", "0"),
+            ("zset-max-listpack-value", "1k\0x", "1000"),
+            ("lazyfree-lazy-expire", "yes\0x", "yes"),
+            ("maxmemory-policy", "allkeys-lru\0x", "allkeys-lru"),
+            ("notify-keyspace-events", "KE\0x", "KE"),
+            ("requirepass", "a\0x", "a\0x"),
+            ("hash-max-listpack-entries", "5\0x", "argument couldn't be parsed into an integer"),
+            ("maxmemory-clients", "5%\0x", "argument must be a memory or percent value"),
+        ] {
+            assert_eq!(set(&mut config, name, value), expected, "{name} {value:?}");
+        }
+    }
+
+    #[test]
     fn names_are_unique() {
         let mut names: Vec<&str> = PARAMETERS.iter().flat_map(Parameter::names).collect();
         let count = names.len();
