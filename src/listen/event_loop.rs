@@ -98,6 +98,7 @@ enum Slot {
 }
 
 /// What comes of taking a connection out for its turn.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Taken {
     Connection(Box<Connection>, Lent),
     /// Its last turn has to be ended before.
