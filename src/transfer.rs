@@ -19,22 +19,6 @@ pub(crate) enum Failure {
     Read,
 }
 
-/// Requests that are sent together.
-#[derive(Default)]
-pub(crate) struct Requests(Vec<u8>);
-
-impl Requests {
-    /// Adds a request.
-    pub(crate) fn add(&mut self, words: &[&[u8]]) {
-        self.0.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-        for word in words {
-            self.0.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            self.0.extend_from_slice(word);
-            self.0.extend_from_slice(b"\r\n");
-        }
-    }
-}
-
 /// A connection to another server.
 pub(crate) struct Target(BufReader<TcpStream>);
 
@@ -62,9 +46,9 @@ impl Target {
         Err(failure)
     }
 
-    /// Sends requests.
-    pub(crate) fn send(&mut self, requests: &Requests) -> Result<(), Failure> {
-        self.0.get_mut().write_all(&requests.0).map_err(|_| Failure::Write)
+    /// Sends requests, all together.
+    pub(crate) fn send(&mut self, requests: &[u8]) -> Result<(), Failure> {
+        self.0.get_mut().write_all(requests).map_err(|_| Failure::Write)
     }
 
     /// The line of the next answer; an error as what it says.

@@ -3,46 +3,32 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+mod real_server;
+
 use moonkv::{CommandInfo, Engine, Error, Options, Reply};
+use real_server::{Directory, Running, connected, request};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// The version whose answers are ours.
 const VERSION: &str = "redis_version:7.0.15";
 
 /// A running redis-server and a connection to it; both gone with the value.
 struct Server {
-    child: Child,
-    folder: PathBuf,
+    _running: Running,
+    _folder: Directory,
     stream: BufReader<UnixStream>,
 }
 
 impl Server {
     /// Starts a server; none, said aloud, if it is not installed or of another version.
     fn start(test: &str) -> Option<Server> {
-        let folder = std::env::temp_dir().join(format!("moonkv-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder of our own");
-        let socket = folder.join("redis.sock");
-        let spawned = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
-            .arg(&socket)
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            println!("{test}: SKIPPED, redis-server is not installed");
-            return None;
-        };
-        let connect = |_| {
-            std::thread::sleep(Duration::from_millis(20));
-            UnixStream::connect(&socket).ok()
-        };
-        let stream = (0..500).find_map(connect).expect("redis-server listens");
-        let mut server = Server { child, folder, stream: BufReader::new(stream) };
+        let folder = Directory::new(test);
+        let socket = folder.0.join("redis.sock");
+        let path = socket.to_str().expect("a plain name");
+        let running = Running::start(&folder.0, &["--port", "0", "--unixsocket", path])?;
+        let stream = BufReader::new(connected(|| UnixStream::connect(&socket)));
+        let mut server = Server { _running: running, _folder: folder, stream };
         let info = server.call(&["INFO", "server"]);
         if !info.as_str().is_some_and(|info| info.contains(VERSION)) {
             println!("{test}: SKIPPED, redis-server is not {VERSION}");
@@ -52,9 +38,7 @@ impl Server {
     }
 
     fn call(&mut self, argv: &[&str]) -> Reply {
-        let mut request = format!("*{}\r\n", argv.len());
-        argv.iter().for_each(|arg| request += &format!("${}\r\n{arg}\r\n", arg.len()));
-        self.stream.get_mut().write_all(request.as_bytes()).expect("the server reads");
+        self.stream.get_mut().write_all(&request(argv)).expect("the server reads");
         self.reply()
     }
 
@@ -77,14 +61,6 @@ impl Server {
             "*" => Reply::Array((0..number()).map(|_| self.reply()).collect()),
             _ => panic!("no reply of RESP2: {line}"),
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

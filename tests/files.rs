@@ -3,25 +3,17 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+mod real_server;
+
 use moonkv::{Engine, Error, Options, Reply};
+use real_server::{Directory, Running, connected, request};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-/// A directory that goes with the value.
-struct Directory(PathBuf);
-
 impl Directory {
-    fn new(test: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("moonkv-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a directory of our own");
-        Directory(path)
-    }
-
     fn engine(&self) -> Engine {
         let mut options = Options::default();
         options.directory = Some(self.0.clone());
@@ -38,15 +30,9 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A real server that works in a directory; it ends with the value.
 struct Server {
-    child: Child,
+    _running: Running,
     stream: BufReader<UnixStream>,
 }
 
@@ -54,24 +40,11 @@ impl Server {
     /// None, said aloud, if the program is not installed.
     fn start(directory: &Path, options: &[&str]) -> Option<Server> {
         let socket = directory.join("redis.sock");
-        let spawned = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
-            .arg(&socket)
-            .args(options)
-            .current_dir(directory)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            println!("SKIPPED, redis-server is not installed");
-            return None;
-        };
-        let connect = |_| {
-            std::thread::sleep(Duration::from_millis(20));
-            UnixStream::connect(&socket).ok()
-        };
-        let stream = (0..500).find_map(connect).expect("redis-server listens");
-        let mut server = Server { child, stream: BufReader::new(stream) };
+        let path = socket.to_str().expect("a plain name");
+        let usual = ["--port", "0", "--enable-debug-command", "yes", "--unixsocket", path];
+        let running = Running::start(directory, &[&usual, options].concat())?;
+        let stream = BufReader::new(connected(|| UnixStream::connect(&socket)));
+        let mut server = Server { _running: running, stream };
         // It answers before it has loaded its file.
         for _ in 0..500 {
             if server.line(&["PING"]) == "+PONG" {
@@ -84,9 +57,7 @@ impl Server {
 
     /// The first line of a reply.
     fn line(&mut self, argv: &[&str]) -> String {
-        let mut request = format!("*{}\r\n", argv.len());
-        argv.iter().for_each(|arg| request += &format!("${}\r\n{arg}\r\n", arg.len()));
-        self.stream.get_mut().write_all(request.as_bytes()).expect("the server reads");
+        self.stream.get_mut().write_all(&request(argv)).expect("the server reads");
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("the server answers");
         if let Some(len) =
@@ -121,13 +92,6 @@ fn digest_of_commands() -> Option<String> {
     let mut server = Server::start(&directory.0, &[])?;
     server.fill(&directory.0);
     Some(server.line(&["DEBUG", "DIGEST"]))
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Commands that make something of every type and in every encoding, in several databases.

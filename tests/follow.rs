@@ -4,35 +4,18 @@
 #![cfg(feature = "listen")]
 #![expect(clippy::expect_used, reason = "a test ends where the ground it stands on is missing")]
 
+mod real_server;
+
 use moonkv::{Engine, ListenOptions, Listener, Options, Reply};
-use std::fs;
+use real_server::{Directory, Running, connected, request};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
-
-/// A directory that goes with the value.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(test: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("moonkv-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a directory of our own");
-        Directory(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A real server; it ends with the value.
 struct Server {
-    child: Child,
+    _running: Running,
     port: u16,
     stream: BufReader<TcpStream>,
 }
@@ -40,31 +23,17 @@ struct Server {
 impl Server {
     /// None, said aloud, if the program is not installed.
     fn start(directory: &Path, port: u16, options: &[&str]) -> Option<Server> {
-        let spawned = Command::new("redis-server")
-            .args(["--save", "", "--enable-debug-command", "yes"])
-            .args(["--repl-diskless-sync-delay", "0", "--port", &port.to_string()])
-            .args(options)
-            .current_dir(directory)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            println!("SKIPPED, redis-server is not installed");
-            return None;
-        };
-        let connect = |_| {
-            std::thread::sleep(Duration::from_millis(20));
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        };
-        let stream = (0..500).find_map(connect).expect("redis-server listens");
-        Some(Server { child, port, stream: BufReader::new(stream) })
+        let number = port.to_string();
+        let usual = ["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"];
+        let all = [&usual, &["--port", &number][..], options].concat();
+        let running = Running::start(directory, &all)?;
+        let stream = BufReader::new(connected(|| TcpStream::connect(("127.0.0.1", port))));
+        Some(Server { _running: running, port, stream })
     }
 
     /// The first line of a reply, or a string.
     fn ask(&mut self, argv: &[&str]) -> String {
-        let mut request = format!("*{}\r\n", argv.len());
-        argv.iter().for_each(|arg| request += &format!("${}\r\n{arg}\r\n", arg.len()));
-        self.stream.get_mut().write_all(request.as_bytes()).expect("the server reads");
+        self.stream.get_mut().write_all(&request(argv)).expect("the server reads");
         self.reply()
     }
 
@@ -85,13 +54,6 @@ impl Server {
 
     fn run(&mut self, command: &str) -> String {
         self.ask(&command.split(' ').collect::<Vec<_>>())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -283,11 +283,7 @@ pub(super) fn queue_or_run(cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResul
     if cx.queue().is_none() {
         return run(cx, row, argv);
     }
-    row.admit(argv.len(), cx.caller)?;
-    permit_hosted(cx, row, argv)?;
-    if cx.server.measures.guarded {
-        check_standing(cx, &row.name, row.flags)?;
-    }
+    row.admit(cx, argv)?;
     cx.enqueue(argv);
     Ok(())
 }
@@ -298,19 +294,22 @@ impl Row {
         (self.name.to_string(), self.flags)
     }
 
-    fn admit(&self, argc: usize, caller: Caller) -> CommandResult {
+    /// Whether the gates let a call through.
+    fn admit(&self, cx: &mut Context<'_>, argv: &[&[u8]]) -> CommandResult {
         let arity_error = || CommandError::wrong_arity(&self.name);
-        pass(Gated { arity: self.arity, flags: self.flags }, argc, caller, arity_error)
+        let gated = Gated { arity: self.arity, flags: self.flags };
+        pass(gated, argv.len(), cx.caller, arity_error)?;
+        permit_hosted(cx, self, argv)?;
+        if cx.server.measures.guarded {
+            check_standing(cx, &self.name, self.flags)?;
+        }
+        Ok(())
     }
 }
 
 /// Runs a function as a step of its own: if it fails, nothing it did remains.
 fn run(cx: &mut Context<'_>, row: &Row, argv: &[&[u8]]) -> CommandResult {
-    row.admit(argv.len(), cx.caller)?;
-    permit_hosted(cx, row, argv)?;
-    if cx.server.measures.guarded {
-        check_standing(cx, &row.name, row.flags)?;
-    }
+    row.admit(cx, argv)?;
     let depth = match cx.caller {
         Caller::Function { depth, .. } => depth,
         Caller::Host | Caller::Script { .. } => 0,

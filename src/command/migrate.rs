@@ -12,7 +12,8 @@ use crate::error::{CommandError, CommandResult};
 use crate::keyspace::NEVER;
 use crate::number::parse_i64;
 use crate::rdb;
-use crate::transfer::{Failure, Requests, Target};
+use crate::resp;
+use crate::transfer::{Failure, Target};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -129,13 +130,13 @@ fn hide_login(cx: &mut Context<'_>, options: &[&[u8]]) {
 }
 
 /// What is asked of the other server, and the keys that it is given.
-fn requests<'a>(cx: &mut Context<'_>, wish: &Wish<'a>, database: i64) -> (Requests, Vec<&'a [u8]>) {
-    let (mut requests, mut sent) = (Requests::default(), Vec::new());
+fn requests<'a>(cx: &mut Context<'_>, wish: &Wish<'a>, database: i64) -> (Vec<u8>, Vec<&'a [u8]>) {
+    let (mut requests, mut sent) = (Vec::new(), Vec::new());
     if !wish.login.is_empty() {
         let words: &[&[u8]] = &[b"AUTH"];
-        requests.add(&[words, wish.login].concat());
+        resp::request(&[words, wish.login].concat(), &mut requests);
     }
-    requests.add(&[b"SELECT", database.to_string().as_bytes()]);
+    resp::request(&[b"SELECT", database.to_string().as_bytes()], &mut requests);
     let now = cx.keys.now();
     for &key in wish.keys {
         let slot = cx.keys.slot(key);
@@ -147,7 +148,8 @@ fn requests<'a>(cx: &mut Context<'_>, wish: &Wish<'a>, database: i64) -> (Reques
         };
         let left = left.to_string();
         let words: [&[u8]; 5] = [b"RESTORE", key, left.as_bytes(), &payload, b"REPLACE"];
-        requests.add(words.get(..4 + usize::from(wish.replaces)).unwrap_or(&words));
+        let words = words.get(..4 + usize::from(wish.replaces)).unwrap_or(&words);
+        resp::request(words, &mut requests);
         sent.push(key);
     }
     (requests, sent)

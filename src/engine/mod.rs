@@ -137,9 +137,8 @@ impl Engine {
         options.check()?;
         let mut keys = Keyspace::new(now, options.databases);
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let config = Config::open(options.databases, pairs)
+        let mut config = Config::open(options.databases, pairs)
             .map_err(|error| Error::Options { message: error.to_string() })?;
-        let mut config = config;
         if let Some(directory) = &options.directory {
             config.preset("dir", directory.as_os_str().as_encoded_bytes());
         }
@@ -599,7 +598,7 @@ impl Engine {
     /// Whether the program is asked to end. It waits for nothing, whatever runs.
     ///
     /// # Errors
-    /// None any more; the program may want to look while the engine is closed or poisoned.
+    /// None: the program may want to look while the engine is closed or poisoned.
     pub fn shutdown_asked(&self) -> Result<bool, Error> {
         Ok(self.shared.shutdown.is_asked())
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::persist::Damage;
+use crate::resp;
 use memchr::memmem;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -131,12 +132,8 @@ impl Link {
 
     /// Says something.
     pub(super) fn say(&mut self, words: &[&[u8]]) -> Result<(), Broken> {
-        let mut request = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            request.extend_from_slice(word);
-            request.extend_from_slice(b"\r\n");
-        }
+        let mut request = Vec::new();
+        resp::request(words, &mut request);
         Ok(self.socket.write_all(&request)?)
     }
 

@@ -154,9 +154,9 @@ impl Scripts {
         self.vm.collect();
     }
 
-    /// Bytes the interpreter uses, without what it is about to let go, and the number and bytes of the texts that are cached.
+    /// Bytes the interpreter uses, without what it is about to let go, and the number and bytes of
+    /// the texts that are cached.
     pub(crate) fn sizes(&mut self) -> (usize, usize, usize) {
-        // A large heap takes too long to be looked through for a number.
         if self.vm.bytes_in_use() < LARGE_HEAP_BYTES {
             self.vm.collect();
         }
@@ -407,6 +407,7 @@ fn check_standing(server: &Server, may_write: bool, reads_stale: bool) -> Result
     }
 }
 
+/// A heap from here on takes too long to be looked through for a number.
 const LARGE_HEAP_BYTES: usize = 4 << 20;
 
 /// One of the `_RO` commands was called with what may write.
