@@ -28,6 +28,13 @@ const SEGMENTS_LEAST: usize = 16;
 /// More buckets than a segment of a large table has, but by a chance of one in many millions.
 const BUCKETS_MOST: usize = 128;
 
+/// From so many segments on, what a look-up reads is likely to be far away: they and their elements
+/// are larger than a processor's own caches.
+const SEGMENTS_AFAR: usize = 512;
+
+/// How many look-ups wait side by side: processors have not many more reads under way.
+const SIDE_BY_SIDE: usize = 16;
+
 /// Seed of the hash function: fixed, because the order in which elements are visited may reach a
 /// script's result, and the same data must give the same result in every process.
 const SEED: u64 = 0x6d6f_6f6e_6b76;
@@ -46,6 +53,11 @@ pub(crate) trait Keyed: Clone {
     /// When the element is due, [`NEVER`] if it is not.
     fn deadline(&self) -> i64 {
         NEVER
+    }
+
+    /// Reads something of all that a look-up reads of the element.
+    fn sample(&self) -> u8 {
+        self.key().first().copied().unwrap_or(0)
     }
 }
 
@@ -143,6 +155,34 @@ impl<E: Keyed> Table<E> {
         let segment = self.segment_of(hash);
         let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| same(e.key(), key))?;
         Some(Location { segment: segment as u32, bucket: bucket as u32 })
+    }
+
+    /// Brings into the processor's caches what finding some elements will read, if the table is so
+    /// large that it is not there. A look-up waits for memory at each of its steps; here each step
+    /// is taken for many keys before the next, so that they wait side by side.
+    pub(crate) fn prefetch(&self, keys: &[&[u8]]) {
+        if self.segments.len() < SEGMENTS_AFAR {
+            return;
+        }
+        for keys in keys.chunks(SIDE_BY_SIDE) {
+            let mut seen = 0;
+            let sought: SmallVec<[(u64, &Segment<E>); SIDE_BY_SIDE]> = keys
+                .iter()
+                .map(|key| hash(key))
+                .filter_map(|hash| Some((hash, &**self.segments.get(self.segment_of(hash))?)))
+                .collect();
+            for (_, segment) in &sought {
+                seen ^= segment.len();
+            }
+            // The first with the same tag is the one that is sought, but for one in a hundred.
+            let found: SmallVec<[&E; SIDE_BY_SIDE]> =
+                sought.iter().filter_map(|(hash, segment)| segment.find(*hash, |_| true)).collect();
+            for element in found {
+                seen ^= usize::from(element.sample());
+            }
+            // What is read for its own sake would be left out.
+            std::hint::black_box(seen);
+        }
     }
 
     /// The element at a location that `find` or `insert` gave.

@@ -4,7 +4,7 @@
 //! The host and clients come by [`dispatch`], calls that waited by [`serve`], scripts by [`run`].
 
 use super::args::Args;
-use super::context::Context;
+use super::context::{Caller, Context};
 use super::gate::{Watched, enter, passes_at_once};
 use super::index::{Found, find, resolve};
 use super::spec::{Command, Flags};
@@ -142,9 +142,12 @@ fn perform_timed(
     argv: &[&[u8]],
 ) -> Result<(), CommandError> {
     cx.server.secret.clear();
-    let watch = Stopwatch::start();
+    // What a script calls does not follow the call before: there is Lua between them.
+    let is_host = cx.caller == Caller::Host;
+    let watch = Stopwatch::start(cx.server.handed_over.take().filter(|_| is_host));
     let outcome = perform(cx, command, words, argv);
-    let took = watch.elapsed();
+    let (took, end) = watch.stop();
+    cx.server.handed_over = Some(end).filter(|_| is_host);
     if cx.waits() {
         return outcome;
     }
@@ -155,7 +158,7 @@ fn perform_timed(
         (address(&client.origin.peer).as_bytes(), &client.name)
     });
     let call = Timed { number, argv, client, is_fast, is_never_slow };
-    cx.server.note_time(call, took, cx.keys.now());
+    cx.server.note_time(call, took, || cx.keys.now());
     outcome
 }
 

@@ -128,21 +128,42 @@ pub(crate) struct Pending {
 }
 
 impl Session {
-    /// Makes a call that leaves a ticket where [`Session::call`] would sleep.
+    /// Makes a call that leaves a ticket where [`Session::call`] would sleep. `at_once` says that
+    /// the caller has done nothing since its last one: then its time is taken from the end of that.
     ///
     /// # Errors
     /// As [`Engine::call`].
-    pub(crate) fn submit(&self, argv: &[&[u8]], reply: &mut ReplyBuf) -> Result<Submitted, Error> {
+    pub(crate) fn submit(
+        &self,
+        argv: &[&[u8]],
+        at_once: bool,
+        reply: &mut ReplyBuf,
+    ) -> Result<Submitted, Error> {
         reply.clear();
         let Session { shared, id, busy, .. } = self;
         let call = Call::Command(argv);
         let mut waits = None;
         shared.enter_or_aside(*id, Some(busy), call, reply, |state, reply| {
+            if at_once {
+                state.server.handed_over = state.before;
+            }
             waits = shared.note_wait(*id, state.call(*id, call, reply));
         })?;
         match waits {
             None => Ok(Submitted::Done),
             Some(waits) => Ok(Submitted::Waits(Pending::new(Arc::clone(shared), waits))),
+        }
+    }
+}
+
+impl Session {
+    /// Prepares for calls that will name these keys, if the engine is free: what they read is
+    /// fetched side by side. Words that are no keys do no harm.
+    pub(crate) fn prefetch(&self, keys: &[&[u8]]) {
+        let Ok(place) = self.shared.state.try_lock() else { return };
+        let Some(state) = &*place else { return };
+        if let Some(session) = state.sessions.get(self.id).and_then(Option::as_deref) {
+            state.keys.prefetch(session.database, keys);
         }
     }
 }

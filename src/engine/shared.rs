@@ -140,6 +140,7 @@ impl Shared {
         // A cancel stops what is running, never what begins later.
         self.running.begin_call();
         state.keys.clock().begin_call();
+        state.before = state.server.handed_over.take();
         Ok(work(state))
     }
 
@@ -189,7 +190,7 @@ impl Shared {
             state.keys.news_mut().feed.wanders = true;
             let (expired, complete) = state.keys.expire_due(|| start.elapsed() >= budget);
             state.keys.news_mut().feed.wanders = false;
-            state.server.note_event(EXPIRY, start.elapsed(), state.keys.now());
+            state.server.note_event(EXPIRY, start.elapsed(), || state.keys.now());
             state.settle();
             Tick { expired, complete }
         })

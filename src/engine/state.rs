@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::session::{Argv, Blocking, Order, Session, Sessions, Wait, WaitKind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The session that stands for the engine itself.
 pub(super) const COMMON: usize = 0;
@@ -32,6 +32,8 @@ pub(super) struct State {
     /// The mailboxes with something new in them.
     pub(super) bells: Arc<Bells>,
     protocol: Protocol,
+    /// When the call was over, if its time was taken, that was made when the engine was entered last.
+    pub(super) before: Option<Instant>,
     /// The place of the session that called last.
     pub(super) speaker: usize,
     /// What a call left to be done once it is over.
@@ -73,6 +75,7 @@ impl State {
             clients: 1,
             bells,
             protocol: options.protocol,
+            before: None,
             speaker: COMMON,
             orders: Vec::new(),
             waiters: Waiters::default(),

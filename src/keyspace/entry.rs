@@ -498,6 +498,17 @@ impl Keyed for Entry {
             Entry::Object(object) => object.deadline,
         }
     }
+
+    fn sample(&self) -> u8 {
+        match self {
+            Entry::Packed(Block(bytes)) => match &**bytes {
+                // A small block may begin on one line of the cache and end on the next.
+                [first, .., last] => first ^ last,
+                _ => 0,
+            },
+            Entry::Object(object) => object.key.first().copied().unwrap_or(0),
+        }
+    }
 }
 
 fn varint_len(value: usize) -> usize {

@@ -279,6 +279,14 @@ impl Keyspace {
         }
     }
 
+    /// Reads ahead what looking up these keys of a database will read: see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, database: usize, keys: &[&[u8]]) {
+        match self.databases.tables().get(database) {
+            Some(table) if database != self.database() => table.prefetch(keys),
+            _ => self.table.prefetch(keys),
+        }
+    }
+
     /// Where a key is, even if it is past its deadline.
     pub(crate) fn lingering_slot(&self, key: &[u8]) -> Slot {
         let hash = hash(key);

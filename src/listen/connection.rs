@@ -29,6 +29,9 @@ pub(super) const GATHERED_BYTES: usize = 256 << 10;
 /// How long the last replies to a client that is done may take to be read.
 const LINGER: Duration = Duration::from_secs(30);
 
+/// How many requests of a pipeline are read ahead of the one that is executed.
+const AHEAD_MOST: usize = 32;
+
 /// Larger buffers are given back after use rather than kept.
 pub(super) const KEPT_BYTES: usize = 1 << 20;
 
@@ -248,7 +251,7 @@ impl Connection {
     fn listen_to_session(&mut self, lent: &mut Lent, scene: &Scene<'_>) -> io::Result<()> {
         self.unheard = false;
         if let Some(request) = self.held_up.take() {
-            self.request(&request.slices(), lent, scene);
+            self.request(&request.slices(), false, lent, scene);
         }
         if let Some(pending) = &mut self.pending {
             match pending.take(&mut lent.reply) {
@@ -355,32 +358,49 @@ impl Connection {
         lent: &mut Lent,
         scene: &Scene<'_>,
     ) -> io::Result<()> {
+        let mut at_once = false;
         while self.is_free() {
             let stranger = self.session.is_stranger();
             let allowed = Allowed { bulk_most: scene.limits.bulk_most, stranger };
             match decoder.next(input, allowed) {
                 Ok(Step::More) => break,
                 Ok(Step::Request) => {
+                    if !stranger && !decoder.is_ahead() {
+                        self.look_ahead(input, decoder, allowed);
+                        at_once = false;
+                    }
                     let words: SmallVec<[&[u8]; 8]> = decoder.words(input).collect();
-                    self.request(&words, lent, scene);
+                    self.request(&words, at_once, lent, scene);
+                    at_once = true;
                 }
                 Err(error) => self.refuse(&error, lent),
             }
             if lent.output.len() > GATHERED_BYTES {
                 self.send(lent)?;
+                at_once = false;
             }
         }
         Ok(())
     }
 
+    /// Reads further requests of a pipeline, and has the engine prepare for what they will ask for:
+    /// the word behind a command's name is a key more often than not.
+    fn look_ahead(&self, input: &[u8], decoder: &mut Decoder, allowed: Allowed) {
+        decoder.read_ahead(input, allowed, AHEAD_MOST);
+        if decoder.is_ahead() {
+            let keys: SmallVec<[&[u8]; AHEAD_MOST]> = decoder.upcoming(input, 1).collect();
+            self.session.prefetch(&keys);
+        }
+    }
+
     #[inline]
-    fn request(&mut self, words: &[&[u8]], lent: &mut Lent, scene: &Scene<'_>) {
+    fn request(&mut self, words: &[&[u8]], at_once: bool, lent: &mut Lent, scene: &Scene<'_>) {
         if is_from_a_browser(words) {
             lent.output.clear();
             self.closing = true;
             return;
         }
-        match self.session.submit(words, &mut lent.reply) {
+        match self.session.submit(words, at_once, &mut lent.reply) {
             Ok(Submitted::Done) => {
                 encode(&lent.reply, self.session.protocol(), &mut lent.output);
                 self.closing |= self.session.is_closing();

@@ -3,11 +3,15 @@
 //! The decoder owns no input. It is shown what has come so far, remembers where it stands and
 //! where the words of the request lie, and is shown the same bytes again once there are more of
 //! them: nothing is copied, and nothing is read twice however small the pieces are.
+//!
+//! Requests that have come whole can be read ahead of the one that is executed, so that it is known
+//! what will be asked for next. They are given out one by one like others.
 
 use super::inline;
 use crate::error::CommandError;
 use crate::number::parse_i64;
 use memchr::{memchr, memchr2};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The longest line: a request of words, or a length.
@@ -49,11 +53,26 @@ pub(crate) struct Decoder {
     left: usize,
     /// The length of the bulk that comes next, once that is known.
     bulk: Option<usize>,
-    /// Where its words lie: in the input, or in `unquoted`.
+    /// Where its words lie: in the input, or in `unquoted`. Before them are those of requests that
+    /// were read with it.
     words: Vec<Range<usize>>,
+    /// The words of the request that was given out last, as a part of `words`.
+    current: Range<usize>,
+    /// The requests that were read ahead.
+    ahead: VecDeque<Ahead>,
+    /// Where in the input the request ends that was given out last; kept while any is ahead.
+    given: usize,
     /// The words of a line, which may have been quoted.
     unquoted: Vec<u8>,
     is_line: bool,
+}
+
+/// A request that was read and is still to be given out.
+#[derive(Debug)]
+struct Ahead {
+    words: Range<usize>,
+    /// Where in the input it ends.
+    end: usize,
 }
 
 impl Decoder {
@@ -62,6 +81,62 @@ impl Decoder {
     /// # Errors
     /// What is no request: nothing can be read after it.
     pub(crate) fn next(&mut self, input: &[u8], allowed: Allowed) -> Result<Step, CommandError> {
+        if allowed.stranger {
+            // It may be less than when they were read.
+            self.step_back();
+        }
+        if let Some(Ahead { words, end }) = self.ahead.pop_front() {
+            (self.current, self.given) = (words, end);
+            return Ok(Step::Request);
+        }
+        let step = self.read(input, allowed)?;
+        self.current = 0..self.words.len();
+        Ok(step)
+    }
+
+    /// Reads requests ahead, up to so many with those that are: arrays that have come whole.
+    pub(crate) fn read_ahead(&mut self, input: &[u8], allowed: Allowed, most: usize) {
+        if self.left > 0 || self.is_line {
+            return;
+        }
+        if self.ahead.is_empty() {
+            self.given = self.at;
+        }
+        while self.ahead.len() < most && input.get(self.at) == Some(&b'*') {
+            let (begun, first) = (self.at, self.words.len());
+            if !self.is_whole(input, allowed) {
+                // It is read again, and refused if need be, when it is its turn.
+                (self.at, self.left, self.bulk) = (begun, 0, None);
+                self.words.truncate(first);
+                break;
+            }
+            self.ahead.push_back(Ahead { words: first..self.words.len(), end: self.at });
+        }
+    }
+
+    /// Reads a request behind those that were read; tells whether all of it is there.
+    fn is_whole(&mut self, input: &[u8], allowed: Allowed) -> bool {
+        if !matches!(self.array(input, allowed), Ok(Step::Request)) || self.left == 0 {
+            return false;
+        }
+        while self.left > 0 {
+            if !matches!(self.bulk(input, allowed), Ok(Step::Request)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Forgets what was read ahead: it is read anew.
+    fn step_back(&mut self) {
+        if !self.ahead.is_empty() {
+            self.ahead.clear();
+            self.at = self.given;
+        }
+    }
+
+    /// Reads on until a request is complete.
+    fn read(&mut self, input: &[u8], allowed: Allowed) -> Result<Step, CommandError> {
         loop {
             if self.left == 0 {
                 self.begun = self.at;
@@ -91,12 +166,34 @@ impl Decoder {
     #[inline]
     pub(crate) fn words<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let held = if self.is_line { &self.unquoted } else { input };
-        self.words.iter().map(|word| held.get(word.clone()).unwrap_or_default())
+        let words = self.words.get(self.current.clone()).unwrap_or_default();
+        words.iter().map(|word| held.get(word.clone()).unwrap_or_default())
+    }
+
+    /// The word at a place in each of the requests that were read ahead and have so many.
+    pub(crate) fn upcoming<'a>(
+        &'a self,
+        input: &'a [u8],
+        place: usize,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let words = self.ahead.iter().filter_map(move |ahead| {
+            self.words.get(ahead.words.clone()).and_then(|words| words.get(place))
+        });
+        words.map(|word| input.get(word.clone()).unwrap_or_default())
+    }
+
+    /// Whether any request was read ahead.
+    pub(crate) fn is_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     /// How many bytes at the front of the input are not needed any more.
     pub(crate) fn spent(&self) -> usize {
-        if self.left == 0 { self.at } else { self.begun }
+        match self.left {
+            _ if self.is_ahead() => self.given,
+            0 => self.at,
+            _ => self.begun,
+        }
     }
 
     /// Whether it is between two requests.
@@ -106,6 +203,7 @@ impl Decoder {
 
     /// The spent bytes were taken off the front of the input.
     pub(crate) fn forget_spent(&mut self) {
+        self.step_back();
         let spent = self.spent();
         self.at -= spent;
         self.begun = 0;

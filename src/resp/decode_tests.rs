@@ -13,6 +13,15 @@ fn decode<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     allowed: Allowed,
 ) -> (Requests, Option<String>) {
+    decode_ahead(pieces, allowed, 0)
+}
+
+/// The same, where up to so many requests are read ahead.
+fn decode_ahead<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    allowed: Allowed,
+    most: usize,
+) -> (Requests, Option<String>) {
     let (mut decoder, mut input, mut requests) = (Decoder::default(), Vec::new(), Vec::new());
     for piece in pieces {
         input.extend_from_slice(piece);
@@ -20,6 +29,7 @@ fn decode<'a>(
             match decoder.next(&input, allowed) {
                 Ok(Step::Request) => {
                     requests.push(decoder.words(&input).map(<[u8]>::to_vec).collect());
+                    decoder.read_ahead(&input, allowed, most);
                 }
                 Ok(Step::More) => break,
                 Err(error) => return (requests, Some(error.to_string())),
@@ -157,6 +167,51 @@ fn pieces_make_no_difference() {
 }
 
 #[test]
+fn what_is_read_ahead_is_given_out_as_if_it_was_not() {
+    let mut random = fastrand::Rng::with_seed(9);
+    for _ in 0..300 {
+        let (mut bytes, requests) = stream(&mut random);
+        for most in [1, 2, 32] {
+            assert_eq!(decode_ahead(bytes.chunks(5), ALL, most), (requests.clone(), None));
+        }
+        // What is wrong behind them is told when they have been given out.
+        bytes.extend(b"*1\r\n:1\r\n");
+        assert_eq!(decode_ahead([&*bytes], ALL, 32), decode([&*bytes], ALL));
+    }
+}
+
+#[test]
+fn what_was_read_ahead_is_known_and_can_be_left() {
+    let input = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$2\r\nbc\r\n*2\r\n$3";
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.next(input, ALL), Ok(Step::Request));
+    let end_of_first = decoder.spent();
+    decoder.read_ahead(input, ALL, 32);
+    assert!(decoder.is_ahead());
+    assert_eq!(decoder.spent(), end_of_first);
+    assert_eq!(decoder.words(input).collect::<Vec<_>>(), [&b"GET"[..], b"a"]);
+    assert_eq!(decoder.upcoming(input, 1).collect::<Vec<_>>(), [b"bc"]);
+    assert_eq!(decoder.next(input, ALL), Ok(Step::Request));
+    decoder.forget_spent();
+    assert!(!decoder.is_ahead(), "it is read anew");
+    let rest = &input[end_of_first + 14..];
+    assert_eq!(decoder.next(rest, ALL), Ok(Step::Request));
+    assert_eq!(decoder.words(rest).collect::<Vec<_>>(), [&b"GET"[..], b"bc"]);
+    assert_eq!(decoder.next(rest, ALL), Ok(Step::More));
+}
+
+#[test]
+fn strangers_are_held_to_less_than_when_it_was_read() {
+    let input = [&b"*1\r\n$5\r\nRESET\r\n*1\r\n$16385\r\n"[..], &[b'x'; 16385], b"\r\n"].concat();
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.next(&input, ALL), Ok(Step::Request));
+    decoder.read_ahead(&input, ALL, 32);
+    assert!(decoder.is_ahead());
+    let refused = decoder.next(&input, STRANGER).unwrap_err().to_string();
+    assert_eq!(refused, "ERR Protocol error: unauthenticated bulk length");
+}
+
+#[test]
 fn any_bytes_are_survived_and_pieces_make_no_difference_to_them() {
     let mut random = fastrand::Rng::with_seed(8);
     let alphabet = b"**$$$\r\r\n\n\n\"'\\x0123449-+ aPING\0\xff";
@@ -167,5 +222,6 @@ fn any_bytes_are_survived_and_pieces_make_no_difference_to_them() {
         assert_eq!(decode(bytes.chunks(1), ALL), whole, "{:?}", String::from_utf8_lossy(&bytes));
         let most = random.usize(1..9);
         assert_eq!(decode(bytes.chunk_by(|_, _| random.usize(..most) > 0), ALL), whole);
+        assert_eq!(decode_ahead([&*bytes], ALL, 1 + most), whole);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) latency: Latency,
     /// What is measured and refused, as the parameters say.
     pub(crate) measures: Measures,
+    /// When the call before was over, if the one under way follows it at once.
+    pub(crate) handed_over: Option<Instant>,
     /// The arguments of the call under way that are not to be shown anywhere.
     pub(crate) secret: SmallVec<[usize; 4]>,
     /// What SHUTDOWN asked for.
@@ -157,6 +159,7 @@ impl Server {
             slowlog: SlowLog::default(),
             latency: Latency::default(),
             measures: Measures::default(),
+            handed_over: None,
             secret: SmallVec::new(),
             shutdown: Arc::default(),
             changes: Arc::default(),
@@ -277,21 +280,26 @@ impl Server {
     }
 
     /// Notes how long a call took, and keeps it if that was long.
-    pub(crate) fn note_time(&mut self, call: Timed<'_>, took: Duration, now_ms: i64) {
+    pub(crate) fn note_time(&mut self, call: Timed<'_>, took: Duration, now_ms: impl Fn() -> i64) {
         let us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         self.stats.timed(call.number, took, self.measures.tracked);
         let slow_us = self.measures.slow_us;
         if (0..=us).contains(&slow_us) && !call.is_never_slow {
-            self.slowlog.add(call.argv, &self.secret, us, now_ms, call.client);
+            self.slowlog.add(call.argv, &self.secret, us, now_ms(), call.client);
         }
         self.note_event(if call.is_fast { "fast-command" } else { "command" }, took, now_ms);
     }
 
     /// Keeps how long something took that is watched, if that was long.
-    pub(crate) fn note_event(&mut self, event: &'static str, took: Duration, now_ms: i64) {
+    pub(crate) fn note_event(
+        &mut self,
+        event: &'static str,
+        took: Duration,
+        now_ms: impl Fn() -> i64,
+    ) {
         let ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         if (1..=ms).contains(&self.measures.event_ms) {
-            self.latency.add(event, ms, now_ms / 1000);
+            self.latency.add(event, ms, now_ms() / 1000);
         }
     }
 
@@ -325,13 +333,15 @@ pub(crate) struct Timed<'a> {
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts one.
-    pub(crate) fn start() -> Stopwatch {
-        Stopwatch(Instant::now())
+    /// Starts one: now, or when the call before was over. Reading the time is a good part of what a
+    /// short call takes, so of calls that follow one another it is read once for each.
+    pub(crate) fn start(handed_over: Option<Instant>) -> Stopwatch {
+        Stopwatch(handed_over.unwrap_or_else(Instant::now))
     }
 
-    /// The time since.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+    /// The time since, and when that was.
+    pub(crate) fn stop(&self) -> (Duration, Instant) {
+        let end = Instant::now();
+        (end.saturating_duration_since(self.0), end)
     }
 }
