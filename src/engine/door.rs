@@ -157,13 +157,13 @@ impl Session {
 }
 
 impl Session {
-    /// Prepares for calls that will name these keys, if the engine is free: what they read is
-    /// fetched side by side. Words that are no keys do no harm.
-    pub(crate) fn prefetch(&self, keys: &[&[u8]]) {
+    /// Prepares for calls that have these keys, and these words behind them, if the engine is free:
+    /// what they will read is fetched side by side. Words that are no keys do no harm.
+    pub(crate) fn prefetch(&self, calls: &[(&[u8], [&[u8]; 2])]) {
         let Ok(place) = self.shared.state.try_lock() else { return };
         let Some(state) = &*place else { return };
         if let Some(session) = state.sessions.get(self.id).and_then(Option::as_deref) {
-            state.keys.prefetch(session.database, keys);
+            state.keys.prefetch(session.database, calls);
         }
     }
 }

@@ -279,12 +279,28 @@ impl Keyspace {
         }
     }
 
-    /// Reads ahead what looking up these keys of a database will read: see [`Table::prefetch`].
-    pub(crate) fn prefetch(&self, database: usize, keys: &[&[u8]]) {
-        match self.databases.tables().get(database) {
-            Some(table) if database != self.database() => table.prefetch(keys),
-            _ => self.table.prefetch(keys),
+    /// Reads ahead what looking up some keys of a database will read: see [`Table::prefetch`]. Of
+    /// each call these are its key and what is behind it; of several in a row that are on the same
+    /// key the members of a collection are looked up, if that is what is behind.
+    pub(crate) fn prefetch(&self, database: usize, calls: &[(&[u8], [&[u8]; 2])]) {
+        let table = match self.databases.tables().get(database) {
+            Some(table) if database != self.database() => table,
+            _ => &self.table,
+        };
+        let mut keys: SmallVec<[&[u8]; 32]> = SmallVec::new();
+        for same in calls.chunk_by(|(a, _), (b, _)| a == b) {
+            match same {
+                [(key, _)] => keys.push(key),
+                [(key, _), ..] => {
+                    let members: SmallVec<[_; 32]> = same.iter().map(|(_, words)| *words).collect();
+                    if let Some(view) = table.find(key).and_then(|at| table.get(at).view()) {
+                        view.prefetch(&members);
+                    }
+                }
+                [] => (),
+            }
         }
+        table.prefetch(&keys);
     }
 
     /// Where a key is, even if it is past its deadline.

@@ -388,8 +388,11 @@ impl Connection {
     fn look_ahead(&self, input: &[u8], decoder: &mut Decoder, allowed: Allowed) {
         decoder.read_ahead(input, allowed, AHEAD_MOST);
         if decoder.is_ahead() {
-            let keys: SmallVec<[&[u8]; AHEAD_MOST]> = decoder.upcoming(input, 1).collect();
-            self.session.prefetch(&keys);
+            let calls = decoder.upcoming(input).filter_map(|mut words| {
+                let key = words.nth(1)?;
+                Some((key, [(); 2].map(|()| words.next().unwrap_or_default())))
+            });
+            self.session.prefetch(&calls.collect::<SmallVec<[_; AHEAD_MOST]>>());
         }
     }
 

@@ -170,16 +170,15 @@ impl Decoder {
         words.iter().map(|word| held.get(word.clone()).unwrap_or_default())
     }
 
-    /// The word at a place in each of the requests that were read ahead and have so many.
+    /// The words of each of the requests that were read ahead.
     pub(crate) fn upcoming<'a>(
         &'a self,
         input: &'a [u8],
-        place: usize,
-    ) -> impl Iterator<Item = &'a [u8]> {
-        let words = self.ahead.iter().filter_map(move |ahead| {
-            self.words.get(ahead.words.clone()).and_then(|words| words.get(place))
-        });
-        words.map(|word| input.get(word.clone()).unwrap_or_default())
+    ) -> impl Iterator<Item = impl Iterator<Item = &'a [u8]>> {
+        self.ahead.iter().map(move |ahead| {
+            let words = self.words.get(ahead.words.clone()).unwrap_or_default();
+            words.iter().map(move |word| input.get(word.clone()).unwrap_or_default())
+        })
     }
 
     /// Whether any request was read ahead.

@@ -233,6 +233,13 @@ impl<S: Storage> Hash<S> {
         matches!(self, Hash::Packed(_))
     }
 
+    /// Reads ahead what looking up fields of a large hash will read: see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, fields: &[&[u8]]) {
+        if let Hash::Table(table) = self {
+            table.prefetch(fields);
+        }
+    }
+
     /// The value of a field.
     pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
         match self {

@@ -18,6 +18,7 @@ pub(crate) use block::Kind;
 use hash::Hash;
 use list::{ChunkLimit, List};
 use set::Set;
+use smallvec::SmallVec;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -100,6 +101,21 @@ impl Value {
 }
 
 impl ValueView<'_> {
+    /// Reads ahead what looking up members of a large collection will read: see
+    /// [`Table::prefetch`](crate::table::Table::prefetch). Of a call on it these are the two words
+    /// behind its key, either of which may be a member.
+    pub(crate) fn prefetch(&self, words: &[[&[u8]; 2]]) {
+        match self {
+            Value::Hash(hash) => hash.prefetch(&column(words, 0)),
+            Value::Set(set) => set.prefetch(&column(words, 0)),
+            Value::ZSet(zset) => {
+                zset.prefetch(&column(words, 0));
+                zset.prefetch(&column(words, 1));
+            }
+            Value::Text(_) | Value::List(_) | Value::Stream(_) => (),
+        }
+    }
+
     /// About how many pieces of memory Redis would give back with it, one by one.
     pub(crate) fn pieces(&self) -> usize {
         match self {
@@ -116,6 +132,11 @@ impl ValueView<'_> {
             Value::Text(_) | Value::Hash(_) | Value::Set(_) | Value::ZSet(_) => 1,
         }
     }
+}
+
+/// One of the two words of each pair, where there is one.
+fn column<'a>(words: &[[&'a [u8]; 2]], at: usize) -> SmallVec<[&'a [u8]; 32]> {
+    words.iter().filter_map(|pair| pair.get(at)).filter(|word| !word.is_empty()).copied().collect()
 }
 
 /// Up to which sizes collections stay packed; Redis's `*-max-listpack-*` settings.

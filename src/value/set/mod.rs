@@ -312,6 +312,13 @@ impl<S: Storage> Set<S> {
         }
     }
 
+    /// Reads ahead what looking up members of a large set will read: see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, members: &[&[u8]]) {
+        if let Form::Table(table) = &self.0 {
+            table.prefetch(members);
+        }
+    }
+
     /// Whether a member is in the set.
     #[inline]
     pub(crate) fn contains(&self, member: &[u8]) -> bool {

@@ -233,6 +233,13 @@ impl<S: Storage> ZSet<S> {
         self.is_packed() && (self.len() >= limits.entries || member_len > limits.value_bytes)
     }
 
+    /// Reads ahead what looking up members of a large set will read: see [`Table::prefetch`].
+    pub(crate) fn prefetch(&self, members: &[&[u8]]) {
+        if let Form::Indexed(indexed) = &self.form {
+            indexed.index.prefetch(members);
+        }
+    }
+
     /// The score of `member`.
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.form {
