@@ -93,7 +93,8 @@ fn call(cx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> CommandRes
     let (keys, args) = split
         .ok_or(CommandError::text("ERR Number of keys can't be greater than number of args"))?;
     let (host, keyspace, server, reply) = cx.with_host()?;
-    host.scripts.call(&callee, Input { keys, args, called, read_only }, keyspace, server, reply)
+    let input = Input { keys, args, called, read_only };
+    host.scripts.call(&callee, &input, keyspace, server, reply)
 }
 
 fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

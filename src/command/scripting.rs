@@ -102,7 +102,7 @@ fn run(
     let (host, keyspace, server, reply) = cx.with_host()?;
     let id = find(host.scripts, script)?;
     let input = Input { keys, args: argv, called: args.word(), read_only };
-    host.scripts.run(id, input, keyspace, server, reply)
+    host.scripts.run(id, &input, keyspace, server, reply)
 }
 
 fn script_load(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

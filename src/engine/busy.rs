@@ -10,11 +10,11 @@
 //! script. It registers a function by [`Engine::set_meanwhile`]: the run calls it every few
 //! milliseconds, and it calls on behalf of its other clients.
 
-use super::shared::{Shared, this_thread};
+use super::shared::{Shared, Shut, StateGuard, this_thread};
 use super::state::State;
 use super::{Call, Engine, Session};
 use crate::command::{DISCARD_NAME, Ending, Standing, standing};
-use crate::error::{CommandError, Error};
+use crate::error::CommandError;
 use crate::reply::ReplyBuf;
 use crate::script::Kind;
 use crate::session::Argv;
@@ -111,8 +111,8 @@ impl Engine {
     /// Registers what is called on this very thread, every few milliseconds, while a script runs
     /// on it for longer than `busy-reply-threshold`; `None` takes it back. The engine is busy
     /// meanwhile, so calls of sessions are answered as [`WhenBusy`] says rather than with
-    /// [`Error::Reentrant`]: with BUSY, or by the script where that is what they ask; those that
-    /// may be called but cannot be answered yet are [`Error::Busy`], to be made again later. The
+    /// [`crate::Error::Reentrant`]: with BUSY, or by the script where that is what they ask; those that
+    /// may be called but cannot be answered yet are [`crate::Error::Busy`], to be made again later. The
     /// engine's own calls are as those of a session that does not wait.
     ///
     /// This is for doors that serve many clients on one thread: it lets one of them stop what
@@ -152,7 +152,7 @@ impl Session {
 /// What a call that finds the engine taken comes to.
 enum Aside {
     /// It is answered, or is an error.
-    Done(Result<(), Error>),
+    Done(Result<(), Shut>),
     /// It has to wait on.
     Waits,
 }
@@ -168,13 +168,13 @@ impl Shared {
         call: Call<'_>,
         reply: &mut ReplyBuf,
         work: impl FnOnce(&mut State, &mut ReplyBuf),
-    ) -> Result<(), Error> {
+    ) -> Result<(), Shut> {
         if self.inside.load(Ordering::Relaxed) == this_thread() {
             return self.within(busy, call, reply);
         }
         let lock = match self.state.try_lock() {
             Ok(lock) => lock,
-            Err(TryLockError::Poisoned(_)) => return Err(Error::Poisoned),
+            Err(TryLockError::Poisoned(_)) => return Err(Shut::Poisoned),
             Err(TryLockError::WouldBlock) => match self.wait_or_aside(busy, call, reply)? {
                 Some(lock) => lock,
                 None => return Ok(()),
@@ -200,13 +200,13 @@ impl Shared {
         busy: Option<&Busy>,
         call: Call<'_>,
         reply: &mut ReplyBuf,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Shut> {
         if !self.running.is_attending() {
-            return Err(Error::Reentrant);
+            return Err(Shut::Reentrant);
         }
         match self.aside(busy, call, reply, true) {
             Aside::Done(done) => done,
-            Aside::Waits => Err(Error::Busy),
+            Aside::Waits => Err(Shut::Busy),
         }
     }
 
@@ -217,14 +217,14 @@ impl Shared {
         busy: Option<&Busy>,
         call: Call<'_>,
         reply: &mut ReplyBuf,
-    ) -> Result<Option<MutexGuard<'a, Option<State>>>, Error> {
+    ) -> Result<Option<StateGuard<'a>>, Shut> {
         let (mut looks, mut nap) = (0, NAP_LEAST);
         loop {
             if let Aside::Done(done) = self.aside(busy, call, reply, false) {
                 return done.map(|()| None);
             }
             if !may_be_aside(busy, call) {
-                return self.state.lock().map(Some).map_err(|_| Error::Poisoned);
+                return self.state.lock().map(Some).map_err(|_| Shut::Poisoned);
             }
             match looks {
                 ..SPINS => thread::yield_now(),
@@ -236,7 +236,7 @@ impl Shared {
             looks += 1;
             match self.state.try_lock() {
                 Ok(lock) => return Ok(Some(lock)),
-                Err(TryLockError::Poisoned(_)) => return Err(Error::Poisoned),
+                Err(TryLockError::Poisoned(_)) => return Err(Shut::Poisoned),
                 Err(TryLockError::WouldBlock) => (),
             }
         }
@@ -281,7 +281,7 @@ impl Shared {
 
 impl Shared {
     /// Asks the program to end, or not to; the script that runs is not to be in the way.
-    fn end_program(&self, ending: &Ending, reply: &mut ReplyBuf) -> Result<(), Error> {
+    fn end_program(&self, ending: &Ending, reply: &mut ReplyBuf) -> Result<(), Shut> {
         match ending.carry_out(&self.shutdown) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(&error),
@@ -315,11 +315,11 @@ fn answer_busy(
         Call::Command(argv) => argv,
         _ => &[],
     };
-    let keep = |kept| busy.map(|busy| busy.keep(kept)).ok_or(Error::Busy);
+    let keep = |kept| busy.map(|busy| busy.keep(kept)).ok_or(Shut::Busy);
     let refusal = CommandError::busy(kind == Kind::Function);
     let done = match standing {
         Standing::Asks(_) | Standing::Ends(_) | Standing::Waits => {
-            return Aside::Done(Err(Error::Busy));
+            return Aside::Done(Err(Shut::Busy));
         }
         Standing::Wrong(error) => {
             reply.error(&error);

@@ -349,7 +349,12 @@ impl State {
 
     /// Puts a call off while calls like it are paused.
     #[cold]
-    pub(super) fn put_off(&mut self, id: usize, pause: Pause, call: Call<'_>) -> Option<Waits> {
+    pub(super) fn put_off(
+        &mut self,
+        id: usize,
+        pause: Pause,
+        call: Call<'_>,
+    ) -> Option<Box<Waits>> {
         let left = pause.until_ms - self.keys.now();
         if left <= 0 {
             self.keys.news_mut().pause = None;
@@ -423,5 +428,5 @@ pub(super) enum Replayed {
     /// It was not put off.
     No,
     Done,
-    Waits(usize, Waits),
+    Waits(usize, Box<Waits>),
 }

@@ -120,7 +120,7 @@ pub(crate) enum Submitted {
 /// A call that waits. Dropped, it ends without a reply, and takes nothing.
 pub(crate) struct Pending {
     shared: Arc<Shared>,
-    waits: Waits,
+    waits: Box<Waits>,
     deadline: Option<Instant>,
     /// Whether its reply was taken.
     over: bool,
@@ -169,7 +169,7 @@ impl Session {
 }
 
 impl Pending {
-    fn new(shared: Arc<Shared>, waits: Waits) -> Pending {
+    fn new(shared: Arc<Shared>, waits: Box<Waits>) -> Pending {
         let deadline = waits.most.and_then(|most| Instant::now().checked_add(most));
         Pending { shared, waits, deadline, over: false, waker: None }
     }

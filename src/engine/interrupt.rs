@@ -4,10 +4,9 @@
 //! asked now and then, with no lock held, so that it may do as it likes meanwhile.
 
 use super::Engine;
-use super::shared::{Shared, StateGuard};
+use super::shared::{Shared, Shut, StateGuard};
 use super::state::{State, Turn};
 use super::waiting::{LONG, Outcome, Ticket, Waits};
-use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,7 +58,7 @@ impl Shared {
         &'a self,
         id: usize,
         mut state: StateGuard<'a>,
-    ) -> Result<StateGuard<'a>, Error> {
+    ) -> Result<StateGuard<'a>, Shut> {
         let ask = self.interrupt();
         let until = self.options.busy_timeout.and_then(|most| Instant::now().checked_add(most));
         loop {
@@ -69,13 +68,13 @@ impl Shared {
                 state.as_ref().is_some_and(|state| state.turn(id) != Turn::Yes)
             };
             let waited = self.turn.wait_timeout_while(state, slice, waits);
-            let (woken, result) = waited.map_err(|_| Error::Poisoned)?;
+            let (woken, result) = waited.map_err(|_| Shut::Poisoned)?;
             if !result.timed_out() {
                 return Ok(woken);
             }
             drop(woken);
             if until.is_some() && slice == left || ask.as_ref().is_some_and(|ask| ends(&**ask)) {
-                return Err(Error::Busy);
+                return Err(Shut::Busy);
             }
             state = self.lock()?;
         }

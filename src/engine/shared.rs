@@ -44,6 +44,28 @@ pub(super) struct Shared {
     pub(super) options: Options,
 }
 
+/// Why nobody can get at the state now. It is handed on in a register, where an [`Error`] is moved
+/// from place to place, which takes longer than a short call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    Closed,
+    Reentrant,
+    Busy,
+    Poisoned,
+}
+
+impl From<Shut> for Error {
+    #[cold]
+    fn from(shut: Shut) -> Error {
+        match shut {
+            Shut::Closed => Error::Closed,
+            Shut::Reentrant => Error::Reentrant,
+            Shut::Busy => Error::Busy,
+            Shut::Poisoned => Error::Poisoned,
+        }
+    }
+}
+
 /// What the removal of expired keys is called among the events that took long.
 const EXPIRY: &str = "expire-cycle";
 
@@ -84,12 +106,12 @@ impl Shared {
     #[inline]
     fn locked<'a, R>(
         &'a self,
-        lock: impl FnOnce() -> Result<StateGuard<'a>, Error>,
-        work: impl FnOnce(&mut Option<State>) -> Result<R, Error>,
-    ) -> Result<R, Error> {
+        lock: impl FnOnce() -> Result<StateGuard<'a>, Shut>,
+        work: impl FnOnce(&mut Option<State>) -> Result<R, Shut>,
+    ) -> Result<R, Shut> {
         let thread = this_thread();
         if self.inside.load(Ordering::Relaxed) == thread {
-            return Err(Error::Reentrant);
+            return Err(Shut::Reentrant);
         }
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut state = lock()?;
@@ -99,7 +121,7 @@ impl Shared {
         .unwrap_or_else(|_| {
             // Nobody will serve them any more.
             self.end_all_waits();
-            Err(Error::Poisoned)
+            Err(Shut::Poisoned)
         });
         self.bells.ring();
         result
@@ -107,7 +129,7 @@ impl Shared {
 
     /// Takes the lock, tells the keys the time and works on the state.
     pub(super) fn enter<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
-        self.locked(|| self.lock(), |place| self.begin(place, work))
+        Ok(self.locked(|| self.lock(), |place| self.begin(place, work))?)
     }
 
     /// The same, when it is a session's turn to work on the keys.
@@ -116,7 +138,8 @@ impl Shared {
         id: usize,
         work: impl FnOnce(&mut State) -> R,
     ) -> Result<R, Error> {
-        self.locked(|| self.wait_for_turn(id, self.lock()?), |place| self.begin(place, work))
+        let lock = || self.wait_for_turn(id, self.lock()?);
+        Ok(self.locked(lock, |place| self.begin(place, work))?)
     }
 
     /// The same, by a lock that the caller holds already.
@@ -126,7 +149,7 @@ impl Shared {
         id: usize,
         lock: StateGuard<'a>,
         work: impl FnOnce(&mut State) -> R,
-    ) -> Result<R, Error> {
+    ) -> Result<R, Shut> {
         self.locked(|| self.wait_for_turn(id, lock), |place| self.begin(place, work))
     }
 
@@ -135,8 +158,8 @@ impl Shared {
         &self,
         place: &mut Option<State>,
         work: impl FnOnce(&mut State) -> R,
-    ) -> Result<R, Error> {
-        let state = place.as_mut().ok_or(Error::Closed)?;
+    ) -> Result<R, Shut> {
+        let state = place.as_mut().ok_or(Shut::Closed)?;
         // A cancel stops what is running, never what begins later.
         self.running.begin_call();
         state.keys.clock().begin_call();
@@ -145,20 +168,20 @@ impl Shared {
     }
 
     #[inline]
-    pub(super) fn lock(&self) -> Result<StateGuard<'_>, Error> {
-        self.state.lock().map_err(|_| Error::Poisoned)
+    pub(super) fn lock(&self) -> Result<StateGuard<'_>, Shut> {
+        self.state.lock().map_err(|_| Shut::Poisoned)
     }
 
     /// Holds the lock while no other session's transaction is open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait_for_turn<'a>(
         &'a self,
         id: usize,
         state: StateGuard<'a>,
-    ) -> Result<StateGuard<'a>, Error> {
+    ) -> Result<StateGuard<'a>, Shut> {
         match state.as_ref().map_or(Turn::Yes, |state| state.turn(id)) {
             Turn::Yes => Ok(state),
-            Turn::Never => Err(Error::Busy),
+            Turn::Never => Err(Shut::Busy),
             Turn::Wait => self.wait_longer(id, state),
         }
     }
@@ -226,7 +249,7 @@ impl Shared {
 
     /// Makes a wait known to those who may end it, while the lock is still held.
     #[inline]
-    pub(super) fn note_wait(&self, id: usize, waits: Option<Waits>) -> Option<Waits> {
+    pub(super) fn note_wait(&self, id: usize, waits: Option<Box<Waits>>) -> Option<Box<Waits>> {
         let waits = waits?;
         self.waits().push((id, Arc::clone(&waits.ticket)));
         Some(waits)
@@ -234,7 +257,7 @@ impl Shared {
 
     /// Sleeps until a call is served, or its time is up.
     #[cold]
-    fn wait(&self, mut waits: Waits, reply: &mut ReplyBuf) -> Result<(), Error> {
+    fn wait(&self, mut waits: Box<Waits>, reply: &mut ReplyBuf) -> Result<(), Error> {
         loop {
             let outcome = self.sleep(&waits);
             match self.end_wait(&waits, outcome, reply)? {
@@ -251,7 +274,7 @@ impl Shared {
         waits: &Waits,
         outcome: Outcome,
         reply: &mut ReplyBuf,
-    ) -> Result<Option<Waits>, Error> {
+    ) -> Result<Option<Box<Waits>>, Error> {
         self.waits().retain(|(_, ticket)| !Arc::ptr_eq(ticket, &waits.ticket));
         if let Outcome::Served(served) = outcome {
             *reply = served;

@@ -185,7 +185,7 @@ impl State {
         id: usize,
         call: Call<'_>,
         reply: &mut ReplyBuf,
-    ) -> Option<Waits> {
+    ) -> Option<Box<Waits>> {
         let Some(session) = self.sessions.get(id).and_then(Option::as_deref) else {
             reply.error(&CommandError::text("ERR the session is closed"));
             return None;
@@ -219,7 +219,7 @@ impl State {
     }
 
     #[inline(always)]
-    fn perform(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
+    fn perform(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Box<Waits>> {
         let session = self.sessions.get(id).and_then(Option::as_deref)?;
         match call {
             Call::Command(argv) => self.command(id, argv, reply),
@@ -246,7 +246,7 @@ impl State {
         limits: &Limits,
         call: Call<'_>,
         reply: &mut ReplyBuf,
-    ) -> Option<Waits> {
+    ) -> Option<Box<Waits>> {
         let queues = self.session(id).is_some_and(|session| session.queue.is_some());
         if queues && !matches!(call, Call::Command(_)) {
             let message = "ERR the limits of a call cannot be queued; give them to EXEC";
@@ -259,7 +259,7 @@ impl State {
         waits
     }
 
-    fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Waits> {
+    fn command(&mut self, id: usize, argv: &[&[u8]], reply: &mut ReplyBuf) -> Option<Box<Waits>> {
         let mut wait = None;
         if self.keys.is_limited() && !self.keys.followed().is_idle() {
             self.make_room_and_tell();
@@ -297,7 +297,7 @@ impl State {
         Some(self.begin_wait(id, database, wait?))
     }
 
-    pub(super) fn begin_wait(&mut self, session: usize, database: usize, wait: Wait) -> Waits {
+    pub(super) fn begin_wait(&mut self, session: usize, database: usize, wait: Wait) -> Box<Waits> {
         let ticket = Arc::new(Ticket::default());
         // By a clock that the host moves the time is up when it says so; else the thread wakes.
         let (deadline, most) = match (wait.timeout_ms, self.manual_clock) {
@@ -309,7 +309,7 @@ impl State {
         self.waiters.add(&mut self.keys, waiter);
         self.mark_blocked(session, true);
         self.server.clients.waiting = self.waiters.len();
-        Waits { ticket, most }
+        Box::new(Waits { ticket, most })
     }
 
     /// A call does not wait any more.
@@ -328,7 +328,12 @@ impl State {
 
     /// Makes a call on a script in the form of a command.
     #[cold]
-    fn command_of(&mut self, id: usize, call: Call<'_>, reply: &mut ReplyBuf) -> Option<Waits> {
+    fn command_of(
+        &mut self,
+        id: usize,
+        call: Call<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Option<Box<Waits>> {
         let argv = self.argv_of(call)?;
         self.command(id, &argv.slices(), reply)
     }
@@ -376,7 +381,7 @@ impl State {
             self.keys.make_room();
         }
         let input = Input { keys, args, called: EVAL.as_bytes(), read_only: false };
-        self.scripts.run(id, input, &mut self.keys, &mut self.server, reply)
+        self.scripts.run(id, &input, &mut self.keys, &mut self.server, reply)
     }
 }
 

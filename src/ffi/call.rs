@@ -14,7 +14,7 @@ pub(super) trait Caller {
     const NULL: &'static CStr;
 
     /// Makes one call and walks its reply out.
-    fn reply(&self, call: Call<'_>) -> Result<kv_reply, Failure>;
+    fn answer(&self, call: Call<'_>, out: &mut kv_reply) -> Result<(), Failure>;
 }
 
 /// Runs one command.
@@ -25,13 +25,14 @@ pub(super) unsafe fn command<C: Caller>(
     caller: Option<&C>,
     argc: usize,
     argv: *const kv_bytes,
-) -> Result<kv_reply, Failure> {
+    out: &mut kv_reply,
+) -> Result<(), Failure> {
     let caller = caller.ok_or(C::NULL)?;
     let mut room = Room::new();
     // SAFETY: the caller's promise.
     match unsafe { list(&mut room, argc, argv)? } {
         [] => Err(NO_NAME.into()),
-        argv => caller.reply(Call::Command(argv)),
+        argv => caller.answer(Call::Command(argv), out),
     }
 }
 
@@ -72,10 +73,11 @@ pub(super) unsafe fn run<C: Caller>(
     form: impl for<'a> FnOnce(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]) -> Call<'a>,
     text: kv_bytes,
     input: Input,
-) -> Result<kv_reply, Failure> {
+    out: &mut kv_reply,
+) -> Result<(), Failure> {
     let caller = caller.ok_or(C::NULL)?;
     // SAFETY: the caller's promise.
     let text = unsafe { text.slice()? };
     // SAFETY: the same.
-    unsafe { input.lend(|keys, args| caller.reply(form(text, keys, args))) }
+    unsafe { input.lend(|keys, args| caller.answer(form(text, keys, args), out)) }
 }

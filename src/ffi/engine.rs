@@ -3,7 +3,7 @@
 use super::bytes::kv_bytes;
 use super::call::{self, Caller};
 use super::options::kv_options;
-use super::panic::{Failure, NULL_ENGINE, guard, guard_handle, guard_quiet};
+use super::panic::{Failure, NULL_ENGINE, guard, guard_handle, guard_out, guard_quiet};
 use super::reply::kv_reply;
 use crate::engine::{Call, Engine};
 use crate::error::Error;
@@ -24,8 +24,9 @@ const _: () = shared_by_threads::<super::session::kv_session>();
 impl Caller for kv_engine {
     const NULL: &'static CStr = NULL_ENGINE;
 
-    fn reply(&self, call: Call<'_>) -> Result<kv_reply, Failure> {
-        kv_reply::of_call(self.0.options().protocol, |buffer| self.0.call(call, buffer))
+    #[inline]
+    fn answer(&self, call: Call<'_>, out: &mut kv_reply) -> Result<(), Failure> {
+        out.answer(self.0.options().protocol, |buffer| self.0.call(call, buffer))
     }
 }
 
@@ -102,7 +103,7 @@ pub extern "C" fn kv_command(
     argv: *const kv_bytes,
 ) -> kv_reply {
     // SAFETY: by contract the caller lends them until this returns.
-    guard(|| unsafe { call::command(engine, argc, argv) })
+    guard_out(|out| unsafe { call::command(engine, argc, argv, out) })
 }
 
 /// Stops the script that the engine is running, if it is running one: that ends with an error

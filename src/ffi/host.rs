@@ -2,7 +2,7 @@
 
 use super::bytes::{Room, kv_bytes, list};
 use super::engine::kv_engine;
-use super::panic::{Failure, NULL_ENGINE, guard, guard_quiet};
+use super::panic::{Failure, NULL_ENGINE, guard, guard_out, guard_quiet};
 use super::reply::kv_reply;
 use crate::engine::{HostCall, HostCommand};
 use crate::error::{CommandError, Error};
@@ -191,7 +191,7 @@ pub extern "C" fn kv_call_command(
     argc: usize,
     argv: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let call = call.ok_or(NULL_CALL)?;
         let mut room = Room::new();
         // SAFETY: by contract the caller lends them until this returns.
@@ -201,7 +201,7 @@ pub extern "C" fn kv_call_command(
         }
         // SAFETY: as in item.
         let call = unsafe { &mut *call.call };
-        kv_reply::of_call(call.protocol(), |buffer| {
+        out.answer(call.protocol(), |buffer| {
             call.call(argv, buffer);
             Ok::<(), Error>(())
         })

@@ -3,7 +3,7 @@
 use super::bytes::kv_bytes;
 use super::call::{Caller, Input};
 use super::engine::kv_engine;
-use super::panic::{Failure, NULL_SCRIPT, NULL_SESSION, guard};
+use super::panic::{Failure, NULL_SCRIPT, NULL_SESSION, guard_out};
 use super::reply::kv_reply;
 use super::script::kv_script;
 use super::session::kv_session;
@@ -68,14 +68,15 @@ impl kv_limits {
 }
 
 /// Makes a call under limits, if there are any.
-fn reply<C: Caller>(
+fn answer<C: Caller>(
     caller: &C,
     limits: Option<&Limits>,
     call: Call<'_>,
-) -> Result<kv_reply, Failure> {
+    out: &mut kv_reply,
+) -> Result<(), Failure> {
     match limits {
-        Some(limits) => caller.reply(Call::Limited(limits, &call)),
-        None => caller.reply(call),
+        Some(limits) => caller.answer(Call::Limited(limits, &call), out),
+        None => caller.answer(call, out),
     }
 }
 
@@ -89,13 +90,14 @@ unsafe fn run<C: Caller>(
     form: impl for<'a> FnOnce(&'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]) -> Call<'a>,
     text: kv_bytes,
     input: Input,
-) -> Result<kv_reply, Failure> {
+    out: &mut kv_reply,
+) -> Result<(), Failure> {
     let caller = caller.ok_or(C::NULL)?;
     let limits = kv_limits::read(limits)?;
     // SAFETY: the caller's promise.
     let text = unsafe { text.slice()? };
     // SAFETY: the same.
-    unsafe { input.lend(|keys, args| reply(caller, limits.as_ref(), form(text, keys, args))) }
+    unsafe { input.lend(|keys, args| answer(caller, limits.as_ref(), form(text, keys, args), out)) }
 }
 
 /// Runs a script as kv_eval does, under limits for this one run.
@@ -122,7 +124,9 @@ pub extern "C" fn kv_eval_limited(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { run(engine, limits, |s, k, a| Call::Eval(s, k, a), script, input) })
+    guard_out(|out| unsafe {
+        run(engine, limits, |s, k, a| Call::Eval(s, k, a), script, input, out)
+    })
 }
 
 /// Runs a cached script as kv_evalsha does, under limits for this one run.
@@ -149,7 +153,9 @@ pub extern "C" fn kv_evalsha_limited(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { run(engine, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
+    guard_out(|out| unsafe {
+        run(engine, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input, out)
+    })
 }
 
 /// Runs a prepared script as kv_script_run does, under limits for this one run.
@@ -172,13 +178,13 @@ pub extern "C" fn kv_script_run_limited(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let script = &script.ok_or(NULL_SCRIPT)?.script;
         let limits = kv_limits::read(limits)?.unwrap_or_default();
         let input = Input { nkeys, keys, nargs, args };
         let run = |keys: &[&[u8]], args: &[&[u8]]| {
             let call = |buffer: &mut _| script.call_with(&limits, keys, args, buffer);
-            kv_reply::of_call(script.protocol(), call)
+            out.answer(script.protocol(), call)
         };
         // SAFETY: by contract the caller lends them until this returns.
         unsafe { input.lend(run) }
@@ -210,7 +216,9 @@ pub extern "C" fn kv_session_eval_limited(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { run(session, limits, |s, k, a| Call::Eval(s, k, a), script, input) })
+    guard_out(|out| unsafe {
+        run(session, limits, |s, k, a| Call::Eval(s, k, a), script, input, out)
+    })
 }
 
 /// Runs a cached script as kv_session_evalsha does, under limits for this one run. After MULTI it is
@@ -238,7 +246,9 @@ pub extern "C" fn kv_session_evalsha_limited(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { run(session, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
+    guard_out(|out| unsafe {
+        run(session, limits, |s, k, a| Call::EvalSha(s, k, a), sha1, input, out)
+    })
 }
 
 /// Runs a prepared script as kv_session_run does, under limits for this one run. After MULTI it is
@@ -264,13 +274,13 @@ pub extern "C" fn kv_session_run_limited(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let session = session.ok_or(NULL_SESSION)?;
         let limits = kv_limits::read(limits)?;
         let script = &script.ok_or(NULL_SCRIPT)?.script;
         let input = Input { nkeys, keys, nargs, args };
         let run = |keys: &[&[u8]], args: &[&[u8]]| {
-            reply(session, limits.as_ref(), Call::Run(script, keys, args))
+            answer(session, limits.as_ref(), Call::Run(script, keys, args), out)
         };
         // SAFETY: by contract the caller lends them until this returns.
         unsafe { input.lend(run) }

@@ -27,6 +27,7 @@ impl From<Error> for Failure {
 }
 
 impl From<Failure> for kv_reply {
+    #[cold]
     fn from(failure: Failure) -> kv_reply {
         match failure {
             Failure::Misuse(text) => kv_reply::static_error(text),
@@ -42,7 +43,28 @@ const PANIC: &CStr = c"ERR an internal failure was caught";
 
 /// Does the work of a function that returns a reply.
 pub(super) fn guard(work: impl FnOnce() -> Result<kv_reply, Failure>) -> kv_reply {
-    caught(work).unwrap_or_else(kv_reply::from)
+    guard_out(|out| {
+        *out = work()?;
+        Ok(())
+    })
+}
+
+/// The same for work that writes the reply, a nil so far, where it is returned: a reply is large, and
+/// to hand it on from place to place would take a good part of a short call.
+#[inline(always)]
+pub(super) fn guard_out(work: impl FnOnce(&mut kv_reply) -> Result<(), Failure>) -> kv_reply {
+    let mut reply = kv_reply::NIL;
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        if let Err(failure) = work(&mut reply) {
+            reply = failure.into();
+        }
+    }));
+    if let Err(payload) = done {
+        // What a panic carries could panic again as it is dropped.
+        std::mem::forget(payload);
+        reply = kv_reply::static_error(PANIC);
+    }
+    reply
 }
 
 /// Does the work of a function that returns a handle; its error goes where the caller wants it.

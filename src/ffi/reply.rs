@@ -122,26 +122,39 @@ impl kv_reply {
         kv_reply::walked(&buffer, Protocol::Resp2)
     }
 
-    /// The reply of a call that leaves it in a buffer. The buffer is kept from call to call, one
-    /// for each thread; a call from within a callback finds none and takes a new one.
-    pub(super) fn of_call<E>(
+    /// From a nil it becomes the reply of a call that leaves it in a buffer. The buffer is kept from
+    /// call to call, one for each thread, in a box, so that only its address is taken and put back; a
+    /// call from within a callback finds none and takes a new one.
+    #[inline]
+    pub(super) fn answer<E>(
+        &mut self,
         protocol: Protocol,
         call: impl FnOnce(&mut ReplyBuf) -> Result<(), E>,
-    ) -> Result<kv_reply, Failure>
+    ) -> Result<(), Failure>
     where
         Failure: From<E>,
     {
-        thread_local!(static KEPT: Cell<ReplyBuf> = Cell::default());
+        thread_local!(static KEPT: Cell<Option<Box<ReplyBuf>>> = const { Cell::new(None) });
         // As a thread ends, what it kept may be gone before its last call.
-        let mut buffer = KEPT.try_with(Cell::take).unwrap_or_default();
+        let mut buffer = KEPT.try_with(Cell::take).ok().flatten().unwrap_or_default();
         call(&mut buffer)?;
-        let reply = kv_reply::walked(&buffer, protocol);
+        self.walk_out(&buffer, protocol);
         if let Some(traceback) = buffer.take_traceback() {
             super::traceback::keep(traceback);
         }
         buffer.clear();
-        let _ = KEPT.try_with(|kept| kept.set(buffer));
-        Ok(reply)
+        let _ = KEPT.try_with(|kept| kept.set(Some(buffer)));
+        Ok(())
+    }
+
+    /// From a nil it becomes what is in the buffer. What most calls answer is written at once.
+    #[inline]
+    fn walk_out(&mut self, buffer: &ReplyBuf, protocol: Protocol) {
+        match buffer.walk(protocol).next() {
+            Item::Null | Item::NullArray => (),
+            Item::Integer(value) => (self.r#type, self.integer) = (KV_REPLY_INTEGER, value),
+            _ => *self = kv_reply::walked(buffer, protocol),
+        }
     }
 
     /// Walks the buffer twice: to measure it, then to fill one block of just that size. Once is

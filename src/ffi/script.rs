@@ -3,7 +3,7 @@
 use super::bytes::{Room, kv_bytes, list};
 use super::call::{self, Input};
 use super::engine::kv_engine;
-use super::panic::{NULL_ENGINE, NULL_SCRIPT, guard, guard_handle, guard_quiet};
+use super::panic::{NULL_ENGINE, NULL_SCRIPT, guard, guard_handle, guard_out, guard_quiet};
 use super::reply::kv_reply;
 use crate::engine::{Call, Script};
 use std::mem::MaybeUninit;
@@ -42,7 +42,7 @@ pub extern "C" fn kv_eval(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { call::run(engine, |s, k, a| Call::Eval(s, k, a), script, input) })
+    guard_out(|out| unsafe { call::run(engine, |s, k, a| Call::Eval(s, k, a), script, input, out) })
 }
 
 /// Runs a script that kv_eval or kv_script_load has cached. As EVALSHA.
@@ -68,7 +68,9 @@ pub extern "C" fn kv_evalsha(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { call::run(engine, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
+    guard_out(|out| unsafe {
+        call::run(engine, |s, k, a| Call::EvalSha(s, k, a), sha1, input, out)
+    })
 }
 
 /// Compiles and caches a script without running it. As SCRIPT LOAD.
@@ -171,11 +173,11 @@ pub extern "C" fn kv_script_run(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let script = &script.ok_or(NULL_SCRIPT)?.script;
         let input = Input { nkeys, keys, nargs, args };
         let run = |keys: &[&[u8]], args: &[&[u8]]| {
-            kv_reply::of_call(script.protocol(), |buffer| script.call(keys, args, buffer))
+            out.answer(script.protocol(), |buffer| script.call(keys, args, buffer))
         };
         // SAFETY: by contract the caller lends them until this returns.
         unsafe { input.lend(run) }

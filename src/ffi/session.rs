@@ -4,7 +4,7 @@ use super::bytes::kv_bytes;
 use super::call::{self, Caller, Input};
 use super::engine::kv_engine;
 use super::panic::{Failure, NULL_ENGINE, NULL_SCRIPT, NULL_SESSION};
-use super::panic::{guard, guard_handle, guard_quiet};
+use super::panic::{guard, guard_handle, guard_out, guard_quiet};
 use super::reply::kv_reply;
 use super::script::kv_script;
 use crate::engine::{Call, Session};
@@ -23,8 +23,9 @@ pub struct kv_session(Session);
 impl Caller for kv_session {
     const NULL: &'static CStr = NULL_SESSION;
 
-    fn reply(&self, call: Call<'_>) -> Result<kv_reply, Failure> {
-        kv_reply::of_call(self.0.protocol(), |buffer| self.0.call(call, buffer))
+    #[inline]
+    fn answer(&self, call: Call<'_>, out: &mut kv_reply) -> Result<(), Failure> {
+        out.answer(self.0.protocol(), |buffer| self.0.call(call, buffer))
     }
 }
 
@@ -99,7 +100,7 @@ pub extern "C" fn kv_session_command(
     argv: *const kv_bytes,
 ) -> kv_reply {
     // SAFETY: by contract the caller lends them until this returns.
-    guard(|| unsafe { call::command(session, argc, argv) })
+    guard_out(|out| unsafe { call::command(session, argc, argv, out) })
 }
 
 /// Runs a script as one atomic step, as kv_eval does; after MULTI it is queued.
@@ -125,7 +126,9 @@ pub extern "C" fn kv_session_eval(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { call::run(session, |s, k, a| Call::Eval(s, k, a), script, input) })
+    guard_out(|out| unsafe {
+        call::run(session, |s, k, a| Call::Eval(s, k, a), script, input, out)
+    })
 }
 
 /// Runs a cached script by its SHA-1, as kv_evalsha does; after MULTI it is queued.
@@ -150,7 +153,9 @@ pub extern "C" fn kv_session_evalsha(
 ) -> kv_reply {
     let input = Input { nkeys, keys, nargs, args };
     // SAFETY: by contract the caller lends all of them until this returns.
-    guard(|| unsafe { call::run(session, |s, k, a| Call::EvalSha(s, k, a), sha1, input) })
+    guard_out(|out| unsafe {
+        call::run(session, |s, k, a| Call::EvalSha(s, k, a), sha1, input, out)
+    })
 }
 
 /// Runs a prepared script, as kv_script_run does, on a session; after MULTI it is queued.
@@ -174,12 +179,12 @@ pub extern "C" fn kv_session_run(
     nargs: usize,
     args: *const kv_bytes,
 ) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let session = session.ok_or(NULL_SESSION)?;
         let script = &script.ok_or(NULL_SCRIPT)?.script;
         let input = Input { nkeys, keys, nargs, args };
         // SAFETY: by contract the caller lends them until this returns.
-        unsafe { input.lend(|keys, args| session.reply(Call::Run(script, keys, args))) }
+        unsafe { input.lend(|keys, args| session.answer(Call::Run(script, keys, args), out)) }
     })
 }
 

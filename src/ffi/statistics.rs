@@ -3,7 +3,7 @@
 use super::bytes::kv_bytes;
 use super::call::Input;
 use super::engine::kv_engine;
-use super::panic::{NULL_ENGINE, guard};
+use super::panic::{NULL_ENGINE, guard, guard_out};
 use super::reply::kv_reply;
 use std::mem::MaybeUninit;
 
@@ -20,10 +20,9 @@ use std::mem::MaybeUninit;
 /// Thread-safe: calls on one engine are serialised.
 #[unsafe(no_mangle)]
 pub extern "C" fn kv_script_stats(engine: Option<&kv_engine>) -> kv_reply {
-    guard(|| {
+    guard_out(|out| {
         let engine = &engine.ok_or(NULL_ENGINE)?.0;
-        let protocol = engine.options().protocol;
-        kv_reply::of_call(protocol, |buffer| engine.script_stats_into(buffer))
+        out.answer(engine.options().protocol, |buffer| engine.script_stats_into(buffer))
     })
 }
 
@@ -67,14 +66,14 @@ pub extern "C" fn kv_profile(
     out_profile: Option<&mut MaybeUninit<kv_reply>>,
 ) -> kv_reply {
     let mut told = kv_reply::NIL;
-    let reply = guard(|| {
+    let reply = guard_out(|out| {
         let engine = &engine.ok_or(NULL_ENGINE)?.0;
         // SAFETY: by contract the caller lends it until this returns.
         let script = unsafe { script.slice()? };
         let input = Input { nkeys, keys, nargs, args };
         let is_wanted = out_profile.is_some();
         let run = |keys: &[&[u8]], args: &[&[u8]]| {
-            kv_reply::of_call(engine.options().protocol, |buffer| {
+            out.answer(engine.options().protocol, |buffer| {
                 let (outcome, profile) = engine.profile_into(script, keys, args, buffer);
                 if is_wanted && outcome.is_ok() {
                     told = kv_reply::written(|buffer| {

@@ -169,7 +169,7 @@ impl Scripts {
     pub(crate) fn run(
         &mut self,
         id: ScriptId,
-        input: Input<'_>,
+        input: &Input<'_>,
         keys: &mut Keyspace,
         server: &mut Server,
         reply: &mut ReplyBuf,
@@ -197,7 +197,7 @@ impl Scripts {
     pub(crate) fn call(
         &mut self,
         callee: &Callee,
-        input: Input<'_>,
+        input: &Input<'_>,
         keys: &mut Keyspace,
         server: &mut Server,
         reply: &mut ReplyBuf,
@@ -249,7 +249,7 @@ impl Scripts {
         if let Some(text) = reply.error_at(mark) {
             server.stats.script_error(text);
         }
-        Outcome { time: started.map(|started| started.elapsed()), error }
+        Outcome { nanos: started.map_or(0, |started| nanos_since(&started)), error }
     }
 }
 
@@ -369,17 +369,21 @@ impl Scripts {
     }
 }
 
+fn nanos_since(started: &Instant) -> u64 {
+    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Answers with the error that a script ended in; returns what is kept of it.
 #[cold]
 fn answer_failure(
-    failure: Failure,
+    failure: Box<Failure>,
     origin: Origin<'_>,
     at_ms: i64,
     reply: &mut ReplyBuf,
 ) -> Box<LastError> {
     let text = failure::text(&failure, origin);
     reply.error_text(&text);
-    reply.set_traceback(failure::traceback(failure, origin));
+    reply.set_traceback(failure::traceback(*failure, origin));
     let message = String::from_utf8_lossy(&text).into_owned();
     Box::new(LastError { message, at_ms })
 }

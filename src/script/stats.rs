@@ -50,8 +50,8 @@ pub(super) struct Counts {
 
 /// One run that is over.
 pub(super) struct Outcome {
-    /// How long it took, if that was asked.
-    pub(super) time: Option<Duration>,
+    /// How long it took; 0 if that was not asked.
+    pub(super) nanos: u64,
     pub(super) error: Option<Box<LastError>>,
 }
 
@@ -59,7 +59,8 @@ impl Counts {
     #[inline]
     pub(super) fn note(&mut self, outcome: Outcome) {
         self.runs += 1;
-        if let Some(time) = outcome.time {
+        if outcome.nanos > 0 {
+            let time = Duration::from_nanos(outcome.nanos);
             self.total += time;
             self.worst = self.worst.max(time);
         }

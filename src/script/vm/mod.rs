@@ -125,7 +125,7 @@ fn sees_all(source: &[u8]) -> bool {
 
 /// Everything one run works on.
 pub(crate) struct Run<'a> {
-    pub(crate) input: Input<'a>,
+    pub(crate) input: &'a Input<'a>,
     /// Writes are errors.
     pub(crate) read_only: bool,
     /// What it is called by: its SHA-1, or the function's name.
@@ -261,7 +261,10 @@ impl Vm {
     }
 
     /// Runs a compiled script; its result is written to the reply.
-    pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// A failure in a box: what is returned of a run that went well is then a word.
+    pub(crate) fn run(&mut self, function: Function, run: Run<'_>) -> Result<(), Box<Failure>> {
         let _locale = LocaleGuard::enter();
         self.bridge.current = Some(Current::new(function, run));
         self.bridge.wrote = false;
@@ -287,13 +290,13 @@ impl Vm {
             (ffi::LUA_OK, None) => Ok(()),
             (_, Some(doom)) => {
                 let trace = self.take_trace();
-                Err(Failure {
+                Err(Box::new(Failure {
                     message: doom.message().into(),
                     place: self.killed_at(function),
                     trace,
-                })
+                }))
             }
-            (_, None) => Err(self.failure()),
+            (_, None) => Err(Box::new(self.failure())),
         };
         self.clear_stack();
         if let Some(panic) = self.bridge.panic.take() {

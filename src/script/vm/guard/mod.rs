@@ -16,6 +16,7 @@ mod looks;
 mod memory;
 
 use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
 use std::os::raw::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -151,11 +152,13 @@ impl Guard {
     /// The state was made by `sandbox::open`.
     #[inline]
     pub(crate) unsafe fn of_state<'a>(l: *mut lua_State) -> &'a Guard {
-        let mut data: *mut c_void = ptr::null_mut();
-        // SAFETY: the allocator's user data is the guard.
+        // Not set to null before: a processor that guesses what a place on the stack holds by who wrote
+        // there last would take that for the answer, and has to begin anew.
+        let mut data = MaybeUninit::<*mut c_void>::uninit();
+        // SAFETY: the allocator's user data is the guard, and is always told.
         unsafe {
-            ffi::lua_getallocf(l, &raw mut data);
-            &*data.cast::<Guard>()
+            ffi::lua_getallocf(l, data.as_mut_ptr());
+            &*data.assume_init().cast::<Guard>()
         }
     }
 
