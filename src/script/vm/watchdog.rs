@@ -42,10 +42,21 @@ const STACK_BYTES: usize = 64 * 1024;
 const ENGINE_OFF: c_int = 0;
 const ENGINE_ON: c_int = 0x100;
 const ENGINE_FLUSH: c_int = 0x200;
+/// A function and all that are made in it.
+const ALL_FUNCTIONS_FLUSH: c_int = 0x203;
 
 unsafe extern "C-unwind" {
     /// Exported by LuaJIT, not declared by mlua-sys.
     fn luaJIT_setmode(l: *mut lua_State, index: c_int, mode: c_int) -> c_int;
+}
+
+/// Forgets what was compiled of the function on top of the stack, and of those made in it.
+///
+/// # Safety
+/// `l` is the main state, in no run, with a function of Lua on top.
+pub(super) unsafe fn forget_compiled(l: *mut lua_State) {
+    // SAFETY: the caller's promise; the mode is known and nothing is raised outside of finalizers.
+    unsafe { luaJIT_setmode(l, -1, ALL_FUNCTIONS_FLUSH) };
 }
 
 /// What a state knows of its watchdog.
