@@ -189,6 +189,10 @@ impl Scripts {
         let outcome = self.perform(function, Origin::Script(&sha), run);
         if let Some(counts) = self.cache.counts(id) {
             counts.note(outcome);
+            #[cfg(feature = "luajit")]
+            if counts.settles() {
+                self.vm.forget_compiled(function);
+            }
         }
         Ok(())
     }
@@ -213,6 +217,10 @@ impl Scripts {
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
             counts.note(outcome);
+            #[cfg(feature = "luajit")]
+            if counts.settles() {
+                self.vm.forget_compiled(callee.function);
+            }
         }
         Ok(())
     }

@@ -70,6 +70,16 @@ impl Counts {
         }
     }
 
+    /// Whether what a run told of the script's own functions is misleading from here on: LuaJIT
+    /// ties machine code to the functions it saw, until three were made in one place. A script
+    /// makes its local functions in each run, so what was compiled in the first two would lie in
+    /// the way of all that follow.
+    #[cfg(feature = "luajit")]
+    #[inline]
+    pub(super) fn settles(&self) -> bool {
+        self.runs == 2
+    }
+
     /// What was counted of a script, with times if they were kept.
     pub(super) fn told(&self, origin: Origin<'_>, timed: bool) -> ScriptStats {
         ScriptStats {

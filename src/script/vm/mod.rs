@@ -244,6 +244,20 @@ impl Vm {
         unsafe { ffi::luaL_unref(self.state.raw(), ffi::LUA_REGISTRYINDEX, function.reference) };
     }
 
+    /// Has a compiled script's machine code made anew.
+    #[cfg(feature = "luajit")]
+    #[cold]
+    pub(crate) fn forget_compiled(&mut self, function: Function) {
+        let l = self.state.raw();
+        // SAFETY: no run is under way; the push fits the stack every state starts with, and the
+        // reference is to a function of Lua.
+        unsafe {
+            ffi::lua_rawgeti_(l, ffi::LUA_REGISTRYINDEX, function.reference);
+            watchdog::forget_compiled(l);
+        }
+        self.clear_stack();
+    }
+
     /// Gives back the memory of what was released.
     pub(crate) fn collect(&mut self) {
         // SAFETY: no finalizer exists in this state, so a collection runs no code.

@@ -278,14 +278,10 @@ unsafe fn sort_numbers(l: *mut lua_State, guard: &Guard, length: usize) -> bool 
             return false;
         }
         for index in 1..=count {
-            ffi::lua_rawgeti_(l, 1, index);
-            let kind = ffi::lua_type(l, 2);
-            let number = ffi::lua_tonumber(l, 2);
-            ffi::lua_settop(l, 1);
-            if kind != ffi::LUA_TNUMBER || number.is_nan() {
+            let Some(number) = number_at(l, index).filter(|number| !number.is_nan()) else {
                 guard.drop_scratch();
                 return false;
-            }
+            };
             scratch.add(index as usize - 1).write(number);
         }
         std::slice::from_raw_parts_mut(scratch, length).sort_unstable_by(f64::total_cmp);
@@ -295,6 +291,31 @@ unsafe fn sort_numbers(l: *mut lua_State, guard: &Guard, length: usize) -> bool 
         }
         guard.drop_scratch();
         true
+    }
+}
+
+/// The number at an index of the table at index 1, if it is one.
+///
+/// # Safety
+/// As [`sort_numbers`], with nothing above the table on the stack.
+#[inline]
+unsafe fn number_at(l: *mut lua_State, index: c_int) -> Option<f64> {
+    // SAFETY: the caller's promise; there is a free slot.
+    unsafe {
+        #[cfg(feature = "luajit")]
+        let element = peek::arguments(l).first().and_then(|t| t.elements().get(index as usize));
+        #[cfg(feature = "luajit")]
+        if let Some(element) = element {
+            return match element.read() {
+                peek::Argument::Number(number) => Some(number),
+                _ => None,
+            };
+        }
+        ffi::lua_rawgeti_(l, 1, index);
+        let kind = ffi::lua_type(l, 2);
+        let number = ffi::lua_tonumber(l, 2);
+        ffi::lua_settop(l, 1);
+        (kind == ffi::LUA_TNUMBER).then_some(number)
     }
 }
 
