@@ -39,7 +39,7 @@ fn main() {
         ["--weigh", name] => weigh_here(name),
         ["--call", call, before @ ..] => {
             header();
-            measure("", call, &before.concat(), &mut Peer::start());
+            let _ = measure("", call, &before.concat(), &mut Peer::start());
         }
         words => {
             let wanted = |name: &str| {
@@ -75,14 +75,29 @@ fn in_script(wanted: &dyn Fn(&str) -> bool) {
         if !rows.is_empty() {
             println!("{family}");
         }
+        let mut ratios = Vec::new();
         for (name, call, before) in rows {
             match missing(call).or_else(|| missing(before)) {
                 Some(command) => println!("  {name:22}  skipped: there is no {command} here"),
-                None => measure(name, call, before, &mut peer),
+                None => ratios.push((*name, measure(name, call, before, &mut peer))),
             }
+        }
+        if peer.is_some() {
+            print_mean(family, &ratios);
         }
     }
     println!("moonkv: on_error=keep, as redis-server; rollback: the default, all undoable\n");
+}
+
+/// Prints the geometric mean of a family's ratios, and the row that is lowest.
+fn print_mean(family: &str, ratios: &[(&str, f64)]) {
+    let Some((lowest, least)) = ratios.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+    let logarithms = ratios.iter().map(|(_, ratio)| ratio.ln());
+    let mean = (logarithms.sum::<f64>() / ratios.len() as f64).exp();
+    println!(
+        "  {:40}{mean:>14.2}  lowest: {lowest} {least:.2}",
+        format!("{family}, geometric mean")
+    );
 }
 
 fn header() {
@@ -99,7 +114,8 @@ fn reads(call: &str) -> String {
     lists.map(|(word, _)| format!("local _ = {word}i] ")).collect()
 }
 
-fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
+/// Measures a call and prints its row; returns the ratio.
+fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) -> f64 {
     let keep = Engine::open(&Options::redis()).expect("an engine opens");
     let rollback = Engine::new().expect("an engine opens");
     let needed = PREPARED.iter().filter(|(word, _)| call.contains(word)).map(|(_, text)| *text);
@@ -142,6 +158,7 @@ fn measure(name: &str, call: &str, before: &str, peer: &mut Option<Peer>) {
     let ratio = median_ratio(&ours, &theirs);
     let [ours, undoable, theirs] = [ours, undoable, theirs].map(median);
     println!("  {name:22}{ours:>9.0}{theirs:>9.0}{ratio:>14.2}{undoable:>10.0}");
+    ratio
 }
 
 // ---- Memory.

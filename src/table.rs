@@ -1,6 +1,6 @@
 //! An unordered table of keyed elements that grows a piece at a time.
 //!
-//! Linear hashing over small `hashbrown` tables, the *segments*: every so many inserts one
+//! Linear hashing over small sequences, the *segments*: every so many inserts one
 //! segment is split in two, so no insert ever pays for the whole table. Each segment sits in an
 //! `Arc` and is copied when it is written while shared, so cloning a table (a snapshot) costs one
 //! pointer a segment.
@@ -9,24 +9,26 @@
 //! This room knows nothing of values, commands or time; a deadline is a number it keeps the
 //! minimum of, so that elements which are due can be found without looking at those which are not.
 
+mod segment;
+
 use crate::bytes::same;
 use crate::cow::own;
 use foldhash::quality::FixedState;
-use hashbrown::HashTable;
+use segment::Segment;
 use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// Mean number of elements a segment when the next one is split. Segments hold between half and
-/// twice as many; around this size a hashbrown table of 32 buckets is well filled, and a copy of
+/// twice as many; around this size all tags of a segment are compared at once, and a copy of
 /// a shared segment stays in the microseconds.
 const MEAN_LOAD: usize = 20;
 
 /// From fewer segments than these no size is estimated.
 const SEGMENTS_LEAST: usize = 16;
 
-/// More buckets than a segment of a large table has, but by a chance of one in many millions.
-const BUCKETS_MOST: usize = 128;
+/// More elements than a segment of a large table has, but by a chance of one in many millions.
+const LOAD_MOST: usize = 64;
 
 /// From so many segments on, what a look-up reads is likely to be far away: they and their elements
 /// are larger than a processor's own caches.
@@ -65,10 +67,8 @@ pub(crate) trait Keyed: Clone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Location {
     segment: u32,
-    bucket: u32,
+    place: u32,
 }
-
-type Segment<E> = HashTable<E>;
 
 /// The table. Its clone is a snapshot: cheap, and independent from then on.
 #[derive(Clone)]
@@ -98,8 +98,7 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The bits of a hash that choose the segment. hashbrown uses the lowest bits for the bucket and
-/// the seven highest for its tags, so these come from between.
+/// The bits of a hash that choose the segment, which has the eight highest for its tags.
 #[inline]
 fn segment_bits(hash: u64) -> usize {
     (hash >> 20) as u32 as usize
@@ -153,8 +152,8 @@ impl<E: Keyed> Table<E> {
     #[inline(always)]
     pub(crate) fn find_hashed(&self, hash: u64, key: &[u8]) -> Option<Location> {
         let segment = self.segment_of(hash);
-        let bucket = self.segments.get(segment)?.find_bucket_index(hash, |e| same(e.key(), key))?;
-        Some(Location { segment: segment as u32, bucket: bucket as u32 })
+        let place = self.segments.get(segment)?.position(hash, |e| same(e.key(), key))?;
+        Some(Location { segment: segment as u32, place: place as u32 })
     }
 
     /// Brings into the processor's caches what finding some elements will read, if the table is so
@@ -188,7 +187,7 @@ impl<E: Keyed> Table<E> {
     /// The element at a location that `find` or `insert` gave.
     #[inline(always)]
     pub(crate) fn get(&self, at: Location) -> &E {
-        match self.segments[at.segment as usize].get_bucket(at.bucket as usize) {
+        match self.segments[at.segment as usize].get(at.place as usize) {
             Some(element) => element,
             None => stale(),
         }
@@ -199,7 +198,7 @@ impl<E: Keyed> Table<E> {
     #[inline]
     pub(crate) fn get_mut(&mut self, at: Location) -> &mut E {
         let segment = own(&mut self.segments[at.segment as usize]);
-        match segment.get_bucket_mut(at.bucket as usize) {
+        match segment.get_mut(at.place as usize) {
             Some(element) => element,
             None => stale(),
         }
@@ -207,7 +206,7 @@ impl<E: Keyed> Table<E> {
 
     /// The element at a location, for change, unless a copy of the table has it too.
     pub(crate) fn get_unshared(&mut self, at: Location) -> Option<&mut E> {
-        Arc::get_mut(&mut self.segments[at.segment as usize])?.get_bucket_mut(at.bucket as usize)
+        Arc::get_mut(&mut self.segments[at.segment as usize])?.get_mut(at.place as usize)
     }
 
     /// Adds an element whose key is not in the table yet.
@@ -225,34 +224,21 @@ impl<E: Keyed> Table<E> {
             self.deadlines = true;
             self.earliest[segment] = self.earliest[segment].min(element.deadline());
         }
-        let entry =
-            own(&mut self.segments[segment]).insert_unique(hash, element, |e| self::hash(e.key()));
+        let place = own(&mut self.segments[segment]).push(hash, element);
         self.len += 1;
-        Location { segment: segment as u32, bucket: entry.bucket_index() as u32 }
+        Location { segment: segment as u32, place: place as u32 }
     }
 
     /// Takes an element out.
     pub(crate) fn remove(&mut self, at: Location) -> E {
         let segment = own(&mut self.segments[at.segment as usize]);
-        let element = match segment.get_bucket_entry(at.bucket as usize) {
-            Ok(entry) => entry.remove().0,
-            Err(_) => stale(),
-        };
+        let Some(element) = segment.remove(at.place as usize, |e| hash(e.key())) else { stale() };
+        segment.trim();
         self.len -= 1;
-        self.shrink_slack(at.segment as usize);
         if self.segments.len() > 1 && self.len < self.segments.len() * MEAN_LOAD / 4 {
             self.merge_last();
         }
         element
-    }
-
-    /// Gives back the room of a segment that has become far too large for what it holds.
-    fn shrink_slack(&mut self, index: usize) {
-        let segment = &self.segments[index];
-        if segment.capacity() > 16 && segment.len() * 4 < segment.capacity() {
-            let len = segment.len();
-            own(&mut self.segments[index]).shrink_to(len * 2, |e| hash(e.key()));
-        }
     }
 
     /// Adds one segment, and moves into it what belongs there from the one it is split off.
@@ -267,13 +253,21 @@ impl<E: Keyed> Table<E> {
             return;
         }
         let partner = added - (added + 1).next_power_of_two() / 2;
-        let old = std::mem::take(own(&mut self.segments[partner]));
-        let (stay, go): (Hashed<E>, Hashed<E>) = old
-            .into_iter()
-            .map(|element| (hash(element.key()), element))
-            .partition(|(hash, _)| self.segment_of(*hash) == partner);
-        self.fill(partner, stay);
-        self.fill(added, go);
+        let mut from = std::mem::take(&mut self.segments[partner]);
+        let old = own(&mut from);
+        let mut new = Segment::with_capacity(old.len() / 2);
+        let mut at = 0;
+        while let Some(element) = old.get(at) {
+            let hash = hash(element.key());
+            if self.segment_of(hash) == partner {
+                at += 1;
+            } else if let Some(element) = old.remove(at, |e| self::hash(e.key())) {
+                new.push(hash, element);
+            }
+        }
+        old.trim();
+        self.put_segment(partner, from);
+        self.put_segment(added, Arc::new(new));
     }
 
     /// Undoes the latest split, when many elements have gone.
@@ -285,26 +279,20 @@ impl<E: Keyed> Table<E> {
         let left = self.segments.len();
         let partner = left - (left + 1).next_power_of_two() / 2;
         self.mask = left.next_power_of_two() - 1;
-        let both = std::mem::take(own(&mut self.segments[partner]))
-            .into_iter()
-            .chain(Arc::unwrap_or_clone(last))
-            .map(|element| (hash(element.key()), element))
-            .collect();
-        self.fill(partner, both);
+        let mut both = std::mem::take(&mut self.segments[partner]);
+        let segment = own(&mut both);
+        for element in Arc::unwrap_or_clone(last) {
+            segment.push(hash(element.key()), element);
+        }
+        self.put_segment(partner, both);
     }
 
-    /// Makes a segment of exactly these elements.
-    fn fill(&mut self, index: usize, elements: Hashed<E>) {
-        let mut segment = Segment::with_capacity(elements.len());
-        let mut earliest = NEVER;
-        for (hash, element) in elements {
-            earliest = earliest.min(element.deadline());
-            segment.insert_unique(hash, element, |e| self::hash(e.key()));
-        }
-        self.segments[index] = Arc::new(segment);
+    /// Puts a segment into its place, with the bound of its deadlines.
+    fn put_segment(&mut self, index: usize, segment: Arc<Segment<E>>) {
         if E::EXPIRES {
-            self.earliest[index] = earliest;
+            self.earliest[index] = segment.iter().map(Keyed::deadline).min().unwrap_or(NEVER);
         }
+        self.segments[index] = segment;
     }
 
     /// An element at random, each as likely as any other; `below` gives numbers below a bound.
@@ -315,14 +303,14 @@ impl<E: Keyed> Table<E> {
         // Places are drawn until one is taken. Segments are drawn as if each had as many places as
         // any has, so that those with fewer elements are not preferred.
         let most = match self.segments.len() {
-            ..8 => self.segments.iter().map(|segment| segment.num_buckets()).max()?,
-            _ => BUCKETS_MOST,
+            ..8 => self.segments.iter().map(|segment| segment.len()).max()?,
+            _ => LOAD_MOST,
         };
         loop {
             let segment = below(self.segments.len());
-            let bucket = below(most);
-            if self.segments[segment].get_bucket(bucket).is_some() {
-                return Some(Location { segment: segment as u32, bucket: bucket as u32 });
+            let place = below(most);
+            if place < self.segments[segment].len() {
+                return Some(Location { segment: segment as u32, place: place as u32 });
             }
         }
     }
@@ -338,17 +326,16 @@ impl<E: Keyed> Table<E> {
                 continue;
             }
             let segment = &self.segments[index];
-            let has_deadline = |bucket: &usize| {
-                segment.get_bucket(*bucket).is_some_and(|element| element.deadline() != NEVER)
+            let has_deadline = |place: &usize| {
+                segment.get(*place).is_some_and(|element| element.deadline() != NEVER)
             };
-            let due: SmallVec<[usize; 32]> =
-                (0..segment.num_buckets()).filter(has_deadline).collect();
+            let due: SmallVec<[usize; 32]> = (0..segment.len()).filter(has_deadline).collect();
             match due.len() {
                 // The bound was one of elements that are gone.
                 0 => self.earliest[index] = NEVER,
                 len => {
-                    let bucket = due[below(len)] as u32;
-                    return Some(Location { segment: index as u32, bucket });
+                    let place = due[below(len)] as u32;
+                    return Some(Location { segment: index as u32, place });
                 }
             }
         }
@@ -424,9 +411,6 @@ impl<E: Keyed> Table<E> {
         segment.iter().filter(move |e| e.deadline() <= now)
     }
 }
-
-/// The elements of a segment while it is taken apart; about as many as fit one.
-type Hashed<E> = SmallVec<[(u64, E); 32]>;
 
 #[cold]
 fn stale() -> ! {

@@ -193,19 +193,13 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandR
 
 /// Visits the members that are in all sources, until the visitor has seen enough; returns how many
 /// it saw.
-fn intersect(sources: &Sources<'_>, mut visit: impl FnMut(Member<'_>) -> bool) -> usize {
+fn intersect(sources: &Sources<'_>, visit: impl FnMut(Member<'_>) -> bool) -> usize {
     // A missing key is an empty set.
     let all = sources.iter().map(Option::as_ref).collect::<Option<SmallVec<[&SetView<'_>; 8]>>>();
     let mut sets = all.unwrap_or_default();
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return 0 };
-    let mut count = 0;
-    smallest.iter().all(|member| {
-        let everywhere = others.iter().all(|set| set.has(member));
-        count += usize::from(everywhere);
-        !everywhere || visit(member)
-    });
-    count
+    Set::intersect(smallest, others, visit)
 }
 
 /// Visits the members of the first source that no other has; returns how many there are.

@@ -83,6 +83,16 @@ impl Packed {
         self.bytes.reserve_exact(bytes);
     }
 
+    /// Makes room for an element at the back, and for some more like it where there is none: for a
+    /// sequence that will be closed with `fit`.
+    #[inline]
+    pub(crate) fn make_ample_room(&mut self, element_len: usize) {
+        let (size, length) = (Self::framed_len(element_len), self.bytes.len());
+        if self.bytes.capacity() - length < size {
+            self.bytes.reserve_exact(grown(length + length / 2 + size) - length);
+        }
+    }
+
     /// Bytes allocated.
     pub(crate) const fn heap_size(&self) -> usize {
         self.bytes.capacity()

@@ -263,6 +263,33 @@ impl Set {
         union
     }
 
+    /// Visits the members of one set that are in all of some others, until the visitor has seen
+    /// enough; returns how many it saw.
+    pub(crate) fn intersect(
+        set: &SetView<'_>,
+        others: &[&SetView<'_>],
+        mut visit: impl FnMut(Member<'_>) -> bool,
+    ) -> usize {
+        let mut count = 0;
+        let mut see = |member: Member<'_>, everywhere: bool| {
+            count += usize::from(everywhere);
+            !everywhere || visit(member)
+        };
+        match &set.0 {
+            // A member is hashed once for all tables.
+            Form::Table(table) => table.iter().all(|stored| {
+                let bytes = stored.as_bytes();
+                let hash = hash(bytes);
+                see(Member::Bytes(bytes), others.iter().all(|other| other.has_hashed(hash, bytes)))
+            }),
+            _ => set.iter().all(|member| {
+                let everywhere = others.iter().all(|other| other.has(member));
+                see(member, everywhere)
+            }),
+        };
+        count
+    }
+
     /// Takes out the member at a place that `find` or `random` gave.
     pub(crate) fn take(&mut self, place: Place) {
         match (&mut self.0, place) {
@@ -331,6 +358,15 @@ impl<S: Storage> Set<S> {
         match (&self.0, member) {
             (Form::Ints(ints), Member::Integer(value)) => ints.find(value).is_some(),
             (_, member) => member.with_bytes(|bytes| self.contains(bytes)),
+        }
+    }
+
+    /// Whether a member is in the set, whose hash the caller has at hand.
+    #[inline(always)]
+    fn has_hashed(&self, hash: u64, member: &[u8]) -> bool {
+        match &self.0 {
+            Form::Table(table) => table.find_hashed(hash, member).is_some(),
+            _ => self.contains(member),
         }
     }
 

@@ -162,6 +162,7 @@ impl Node {
     pub(super) fn push(&mut self, id: Id, pairs: &[Pair<'_>]) {
         let mut draft = Draft::new();
         let size = self.draft(&mut draft, id, pairs);
+        self.entries.make_ample_room(draft.len());
         self.entries.push_back(&draft);
         self.grow(id, size);
     }

@@ -34,6 +34,11 @@ impl Place<'_> {
     pub(crate) fn is_before(self, other: Place<'_>) -> bool {
         self.score < other.score || (self.score == other.score && self.member < other.member)
     }
+
+    /// True if this is the same place as `other`.
+    pub(crate) fn is(self, other: Place<'_>) -> bool {
+        self.score == other.score && self.member == other.member
+    }
 }
 
 /// The bytes of a member.
@@ -43,7 +48,7 @@ impl Place<'_> {
 /// and its padding costs more than the second copy, and a comparison needs no
 /// pointer chase. Long members share one allocation.
 #[derive(Clone)]
-enum Member {
+pub(super) enum Member {
     /// The first `len` of `bytes`.
     Short { len: u8, bytes: [u8; INLINE_BYTES] },
     /// More bytes than fit inline.
@@ -64,7 +69,8 @@ impl Member {
     }
 
     /// The bytes of the member.
-    fn as_bytes(&self) -> &[u8] {
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Member::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
             Member::Long(bytes) => bytes,
@@ -78,7 +84,7 @@ pub(crate) struct Scored {
     /// The score. Never NaN.
     pub(crate) score: f64,
     /// The member's bytes.
-    member: Member,
+    pub(super) member: Member,
 }
 
 // Two entries to a cache line; the bytes-per-member figures depend on it.
@@ -93,28 +99,6 @@ impl Scored {
     /// Where this entry belongs in the order.
     pub(crate) fn place(&self) -> Place<'_> {
         Place { score: self.score, member: self.member.as_bytes() }
-    }
-
-    /// True if this entry comes strictly before `place`.
-    ///
-    /// The same as asking its place, but the member is looked at only if the
-    /// scores are equal: that is rare and well predicted, and leaves a search
-    /// with one comparison a step, which needs no branch.
-    #[inline]
-    pub(crate) fn is_before(&self, place: Place<'_>) -> bool {
-        if self.score == place.score {
-            return self.member.as_bytes() < place.member;
-        }
-        self.score < place.score
-    }
-
-    /// True if this entry comes strictly after `place`.
-    #[inline]
-    pub(crate) fn is_after(&self, place: Place<'_>) -> bool {
-        if self.score == place.score {
-            return self.member.as_bytes() > place.member;
-        }
-        self.score > place.score
     }
 
     /// Bytes allocated outside the entry; shared by all clones of it.

@@ -9,13 +9,14 @@
 //! This room may not know of commands, replies, score syntax or options such
 //! as NX and GT. Scores are never NaN; refusing that is the caller's part.
 
+mod entries;
 mod member;
 mod packed;
 mod tree;
 
 use std::mem;
 
-use crate::table::{Keyed, Table, hash};
+use crate::table::{Table, hash};
 
 use super::{Borrowed, Kind, Owned, Storage};
 use member::{Place, Scored};
@@ -264,7 +265,7 @@ impl<S: Storage> ZSet<S> {
         match &self.form {
             Form::Packed(packed) => packed.count_leading(|place| bound(place.score, place.member)),
             Form::Indexed(indexed) => {
-                indexed.tree.count_leading(|entry| bound(entry.score, entry.key()))
+                indexed.tree.count_leading(|place| bound(place.score, place.member))
             }
         }
     }
@@ -341,7 +342,7 @@ impl Indexed {
     /// `ZSet::rank`: the index gives the place, the tree its rank.
     fn rank(&self, member: &[u8]) -> Option<usize> {
         let place = Place { score: self.score(member)?, member };
-        Some(self.tree.count_leading(|entry| entry.is_before(place)))
+        Some(self.tree.rank(place))
     }
 
     /// `ZSet::set`, in the index first.

@@ -8,19 +8,16 @@
 //! This room may not know of the index from member to score. It takes for
 //! granted that the caller adds no place twice.
 
+use std::slice::Iter;
 use std::sync::Arc;
 
+use super::entries::{Entries, Run, WIDTH, grow, trim};
 use super::member::{ARC_HEADER_BYTES, Place, Scored};
+use crate::cow::own;
 
-/// The most entries of a leaf.
-const LEAF_ENTRIES: usize = 64;
-
-/// The most children of an inner node.
-const FANOUT: usize = 32;
-
-/// Nodes grow by this many slots: half a leaf lying idle would cost more than
-/// the reallocations do.
-const GROWTH: usize = 8;
+/// The width which two nodes may have together to become one. It leaves room,
+/// lest the next insertion split them again.
+const MERGED_WIDTH: usize = WIDTH * 3 / 4;
 
 /// The entries of a sorted set in order.
 #[derive(Clone)]
@@ -37,26 +34,41 @@ pub(crate) struct Tree {
 #[derive(Clone)]
 enum Node {
     /// Entries in order.
-    Leaf(Vec<Scored>),
+    Leaf(Entries),
     /// Children in order.
-    Inner(Vec<Child>),
+    Inner(Inner),
 }
 
-/// What an inner node knows of a child. The child is never empty.
+/// What an inner node knows of its children, none of which is empty.
 #[derive(Clone)]
+struct Inner {
+    /// The first entry below each: exact, so that predicates see live entries only.
+    lows: Entries,
+    /// The rest; boxed, lest leaves take as much room.
+    below: Box<Below>,
+}
+
+/// The children of an inner node.
+#[derive(Clone)]
+struct Below {
+    /// The number of entries below each, 0 where there is no child. Half as wide as other
+    /// counts, so that a sum of them is made of few loads: so many members fit no memory.
+    counts: [u32; WIDTH],
+    /// The children themselves.
+    nodes: Vec<Arc<Node>>,
+}
+
+/// A node that is to become the child of another.
 struct Child {
-    /// The first entry below: exact, so that predicates see live entries only.
     low: Scored,
-    /// The number of entries below.
-    count: usize,
-    /// The child itself.
+    count: u32,
     node: Arc<Node>,
 }
 
 impl Tree {
     /// A tree without entries.
     pub(crate) fn new() -> Tree {
-        let root = Node::Leaf(Vec::new());
+        let root = Node::Leaf(Entries::new());
         Tree { len: 0, heap: root.own_size(), root: Arc::new(root) }
     }
 
@@ -92,47 +104,59 @@ impl Tree {
         }
     }
 
-    /// The number of leading entries for which `is_leading` is true.
-    pub(crate) fn count_leading(&self, is_leading: impl Fn(&Scored) -> bool) -> usize {
+    /// The number of entries before the one at `place`, which is there.
+    pub(crate) fn rank(&self, place: Place<'_>) -> usize {
         let (mut node, mut rank) = (&self.root, 0);
-        while let Node::Inner(children) = &**node {
-            let after = children.partition_point(|child| is_leading(&child.low));
-            let Some((last, before)) = children.get(..after).and_then(<[Child]>::split_last) else {
-                return rank;
-            };
-            rank += before.iter().map(|child| child.count).sum::<usize>();
-            node = &last.node;
+        while let Node::Inner(inner) = &**node {
+            let at = inner.child_for(place);
+            rank += inner.count_before(at);
+            let Some(child) = inner.below.nodes.get(at) else { return rank };
+            node = child;
         }
-        rank + node.entries().partition_point(&is_leading)
+        rank + node.entries().position_of(place)
+    }
+
+    /// The number of leading entries for which `is_leading` is true.
+    pub(crate) fn count_leading(&self, is_leading: impl Fn(Place<'_>) -> bool) -> usize {
+        let (mut node, mut rank) = (&self.root, 0);
+        while let Node::Inner(inner) = &**node {
+            let after = inner.lows.count_leading(&is_leading);
+            let Some(at) = after.checked_sub(1) else { return rank };
+            rank += inner.count_before(at);
+            let Some(child) = inner.below.nodes.get(at) else { return rank };
+            node = child;
+        }
+        rank + node.entries().count_leading(is_leading)
     }
 
     /// Up to `count` entries from rank `start` on.
     pub(crate) fn range(&self, start: usize, count: usize) -> Range<'_> {
         let start = start.min(self.len);
         let end = start.saturating_add(count).min(self.len);
-        Range { tree: self, start, end, head: &[], tail: &[] }
+        let none = || Iter::default().zip(Iter::default());
+        Range { tree: self, start, end, head: none(), tail: none() }
     }
 }
 
 impl Tree {
     /// The leaf of the entry with this rank, and the entry's position in it.
-    fn leaf_at(&self, mut rank: usize) -> (&[Scored], usize) {
+    fn leaf_at(&self, mut rank: usize) -> (&Entries, usize) {
         let mut node = &self.root;
-        while let Node::Inner(children) = &**node {
-            let below = children.iter().find(|child| {
-                let is_below = rank < child.count;
-                rank -= if is_below { 0 } else { child.count };
+        while let Node::Inner(inner) = &**node {
+            let below = inner.below.counts.iter().position(|&count| {
+                let is_below = rank < count as usize;
+                rank -= if is_below { 0 } else { count as usize };
                 is_below
             });
-            let Some(child) = below else {
-                return (&[], 0);
-            };
-            node = &child.node;
+            match below.and_then(|at| inner.below.nodes.get(at)) {
+                Some(child) => node = child,
+                None => break,
+            }
         }
         (node.entries(), rank)
     }
 
-    /// Takes an entry out, unless it can be given the score `to` where it is.
+    /// Takes an entry out, unless it can be given the score `to` in its leaf.
     fn take(&mut self, place: Place<'_>, to: Option<f64>) -> Option<Scored> {
         let taken = edit(&mut self.root, &mut self.heap, |root, heap| root.take(place, to, heap))?;
         self.len -= 1;
@@ -142,13 +166,13 @@ impl Tree {
 
     /// Puts a new root above the present one and its right half.
     fn grow(&mut self, right: Child) {
-        let empty = Arc::new(Node::Inner(Vec::new()));
-        let left = std::mem::replace(&mut self.root, empty);
-        let count = self.len - right.count;
-        let mut children = Vec::with_capacity(GROWTH);
-        children.extend(left.low().cloned().map(|low| Child { low, count, node: left }));
-        children.push(right);
-        let root = Node::Inner(children);
+        let mut root = Inner::new();
+        if let Some(low) = self.root.entries().get(0) {
+            let count = self.len as u32 - right.count;
+            root.insert(0, Child { low, count, node: Arc::clone(&self.root) });
+        }
+        root.insert(1, right);
+        let root = Node::Inner(root);
         self.heap += root.own_size();
         self.root = Arc::new(root);
     }
@@ -158,16 +182,17 @@ impl Tree {
         if self.len == 0 {
             *self = Tree::new();
         }
-        while let Node::Inner(children) = &*self.root
-            && let [only] = children.as_slice()
+        while let Node::Inner(inner) = &*self.root
+            && let [only] = inner.below.nodes.as_slice()
         {
             self.heap = self.heap.saturating_sub(self.root.own_size());
-            self.root = Arc::clone(&only.node);
+            self.root = Arc::clone(only);
         }
     }
 }
 
 /// Changes a node, copying it first if it is shared, and books its growth.
+#[inline]
 fn edit<R>(
     node: &mut Arc<Node>,
     heap: &mut usize,
@@ -175,7 +200,7 @@ fn edit<R>(
 ) -> R {
     // Measured before the copy: a copy has no idle slots.
     let before = node.own_size();
-    let node = Arc::make_mut(node);
+    let node = own(node);
     let result = change(node, heap);
     *heap = (*heap + node.own_size()).saturating_sub(before);
     result
@@ -183,242 +208,264 @@ fn edit<R>(
 
 impl Node {
     /// Bytes that this node alone has allocated.
+    #[inline]
     fn own_size(&self) -> usize {
         let slots = match self {
-            Node::Leaf(entries) => entries.capacity() * size_of::<Scored>(),
-            Node::Inner(children) => children.capacity() * size_of::<Child>(),
+            Node::Leaf(entries) => entries.heap_size(),
+            Node::Inner(inner) => inner.heap_size(),
         };
         ARC_HEADER_BYTES + size_of::<Node>() + slots
     }
 
+    /// The entries of a leaf, or the first ones of an inner node's children.
+    fn entries(&self) -> &Entries {
+        match self {
+            Node::Leaf(entries) => entries,
+            Node::Inner(inner) => &inner.lows,
+        }
+    }
+
     /// The number of entries of a leaf or of children.
     fn width(&self) -> usize {
-        match self {
-            Node::Leaf(entries) => entries.len(),
-            Node::Inner(children) => children.len(),
-        }
+        self.entries().len()
     }
 
     /// The number of entries below.
-    fn count(&self) -> usize {
+    fn count(&self) -> u32 {
         match self {
-            Node::Leaf(entries) => entries.len(),
-            Node::Inner(children) => children.iter().map(|child| child.count).sum(),
-        }
-    }
-
-    /// The entries of a leaf; none of an inner node.
-    fn entries(&self) -> &[Scored] {
-        match self {
-            Node::Leaf(entries) => entries,
-            Node::Inner(_) => &[],
-        }
-    }
-
-    /// The first entry below.
-    fn low(&self) -> Option<&Scored> {
-        match self {
-            Node::Leaf(entries) => entries.first(),
-            Node::Inner(children) => children.first().map(|child| &child.low),
-        }
-    }
-
-    /// The width which two nodes may have together to become one. It leaves
-    /// room, lest the next insertion split them again.
-    fn merge_limit(&self) -> usize {
-        match self {
-            Node::Leaf(_) => LEAF_ENTRIES * 3 / 4,
-            Node::Inner(_) => FANOUT * 3 / 4,
+            Node::Leaf(entries) => entries.len() as u32,
+            Node::Inner(inner) => inner.below.counts.iter().sum(),
         }
     }
 
     /// True if this node should look for a neighbour to merge with.
     fn is_sparse(&self) -> bool {
-        self.width() < self.merge_limit() / 3
+        self.width() < MERGED_WIDTH / 3
     }
 
     /// Adds an entry below; gives the right half if the node had to be split.
     fn insert(&mut self, entry: Scored, heap: &mut usize) -> Option<Child> {
         let right = match self {
             Node::Leaf(entries) => {
-                let place = entry.place();
-                let at = entries.partition_point(|other| other.is_before(place));
-                Node::Leaf(insert_or_split(entries, at, entry, LEAF_ENTRIES)?)
+                let at = entries.position(entry.place());
+                if entries.len() < WIDTH {
+                    entries.insert(at, entry);
+                    return None;
+                }
+                Node::Leaf(split_leaf(entries, at, entry))
             }
-            Node::Inner(children) => {
-                let at = child_for(children, entry.place());
-                let split = children.get_mut(at)?.insert(entry, heap)?;
-                Node::Inner(insert_or_split(children, at + 1, split, FANOUT)?)
+            Node::Inner(inner) => {
+                let (at, split) = inner.insert_below(entry, heap)?;
+                if inner.len() < WIDTH {
+                    inner.insert(at + 1, split);
+                    return None;
+                }
+                Node::Inner(inner.split(at + 1, split))
             }
         };
         *heap += right.own_size();
-        Child::new(right)
+        let low = right.entries().get(0)?;
+        Some(Child { low, count: right.count(), node: Arc::new(right) })
     }
 
     /// Takes the entry at `place` out and gives it, or, if `to` is a score that
-    /// leaves it between its neighbours, overwrites its score and gives `None`.
+    /// leaves it between others of its leaf, moves it there and gives `None`.
     fn take(&mut self, place: Place<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
         match self {
-            Node::Leaf(entries) => take_entry(entries, place, to),
-            Node::Inner(children) => {
-                let at = child_for(children, place);
-                let child = children.get_mut(at)?;
-                let taken = child.take(place, to, heap)?;
-                if child.node.is_sparse() {
-                    tidy(children, at, heap);
+            Node::Leaf(entries) => {
+                let at = entries.position(place);
+                entries.place(at).filter(|found| found.is(place))?;
+                if to.is_some_and(|score| entries.rescore(at, score)) {
+                    return None;
                 }
-                Some(taken)
+                Some(entries.remove(at))
             }
+            Node::Inner(inner) => inner.take(place, to, heap),
         }
     }
 
     /// Moves everything in `right` to the end of this node of the same depth.
     fn append(&mut self, right: Node) {
         match (self, right) {
-            (Node::Leaf(entries), Node::Leaf(more)) => extend_tightly(entries, more),
-            (Node::Inner(children), Node::Inner(more)) => extend_tightly(children, more),
+            (Node::Leaf(entries), Node::Leaf(more)) => entries.append(more),
+            (Node::Inner(inner), Node::Inner(more)) => inner.append(more),
             _ => {}
         }
     }
 }
 
-impl Child {
-    /// Takes a node that is not empty as a child.
-    fn new(node: Node) -> Option<Child> {
-        let low = node.low()?.clone();
-        Some(Child { low, count: node.count(), node: Arc::new(node) })
+/// Where to cut a full node of which one more is to come at a position.
+///
+/// A node that grows at one of its ends is left full, so that ascending and
+/// descending insertion build a dense tree.
+fn cut(at: usize, len: usize) -> usize {
+    if at == 0 || at == len { at } else { len / 2 }
+}
+
+/// The position that an item gets in the right part of a node which is cut, if it goes there. An
+/// item that begins a node is alone in the left part.
+fn position_in_right(at: usize, cut: usize) -> Option<usize> {
+    at.checked_sub(cut).filter(|_| cut > 0)
+}
+
+/// Splits a full leaf and inserts at `at`; gives the right part.
+fn split_leaf(entries: &mut Entries, at: usize, entry: Scored) -> Entries {
+    let cut = cut(at, entries.len());
+    let mut right = entries.split_off(cut);
+    match position_in_right(at, cut) {
+        Some(at) => right.insert(at, entry),
+        None => entries.insert(at, entry),
+    }
+    right
+}
+
+impl Inner {
+    /// No children.
+    fn new() -> Inner {
+        let below = Box::new(Below { counts: [0; WIDTH], nodes: Vec::new() });
+        Inner { lows: Entries::new(), below }
     }
 
-    /// Adds an entry below; gives the right half if the node had to be split.
-    fn insert(&mut self, entry: Scored, heap: &mut usize) -> Option<Child> {
-        if entry.is_before(self.low.place()) {
-            self.low = entry.clone();
+    /// The number of children.
+    fn len(&self) -> usize {
+        self.below.nodes.len()
+    }
+
+    /// Bytes allocated outside of this.
+    fn heap_size(&self) -> usize {
+        let nodes = self.below.nodes.capacity() * size_of::<Arc<Node>>();
+        self.lows.heap_size() + size_of::<Below>() + nodes
+    }
+
+    /// The position of the child under which `place` belongs.
+    #[inline]
+    fn child_for(&self, place: Place<'_>) -> usize {
+        self.lows.count_up_to(place).saturating_sub(1)
+    }
+
+    /// The number of entries below the children before one.
+    #[inline]
+    fn count_before(&self, at: usize) -> usize {
+        // Over all of them, as a loop that may end anywhere is one more branch to mispredict.
+        let counts = (0..).zip(&self.below.counts);
+        counts.map(|(other, &count)| if other < at as u32 { count } else { 0 }).sum::<u32>()
+            as usize
+    }
+
+    /// Adds a child at a position; there must be room.
+    fn insert(&mut self, at: usize, child: Child) {
+        let len = self.len();
+        let Below { counts, nodes } = &mut *self.below;
+        self.lows.insert(at, child.low);
+        counts.copy_within(at..len, at + 1);
+        counts.iter_mut().skip(at).take(1).for_each(|count| *count = child.count);
+        grow(nodes);
+        nodes.insert(at, child.node);
+    }
+
+    /// Takes out what is known of a child.
+    fn remove(&mut self, at: usize) -> Arc<Node> {
+        let len = self.len();
+        let Below { counts, nodes } = &mut *self.below;
+        self.lows.remove(at);
+        counts.copy_within(at + 1..len, at);
+        counts.iter_mut().skip(len - 1).for_each(|count| *count = 0);
+        let node = nodes.remove(at);
+        trim(nodes);
+        node
+    }
+
+    /// Splits the full node and inserts at `at`; gives the right part.
+    fn split(&mut self, at: usize, child: Child) -> Inner {
+        let cut = cut(at, self.len());
+        let mut right = Inner { lows: self.lows.split_off(cut), ..Inner::new() };
+        right.below.nodes = self.below.nodes.split_off(cut);
+        trim(&mut self.below.nodes);
+        let counts = self.below.counts.iter_mut().skip(cut);
+        for (slot, count) in right.below.counts.iter_mut().zip(counts) {
+            *slot = std::mem::take(count);
         }
-        self.count += 1;
-        let right = edit(&mut self.node, heap, |node, heap| node.insert(entry, heap))?;
-        self.count -= right.count;
-        Some(right)
+        match position_in_right(at, cut) {
+            Some(at) => right.insert(at, child),
+            None => self.insert(at, child),
+        }
+        right
     }
 
-    /// Like `Node::take`; keeps count and first entry right.
+    /// Moves everything in `right` to the end.
+    fn append(&mut self, right: Inner) {
+        let len = self.len();
+        let Below { counts, nodes } = *right.below;
+        self.lows.append(right.lows);
+        self.below.counts.iter_mut().skip(len).zip(counts).for_each(|(slot, count)| *slot = count);
+        self.below.nodes.reserve_exact(nodes.len());
+        self.below.nodes.extend(nodes);
+    }
+
+    /// Adds an entry below; gives the position of its child and the right half if that had to be
+    /// split.
+    fn insert_below(&mut self, entry: Scored, heap: &mut usize) -> Option<(usize, Child)> {
+        let place = entry.place();
+        let at = self.child_for(place);
+        if at == 0 && self.lows.place(0).is_some_and(|low| place.is_before(low)) {
+            self.lows.replace(0, entry.clone());
+        }
+        let Below { counts, nodes } = &mut *self.below;
+        let (count, node) = (counts.get_mut(at)?, nodes.get_mut(at)?);
+        *count += 1;
+        let right = edit(node, heap, |node, heap| node.insert(entry, heap))?;
+        *count -= right.count;
+        Some((at, right))
+    }
+
+    /// `Node::take`; keeps counts and first entries right.
     fn take(&mut self, place: Place<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
-        let taken = edit(&mut self.node, heap, |node, heap| node.take(place, to, heap))?;
-        self.count -= 1;
-        if !self.low.is_before(place)
-            && let Some(low) = self.node.low()
-        {
-            self.low = low.clone();
+        let at = self.child_for(place);
+        let Below { counts, nodes } = &mut *self.below;
+        let (count, node) = (counts.get_mut(at)?, nodes.get_mut(at)?);
+        let taken = edit(node, heap, |node, heap| node.take(place, to, heap))?;
+        *count -= 1;
+        let low_is_gone = self.lows.place(at).is_some_and(|low| low.is(place));
+        if low_is_gone && let Some(low) = node.entries().get(0) {
+            self.lows.replace(at, low);
+        }
+        if node.is_sparse() {
+            self.tidy(at, heap);
         }
         Some(taken)
     }
-}
 
-/// The position of the child under which `place` belongs.
-fn child_for(children: &[Child], place: Place<'_>) -> usize {
-    let after = children.partition_point(|child| !child.low.is_after(place));
-    after.saturating_sub(1)
-}
-
-/// Inserts at `at`; a full node is split first, and the right part given.
-///
-/// A node that grows at its end is left full, so that ascending insertion
-/// builds a dense tree.
-fn insert_or_split<T>(items: &mut Vec<T>, at: usize, item: T, limit: usize) -> Option<Vec<T>> {
-    if items.len() < limit {
-        insert_tightly(items, at, item);
-        return None;
-    }
-    let cut = if at == items.len() { at } else { items.len() / 2 };
-    let mut right = items.split_off(cut);
-    trim(items);
-    match at.checked_sub(cut) {
-        Some(at) => insert_tightly(&mut right, at, item),
-        None => insert_tightly(items, at, item),
-    }
-    Some(right)
-}
-
-/// Inserts, and grows the vector by a few slots only.
-fn insert_tightly<T>(items: &mut Vec<T>, at: usize, item: T) {
-    if items.len() == items.capacity() {
-        items.reserve_exact(GROWTH);
-    }
-    items.insert(at, item);
-}
-
-/// Appends, without idle slots.
-fn extend_tightly<T>(items: &mut Vec<T>, more: Vec<T>) {
-    items.reserve_exact(more.len());
-    items.extend(more);
-}
-
-/// Gives back idle slots once they are more than two steps of growth.
-fn trim<T>(items: &mut Vec<T>) {
-    if items.capacity() - items.len() > 2 * GROWTH {
-        items.shrink_to(items.len() + GROWTH);
-    }
-}
-
-/// `Node::take` on the entries of a leaf.
-fn take_entry(entries: &mut Vec<Scored>, place: Place<'_>, to: Option<f64>) -> Option<Scored> {
-    let at = entries.partition_point(|entry| entry.is_before(place));
-    let entry = entries.get(at).filter(|entry| !entry.is_after(place))?;
-    let member = entry.place().member;
-    if let Some(score) = to
-        && fits_at(entries, at, Place { score, member })
-    {
-        entries.get_mut(at)?.score = score;
-        return None;
-    }
-    let taken = entries.remove(at);
-    trim(entries);
-    Some(taken)
-}
-
-/// True if `place` lies between both neighbours of the entry at `at`. The ends
-/// of a leaf do not qualify: a neighbour is in another leaf, and the first entry
-/// is known further up.
-fn fits_at(entries: &[Scored], at: usize, place: Place<'_>) -> bool {
-    let before = at.checked_sub(1).and_then(|before| entries.get(before));
-    match (before, entries.get(at + 1)) {
-        (Some(before), Some(after)) => before.is_before(place) && after.is_after(place),
-        _ => false,
-    }
-}
-
-/// Drops the child at `at` if it is empty, or merges it with a neighbour if the
-/// two fit one node. There is no lending between neighbours: next to a sparse
-/// node there is always one that is not, which bounds the waste well enough.
-fn tidy(children: &mut Vec<Child>, at: usize, heap: &mut usize) {
-    if children.get(at).is_some_and(|child| child.count == 0) {
-        let empty = children.remove(at);
-        *heap = heap.saturating_sub(empty.node.own_size());
-    } else if can_merge(children, at) {
-        merge(children, at, heap);
-    } else if let Some(before) = at.checked_sub(1).filter(|&before| can_merge(children, before)) {
-        merge(children, before, heap);
-    }
-    trim(children);
-}
-
-/// True if the child at `at` and the next one fit one node.
-fn can_merge(children: &[Child], at: usize) -> bool {
-    match (children.get(at), children.get(at + 1)) {
-        (Some(left), Some(right)) => {
-            left.node.width() + right.node.width() <= left.node.merge_limit()
+    /// Drops the child at `at` if it is empty, or merges it with a neighbour if the
+    /// two fit one node. There is no lending between neighbours: next to a sparse
+    /// node there is always one that is not, which bounds the waste well enough.
+    fn tidy(&mut self, at: usize, heap: &mut usize) {
+        if self.below.counts.get(at) == Some(&0) {
+            *heap = heap.saturating_sub(self.remove(at).own_size());
+        } else if self.can_merge(at) {
+            self.merge(at, heap);
+        } else if let Some(before) = at.checked_sub(1).filter(|&before| self.can_merge(before)) {
+            self.merge(before, heap);
         }
-        _ => false,
     }
-}
 
-/// Merges the child after `at`, which must exist, into the one at `at`.
-fn merge(children: &mut Vec<Child>, at: usize, heap: &mut usize) {
-    let right = children.remove(at + 1);
-    *heap = heap.saturating_sub(right.node.own_size());
-    if let Some(left) = children.get_mut(at) {
-        left.count += right.count;
-        let right = Arc::unwrap_or_clone(right.node);
-        edit(&mut left.node, heap, |node, _| node.append(right));
+    /// True if the child at `at` and the next one fit one node.
+    fn can_merge(&self, at: usize) -> bool {
+        match (self.below.nodes.get(at), self.below.nodes.get(at + 1)) {
+            (Some(left), Some(right)) => left.width() + right.width() <= MERGED_WIDTH,
+            _ => false,
+        }
+    }
+
+    /// Merges the child after `at`, which must exist, into the one at `at`.
+    fn merge(&mut self, at: usize, heap: &mut usize) {
+        let right = self.remove(at + 1);
+        *heap = heap.saturating_sub(right.own_size());
+        let right = Arc::unwrap_or_clone(right);
+        let Below { counts, nodes } = &mut *self.below;
+        if let (Some(count), Some(left)) = (counts.get_mut(at), nodes.get_mut(at)) {
+            *count += right.count();
+            edit(left, heap, |node, _| node.append(right));
+        }
     }
 }
 
@@ -433,9 +480,9 @@ pub(crate) struct Range<'a> {
     /// The rank after the next entry at the back.
     end: usize,
     /// Entries of the leaf at the front, from `start` on.
-    head: &'a [Scored],
+    head: Run<'a>,
     /// Entries of the leaf at the back, up to `end`.
-    tail: &'a [Scored],
+    tail: Run<'a>,
 }
 
 impl<'a> Iterator for Range<'a> {
@@ -445,14 +492,13 @@ impl<'a> Iterator for Range<'a> {
         if self.start == self.end {
             return None;
         }
-        if self.head.is_empty() {
+        if self.head.len() == 0 {
             let (leaf, at) = self.tree.leaf_at(self.start);
-            self.head = leaf.get(at..)?;
+            self.head = leaf.run(at, leaf.len());
         }
-        let (entry, rest) = self.head.split_first()?;
-        self.head = rest;
+        let (&score, member) = self.head.next()?;
         self.start += 1;
-        Some(entry.place())
+        Some(Place { score, member: member.as_bytes() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -466,14 +512,13 @@ impl DoubleEndedIterator for Range<'_> {
         if self.start == self.end {
             return None;
         }
-        if self.tail.is_empty() {
+        if self.tail.len() == 0 {
             let (leaf, at) = self.tree.leaf_at(self.end - 1);
-            self.tail = leaf.get(..=at)?;
+            self.tail = leaf.run(0, at + 1);
         }
-        let (entry, rest) = self.tail.split_last()?;
-        self.tail = rest;
+        let (&score, member) = self.tail.next_back()?;
         self.end -= 1;
-        Some(entry.place())
+        Some(Place { score, member: member.as_bytes() })
     }
 }
 
@@ -483,33 +528,30 @@ mod tests {
 
     /// Checks every invariant below `node`; gives its depth and its bytes.
     fn check(node: &Node) -> (usize, usize) {
-        match node {
-            Node::Leaf(entries) => {
-                assert!(entries.len() <= LEAF_ENTRIES);
-                (0, node.own_size())
-            }
-            Node::Inner(children) => {
-                assert!((1..=FANOUT).contains(&children.len()));
-                let below: Vec<_> = children.iter().map(check_child).collect();
-                assert!(below.iter().all(|&(depth, _)| depth == below[0].0));
-                let bytes: usize = below.iter().map(|&(_, bytes)| bytes).sum();
-                (below[0].0 + 1, bytes + node.own_size())
-            }
-        }
+        assert!(node.width() <= WIDTH);
+        let Node::Inner(inner) = node else { return (0, node.own_size()) };
+        assert!(!inner.below.nodes.is_empty());
+        assert_eq!(inner.lows.len(), inner.below.nodes.len());
+        assert!(inner.below.counts[inner.len()..].iter().all(|&count| count == 0));
+        let below: Vec<_> = (0..inner.below.nodes.len()).map(|at| check_child(inner, at)).collect();
+        assert!(below.iter().all(|&(depth, _)| depth == below[0].0));
+        let bytes: usize = below.iter().map(|&(_, bytes)| bytes).sum();
+        (below[0].0 + 1, bytes + node.own_size())
     }
 
-    fn check_child(child: &Child) -> (usize, usize) {
-        assert!(child.count > 0);
-        assert_eq!(child.count, child.node.count());
-        let (low, first) = (child.low.place(), child.node.low().unwrap().place());
+    fn check_child(inner: &Inner, at: usize) -> (usize, usize) {
+        let node = &inner.below.nodes[at];
+        assert!(inner.below.counts[at] > 0);
+        assert_eq!(inner.below.counts[at], node.count());
+        let (low, first) = (inner.lows.place(at).unwrap(), node.entries().place(0).unwrap());
         assert_eq!((low.score, low.member), (first.score, first.member));
-        check(&child.node)
+        check(node)
     }
 
     fn check_tree(tree: &Tree) {
         let (_, bytes) = check(&tree.root);
         assert_eq!(tree.heap_size(), bytes);
-        assert_eq!(tree.len(), tree.root.count());
+        assert_eq!(tree.len(), tree.root.count() as usize);
         let places: Vec<_> = tree.range(0, usize::MAX).collect();
         assert!(places.windows(2).all(|pair| pair[0].is_before(pair[1])));
         assert_eq!(places.len(), tree.len());
@@ -554,7 +596,7 @@ mod tests {
                     assert!(tree.heap_size() < most, "{} of {most}", tree.heap_size());
                 }
             }
-            assert!(matches!(&*tree.root, Node::Leaf(entries) if entries.is_empty()));
+            assert!(matches!(&*tree.root, Node::Leaf(entries) if entries.len() == 0));
         }
     }
 
