@@ -105,7 +105,7 @@ impl<E> Segment<E> {
     }
 
     /// The element that `position` finds.
-    #[cfg(test)]
+    #[inline]
     pub(super) fn find(&self, hash: u64, is_sought: impl Fn(&E) -> bool) -> Option<&E> {
         self.get(self.position(hash, is_sought)?)
     }
