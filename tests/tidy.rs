@@ -559,7 +559,7 @@ const HARMLESS_STATICS: [(&str, &str); 8] = [
     ("src/script/vm/base.rs", "static GC_OPTIONS: Options<"),
     ("src/script/vm/locale.rs", "static C_LOCALE: OnceLock<"),
     ("bindings/python/src/engine.rs", "static CLASS: PyOnceLock<"),
-    ("bindings/python/src/wait.rs", "static RAISED: Cell<Option<PyErr>>"),
+    ("bindings/python/src/wait.rs", "static RAISED: Cell<Option<Box<PyErr>>>"),
 ];
 
 /// Where threads are started: what listens, what follows another server and what saves in the

@@ -1,7 +1,7 @@
 //! `Engine`: the engine as a Python object. Each method turns its arguments into slices and calls
 //! the engine while the interpreter's lock is free.
 
-use crate::convert::{Argument, Arguments, Sequence, Style, Text};
+use crate::convert::{self, Argument, Sequence, Style, Text};
 use crate::errors;
 use crate::host::{Functions, Place};
 use crate::limits::{Limit, limits};
@@ -72,8 +72,8 @@ use std::time::Duration;
 #[pyclass(module = "moonkv", frozen, weakref)]
 pub(crate) struct Engine {
     inner: moonkv::Engine,
-    /// The buffer of the last call, for the next one.
-    spare: Mutex<Option<ReplyBuf>>,
+    /// The buffer of the last call, for the next one; in a box, so that only its address moves.
+    spare: Mutex<Option<Box<ReplyBuf>>>,
     log: Arc<Log>,
     functions: Functions,
     style: Style,
@@ -103,8 +103,10 @@ impl Engine {
         call: impl FnOnce(&mut ReplyBuf) -> Result<(), moonkv::Error> + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut reply = self.take_buffer();
-        let outcome = detached(py, || call(&mut reply));
-        let built = outcome.and_then(|()| self.style.reply(py, &reply));
+        let built = match detached(py, || call(&mut reply)) {
+            Ok(()) => self.style.reply(py, &reply),
+            Err(error) => Err(error),
+        };
         self.put_buffer(reply);
         built
     }
@@ -138,11 +140,11 @@ impl Engine {
 
     // Two threads may want a buffer at once, and building a reply may run code that calls the
     // engine again: whoever finds none makes one.
-    fn take_buffer(&self) -> ReplyBuf {
+    fn take_buffer(&self) -> Box<ReplyBuf> {
         self.spare.try_lock().ok().and_then(|mut spare| spare.take()).unwrap_or_default()
     }
 
-    fn put_buffer(&self, buffer: ReplyBuf) {
+    fn put_buffer(&self, buffer: Box<ReplyBuf>) {
         if let Ok(mut spare) = self.spare.try_lock() {
             *spare = Some(buffer);
         }
@@ -238,8 +240,7 @@ impl Engine {
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let args = Arguments::of(args)?;
-        self.call(py, Call::Command(&args.slices()))
+        convert::lend(args, |argv| self.call(py, Call::Command(argv)))
     }
 
     /// Runs a script as one atomic step, and caches it by its SHA-1.
@@ -278,7 +279,7 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::Eval(script.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::Eval(script.as_bytes(), keys, args))
         })
     }
 
@@ -316,7 +317,7 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::EvalSha(sha1.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::EvalSha(sha1.as_bytes(), keys, args))
         })
     }
 
