@@ -44,6 +44,8 @@ use std::time::Duration;
 /// * ``clock_start_ms``: if given, the engine's clock starts at so many milliseconds since 1970
 ///   and moves by :meth:`advance_clock` only; ``None`` follows the system's clock.
 /// * ``databases``: how many databases there are, for ``SELECT``.
+/// * ``directory``: where ``SAVE`` and its like write files and :meth:`load` reads; ``None`` for
+///   nowhere: an engine touches no file unless it is asked to, so those are errors.
 /// * ``busy_timeout``: how long a call waits for the end of another session's transaction before
 ///   it raises :class:`BusyError`, in seconds; ``None`` for as long as it takes.
 /// * ``config``: a dict of parameters of ``CONFIG SET`` and their values, such as
@@ -159,11 +161,11 @@ impl Engine {
             script_timeout = Some(5.0), script_memory = Some(268_435_456),
             script_instructions = None, clock_start_ms = None, databases = 16,
             busy_timeout = Some(5.0), config = None, protocol = 2, decode_responses = false,
-            script_statistics = false),
+            script_statistics = false, directory = None),
         text_signature = "(*, on_error='rollback', lua_random='denied', lua_false='nil', \
             script_timeout=5.0, script_memory=268435456, script_instructions=None, \
             clock_start_ms=None, databases=16, busy_timeout=5.0, config=None, protocol=2, \
-            decode_responses=False, script_statistics=False)"
+            decode_responses=False, script_statistics=False, directory=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn open(
@@ -181,6 +183,7 @@ impl Engine {
         protocol: i64,
         decode_responses: bool,
         script_statistics: bool,
+        directory: Option<PathBuf>,
     ) -> PyResult<Self> {
         let mut options = Options::default();
         options.on_error = on_error_of(on_error)?;
@@ -199,6 +202,7 @@ impl Engine {
         options.config = config.as_ref().map_or_else(|| Ok(Vec::new()), parameters)?;
         options.protocol = protocol_of(protocol)?;
         options.script_statistics = script_statistics;
+        options.directory = directory;
         let style = Style { protocol: options.protocol, decode: decode_responses };
         let inner = py.detach(|| moonkv::Engine::open(&options)).map_err(errors::call)?;
         Ok(Engine::new(inner, style))
@@ -563,6 +567,34 @@ impl Engine {
     fn advance_clock(&self, py: Python<'_>, milliseconds: i64) -> PyResult<i64> {
         let step = whole("milliseconds", milliseconds)?;
         self.run(py, |engine| engine.advance_clock(step))
+    }
+
+    /// Reads a file of all data, as ``SAVE`` or a Redis server wrote it, in place of what the engine
+    /// holds. A damaged file changes nothing.
+    ///
+    /// :param path: The file, ``str`` or :class:`os.PathLike`; ``None`` for the parameter
+    ///     ``dbfilename`` in the engine's ``directory``.
+    /// :return: How many keys the file has; ``None`` if there is no such file.
+    /// :raises ResponseError: Why it was not read, or that there is no directory.
+    ///
+    /// >>> import moonkv, tempfile
+    /// >>> with tempfile.TemporaryDirectory() as directory:
+    /// ...     game = moonkv.Engine(directory=directory)
+    /// ...     game.command("SET", "gold", 10)
+    /// ...     game.command("SAVE")
+    /// ...     later = moonkv.Engine(directory=directory)
+    /// ...     later.load()
+    /// ...     later.command("GET", "gold")
+    /// 'OK'
+    /// 'OK'
+    /// 1
+    /// b'10'
+    #[pyo3(signature = (path = None), text_signature = "($self, path=None)")]
+    fn load(&self, py: Python<'_>, path: Option<PathBuf>) -> PyResult<Option<u64>> {
+        self.run(py, |engine| match path {
+            Some(path) => engine.load_from(path),
+            None => engine.load(),
+        })
     }
 
     /// Directs ``redis.log`` of scripts to a callback; with ``None``, as at first, it is silent.
