@@ -397,6 +397,12 @@ typedef struct kv_options {
      * NULL if that is 0.
      */
     const struct kv_bytes *config;
+    /**
+     * Borrowed for the call of kv_open. The directory in which SAVE and its like write files and
+     * from which kv_load reads. Default empty: an engine touches no file unless it is asked to, so
+     * those are errors.
+     */
+    struct kv_bytes directory;
 } kv_options;
 
 /**
@@ -593,6 +599,19 @@ void kv_close(struct kv_engine *engine);
 struct kv_reply kv_command(struct kv_engine *engine,
                            size_t argc,
                            const struct kv_bytes *argv);
+
+/**
+ * Reads a file of all data, as SAVE or a Redis server wrote it, in place of what the engine holds.
+ * A damaged file changes nothing.
+ *
+ * @param engine  Borrowed. NULL gives an error reply.
+ * @param path    Borrowed. The file; empty for dbfilename in the directory of kv_options.
+ * @return How many keys the file has, an integer; nil if there is no such file; or an error,
+ *         which kv_reply_free releases.
+ *
+ * Thread-safe: calls on one engine are serialised.
+ */
+struct kv_reply kv_load(struct kv_engine *engine, struct kv_bytes path);
 
 /**
  * Stops the script that the engine is running, if it is running one: that ends with an error

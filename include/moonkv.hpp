@@ -28,6 +28,7 @@
 #include <initializer_list>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -72,6 +73,9 @@ struct Options : kv_options {
     /* Parameters of CONFIG SET and their values, such as {"hash-max-listpack-entries", "64"}; they
      * take the place of the fields config and config_count. */
     std::vector<std::pair<std::string, std::string>> parameters;
+    /* Where SAVE and its like write and Engine::load reads, empty for nowhere; takes the place of the
+     * field of this name. */
+    std::string directory;
 };
 
 /* Limits for one run in place of the engine's own: the fields of kv_limits, each as it is. */
@@ -467,6 +471,7 @@ public:
         }
         plain.config = parameters.data();
         plain.config_count = options.parameters.size();
+        plain.directory = detail::bytes(options.directory);
         kv_reply error;
         engine_.reset(kv_open(&plain, &error));
         if (!engine_) detail::fail(error);
@@ -590,6 +595,14 @@ public:
         Tick tick{};
         Reply(kv_tick(engine_.get(), budget_us, &tick.expired, &tick.complete)).checked();
         return tick;
+    }
+
+    /* Reads a file of all data in place of what there is, the one in the directory of the options if
+     * none is named. Returns how many keys it has, none if there is no such file. */
+    std::optional<std::int64_t> load(std::string_view path = {}) {
+        const Reply reply = Reply(kv_load(engine_.get(), detail::bytes(path))).checked();
+        if (reply.is_nil()) return std::nullopt;
+        return reply.integer();
     }
 
     /* Returns the new time in milliseconds since 1970. */

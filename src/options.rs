@@ -186,7 +186,8 @@ pub struct Options {
     pub databases: usize,
     /// The directory in which `SAVE` and its like write files and from which
     /// [`crate::Engine::load`] reads; default `None`, because an embedded engine touches no file
-    /// unless it is asked to: those commands are errors then.
+    /// unless it is asked to: those commands are errors then. A relative path begins at what is the
+    /// working directory as the engine is opened.
     pub directory: Option<PathBuf>,
     /// How long a call waits for the end of another session's transaction before it is
     /// [`Error::Busy`]; default 5 seconds, `None` for as long as it takes.

@@ -176,6 +176,37 @@ fn wait_for(engine: &Engine, name: &str) {
 }
 
 #[test]
+fn a_file_is_read_from_anywhere() {
+    let directory = Directory::new("files-anywhere");
+    let engine = directory.engine();
+    engine.command(&["MSET", "a", "1", "b", "2"]).expect("it is set");
+    engine.command(&["SAVE"]).expect("it is saved");
+    let other = Engine::new().expect("an engine opens");
+    other.command(&["SET", "before", "1"]).expect("it is set");
+    assert_eq!(other.load_from(directory.0.join("none.rdb")), Ok(None));
+    assert_eq!(other.command(&["EXISTS", "before"]), Ok(Reply::Integer(1)));
+    assert_eq!(other.load_from(directory.0.join("dump.rdb")), Ok(Some(2)));
+    assert_eq!(other.command(&["EXISTS", "before", "a", "b"]), Ok(Reply::Integer(2)));
+    let error = other.load().expect_err("it has no directory").to_string();
+    assert!(error.contains("nothing is saved"), "{error}");
+    let error = other.load_from(&directory.0).expect_err("a directory is no file").to_string();
+    assert!(error.contains("RDB"), "{error}");
+    assert_eq!(other.command(&["DBSIZE"]), Ok(Reply::Integer(2)));
+}
+
+#[test]
+fn a_relative_directory_begins_where_the_engine_was_opened() {
+    let mut options = Options::default();
+    options.directory = Some("target".into());
+    let engine = Engine::open(&options).expect("an engine opens");
+    let meant = std::env::current_dir().expect("there is one").join("target");
+    assert_eq!(engine.options().directory.as_deref(), Some(meant.as_path()));
+    let told = engine.command(&["CONFIG", "GET", "dir"]).expect("it is told");
+    let Some([_, Reply::Bulk(told)]) = told.as_array() else { panic!("{told:?}") };
+    assert_eq!(&**told, meant.as_os_str().as_encoded_bytes());
+}
+
+#[test]
 fn redis_loads_what_is_saved_here() {
     let directory = Directory::new("files-out");
     let engine = directory.engine();

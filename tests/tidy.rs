@@ -554,12 +554,12 @@ fn mlua_is_in_one_room() {
 const HARMLESS_STATICS: [(&str, &str); 8] = [
     ("src/command/index.rs", "static INDEX: OnceLock<"),
     ("src/engine/shared.rs", "static MARK: u8"),
-    ("src/ffi/reply.rs", "static KEPT: Cell<ReplyBuf>"),
+    ("src/ffi/reply.rs", "static KEPT: Cell<Option<Box<ReplyBuf>>>"),
     ("src/ffi/traceback.rs", "static LAST: Cell<Option<Box<Traceback>>>"),
     ("src/script/vm/base.rs", "static GC_OPTIONS: Options<"),
     ("src/script/vm/locale.rs", "static C_LOCALE: OnceLock<"),
     ("bindings/python/src/engine.rs", "static CLASS: PyOnceLock<"),
-    ("bindings/python/src/wait.rs", "static RAISED: Cell<Option<PyErr>>"),
+    ("bindings/python/src/wait.rs", "static RAISED: Cell<Option<Box<PyErr>>>"),
 ];
 
 /// Where threads are started: what listens, what follows another server and what saves in the

@@ -4,6 +4,8 @@
 #include <moonkv.hpp>
 
 #include <cassert>
+#include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -118,6 +120,29 @@ static void time_and_copies() {
     copy.cancel();
 }
 
+static void files() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    const std::filesystem::path place =
+        std::filesystem::temp_directory_path() / ("moonkv-cpp-" + std::to_string(now));
+    std::filesystem::create_directory(place);
+    moonkv::Options options;
+    options.directory = place.string();
+    moonkv::Engine game(options);
+    assert(!game.load());
+    game.command({"SET", "gold", "10"});
+    game.command({"SAVE"});
+    moonkv::Engine later(options), elsewhere;
+    assert(later.load() == 1 && later.command({"GET", "gold"}).str() == "10");
+    assert(elsewhere.load((place / "dump.rdb").string()) == 1);
+    std::filesystem::remove_all(place);
+    try {
+        elsewhere.load();
+        assert(false);
+    } catch (const moonkv::Error &error) {
+        std::cout << error.what() << '\n';
+    }
+}
+
 static void sessions() {
     moonkv::Options options;
     options.databases = 2;
@@ -188,6 +213,7 @@ int main() {
     scripts();
     errors();
     time_and_copies();
+    files();
     sessions();
     workers();
 }

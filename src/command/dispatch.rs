@@ -5,7 +5,7 @@
 
 use super::args::Args;
 use super::context::{Caller, Context};
-use super::gate::{Watched, enter, passes_at_once};
+use super::gate::{Watched, enter, opens_at_once, passes_at_once};
 use super::index::{Found, find, resolve};
 use super::spec::{Command, Flags};
 use super::{hosted, monitor, restricted, transaction};
@@ -114,21 +114,27 @@ pub(crate) fn count_waited(server: &mut Server, argv: &[&[u8]]) {
 /// Runs a command, and notes how that went: how long it took, where that is asked for, and whether
 /// it answered with an error.
 fn run_and_note(cx: &mut Context<'_>, found: Found, argv: &[&[u8]]) -> Result<(), CommandError> {
-    let (found, words) = enter(cx, found, argv)?;
+    let (found, words) = match opens_at_once(cx, found.command, argv.len()) {
+        true => (found, 1),
+        false => enter(cx, found, argv)?,
+    };
     let mark = cx.reply.mark();
     let outcome = match cx.server.measures.timed {
         true => perform_timed(cx, found, words, argv),
         false => perform(cx, found.command, words, argv),
     };
-    if cx.waits() {
-        // It is counted when it is served.
-        return outcome;
+    // It is counted when it is served.
+    if !cx.waits() {
+        cx.server.stats.called(found.number);
+        if outcome.is_err() || cx.reply.error_at(mark).is_some() {
+            cx.server.stats.failed(found.number);
+        }
     }
-    cx.server.stats.called(found.number);
-    if outcome.is_err() || cx.reply.error_at(mark).is_some() {
-        cx.server.stats.failed(found.number);
+    // An outcome that is made anew has not to be moved: that takes longer than all of the above.
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error),
     }
-    outcome
 }
 
 /// The address that is told of what a script calls.

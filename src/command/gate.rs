@@ -65,6 +65,18 @@ pub(super) fn passes_at_once(command: &Command, argc: usize, caller: Caller) -> 
         && !command.flags.has_any(forbidden)
 }
 
+/// Whether a call of the host's, or of a client's, passes all gates as they stand now: its name is one
+/// word, its arguments are of the right number, and nothing else is asked of anybody.
+#[inline(always)]
+pub(super) fn opens_at_once(cx: &Context<'_>, command: &Command, argc: usize) -> bool {
+    command.subcommands.is_empty()
+        && command.arity.admits(argc)
+        && cx.caller == Caller::Host
+        && cx.server.users.acting().is_none()
+        && !cx.keys.refuses_growth()
+        && !cx.server.measures.guarded
+}
+
 /// Finds the row that a call means and passes it through the gates; tells how many words its name
 /// takes.
 #[inline(always)]

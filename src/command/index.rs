@@ -4,12 +4,54 @@ use super::FAMILIES;
 use super::context::Caller;
 use super::spec::{Command, Flags};
 use crate::error::CommandError;
-use crate::table::hash;
-use smallvec::SmallVec;
 use std::sync::OnceLock;
 
 /// Longest name a command has; longer ones need no search.
 const NAME_MOST: usize = 24;
+
+/// A name in any case as three words, which may overlap, and its length: two names are equal where
+/// these are. It is read in few loads, where letter by letter a search takes longer than its command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Packed([u64; 3], usize);
+
+impl Packed {
+    #[inline]
+    fn of(name: &[u8]) -> Option<Packed> {
+        let len = name.len();
+        let long = |chunk: Option<&[u8; 8]>| chunk.map(|bytes| u64::from_le_bytes(*bytes));
+        let short = |chunk: Option<&[u8; 4]>| chunk.map(|bytes| u32::from_le_bytes(*bytes).into());
+        let byte = |place: usize| name.get(place).map(|byte| u64::from(*byte));
+        let words = match len {
+            8..=NAME_MOST => {
+                let middle = name.get(8..).and_then(<[u8]>::first_chunk);
+                [long(name.first_chunk())?, long(middle).unwrap_or(0), long(name.last_chunk())?]
+            }
+            4..8 => [short(name.first_chunk())?, 0, short(name.last_chunk())?],
+            1..4 => [byte(0)?, byte(len / 2)?, byte(len - 1)?],
+            _ => return None,
+        };
+        Some(Packed(words.map(lower), len))
+    }
+
+    #[inline]
+    fn hash(&self) -> usize {
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let Packed([first, middle, last], len) = *self;
+        let mixed = first ^ middle.rotate_left(21) ^ last.rotate_left(43) ^ len as u64;
+        (mixed.wrapping_mul(SPREAD) >> 32) as usize
+    }
+}
+
+/// Eight letters in lower case.
+#[inline]
+fn lower(letters: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = letters & (0x7f * EACH);
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let past_z = low + (0x7f - b'Z' as u64) * EACH;
+    let capital = (from_a ^ past_z) & !letters & (0x80 * EACH);
+    letters | capital >> 2
+}
 
 /// A row with its number: commands and subcommands are counted in the order of [`FAMILIES`], and
 /// what is known of their calls lies in that order.
@@ -43,45 +85,41 @@ impl Found {
     }
 }
 
-/// The rows by the hash of their names, computed once from [`FAMILIES`]: open addressing in twice
-/// as many slots as there are rows or more.
-struct Index(Vec<Option<Found>>);
+/// The rows by the hash of their names, computed once from [`FAMILIES`]: open addressing in four
+/// times as many slots as there are rows or more.
+struct Index(Vec<Option<(Packed, Found)>>);
 
 impl Index {
     fn new() -> Index {
         let rows = numbered();
-        let mut slots = vec![None; (rows.clone().count() * 2).next_power_of_two()];
+        let mut slots = vec![None; (rows.clone().count() * 4).next_power_of_two()];
         for row in rows {
-            let name = row.command.name.as_bytes();
+            let Some(name) = Packed::of(row.command.name.as_bytes()) else { continue };
             let free = Index::probe(&slots, name).find(|&at| slots[at].is_none());
             if let Some(place) = free.and_then(|at| slots.get_mut(at)) {
-                *place = Some(row);
+                *place = Some((name, row));
             }
         }
         Index(slots)
     }
 
     /// The slots to look at for a name, in order.
-    fn probe<T>(slots: &[T], name: &[u8]) -> impl Iterator<Item = usize> + use<T> {
-        let (start, count) = (hash(name) as usize, slots.len());
+    fn probe<T>(slots: &[T], name: Packed) -> impl Iterator<Item = usize> + use<T> {
+        let (start, count) = (name.hash(), slots.len());
         (0..count).map(move |step| start.wrapping_add(step) & (count - 1))
     }
 
-    fn find(&self, name: &[u8]) -> Option<Found> {
-        let found = Index::probe(&self.0, name).map_while(|at| self.0.get(at).copied().flatten());
-        found.into_iter().find(|row| row.command.name.as_bytes() == name)
+    #[inline]
+    fn find(&self, name: Packed) -> Option<Found> {
+        let mut looked = Index::probe(&self.0, name).map_while(|at| self.0.get(at)?.as_ref());
+        looked.find(|(own, _)| *own == name).map(|(_, found)| *found)
     }
 }
 
 /// The row of a command by its name, in any case.
 pub(crate) fn find(name: &[u8]) -> Option<Found> {
     static INDEX: OnceLock<Index> = OnceLock::new();
-    if name.len() > NAME_MOST {
-        return None;
-    }
-    let mut lower = SmallVec::<[u8; NAME_MOST]>::from_slice(name);
-    lower.make_ascii_lowercase();
-    INDEX.get_or_init(Index::new).find(&lower)
+    INDEX.get_or_init(Index::new).find(Packed::of(name)?)
 }
 
 /// Whether there is a command of this name, with a subcommand of this one if it is a container.
@@ -139,6 +177,30 @@ mod tests {
 
     /// Redis's own table of 7.0.15.
     const REDIS: &str = include_str!("../../tests/reference/commands.tsv");
+
+    #[test]
+    fn rows_are_found_in_any_case_and_nothing_else_is() {
+        for Found { command, number } in numbered() {
+            let upper = command.name.to_ascii_uppercase();
+            for name in [command.name, &upper] {
+                assert_eq!(find(name.as_bytes()).map(|found| found.number), Some(number), "{name}");
+            }
+            for place in 0..command.name.len() {
+                let mut other = command.name.as_bytes().to_vec();
+                for wrong in [b'~', b'@', b'[', 0xc1, 0] {
+                    other[place] = wrong;
+                    assert!(find(&other).is_none(), "{other:?}");
+                }
+            }
+            assert!(find(format!("{}\0", command.name).as_bytes()).is_none());
+        }
+        assert!(find(b"").is_none());
+        assert!(find(&[b'a'; 1000]).is_none());
+        for byte in 0..=u8::MAX {
+            let lowered = lower(u64::from(byte)) as u8;
+            assert_eq!(lowered, byte.to_ascii_lowercase());
+        }
+    }
 
     /// Every row, those of subcommands included, with its group.
     fn rows() -> Vec<(Group, &'static Command)> {

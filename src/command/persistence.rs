@@ -251,16 +251,22 @@ fn take_in(
     Ok(())
 }
 
-/// Reads the file of all data in place of what there is; tells how many keys it has, none if there
-/// is no file.
+/// Reads a file of all data in place of what there is, the engine's own if none is named; tells how
+/// many keys it has, none if there is no file.
 pub(crate) fn load_file(
     keys: &mut Keyspace,
     scripts: &mut Scripts,
     server: &mut Server,
+    named: Option<&Path>,
 ) -> Result<Option<u64>, CommandError> {
-    let (directory, file, _) = places(server).ok_or(NO_FILES)?;
-    let path = directory.join(file);
-    let bytes = bytes_of(&path).map_err(unloaded)?;
+    let bytes = match named {
+        Some(path) => bytes_of(path),
+        None => {
+            let (directory, file, _) = places(server).ok_or(NO_FILES)?;
+            bytes_of(&directory.join(file))
+        }
+    };
+    let bytes = bytes.map_err(unloaded)?;
     let Some(bytes) = bytes else { return Ok(None) };
     take_in(keys, scripts, server, (&bytes, Join::Replace))?;
     Ok(Some(server.saving.read.0))

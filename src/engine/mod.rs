@@ -44,6 +44,7 @@ use crate::server::Server;
 use shared::Shared;
 use smallvec::SmallVec;
 use state::{COMMON, State};
+use std::path::{self, Path};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -127,14 +128,15 @@ impl Engine {
     /// Opens an engine.
     ///
     /// # Errors
-    /// [`Error::Options`] for limits under which nothing could run, [`Error::Interpreter`] if
-    /// there is no memory for the Lua state.
+    /// [`Error::Options`] for limits under which nothing could run, or for a directory that has no
+    /// absolute path; [`Error::Interpreter`] if there is no memory for the Lua state.
     pub fn open(options: &Options) -> Result<Engine, Error> {
         let now = match options.clock {
             Clock::System => Now::default(),
             Clock::Manual { start_ms } => Now::manual(start_ms),
         };
         options.check()?;
+        let options = &with_absolute_directory(options)?;
         let mut keys = Keyspace::new(now, options.databases);
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let mut config = Config::open(options.databases, pairs)
@@ -552,9 +554,21 @@ impl Engine {
     /// [`Error::Reply`] that says why the file was not read, or that there is no directory; or as
     /// [`Engine::call`].
     pub fn load(&self) -> Result<Option<u64>, Error> {
+        self.load_file(None)
+    }
+
+    /// The same with a file that lies anywhere; it needs no directory.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn load_from(&self, path: impl AsRef<Path>) -> Result<Option<u64>, Error> {
+        self.load_file(Some(path.as_ref()))
+    }
+
+    fn load_file(&self, path: Option<&Path>) -> Result<Option<u64>, Error> {
         let loaded = self.shared.enter_as(COMMON, |state| {
             let State { keys, scripts, server, .. } = state;
-            let loaded = command::load_file(keys, scripts, server);
+            let loaded = command::load_file(keys, scripts, server, path);
             state.settle();
             loaded
         })?;
@@ -627,6 +641,18 @@ impl Drop for Engine {
         // A poisoned or busy engine is freed with its last handle.
         let _ = self.shared.close();
     }
+}
+
+/// The options with the directory's absolute path: where files lie must not depend on what the
+/// working directory is later on.
+fn with_absolute_directory(options: &Options) -> Result<Options, Error> {
+    let mut options = options.clone();
+    if let Some(directory) = &mut options.directory {
+        let found = path::absolute(&*directory);
+        *directory =
+            found.map_err(|error| Error::Options { message: format!("the directory: {error}") })?;
+    }
+    Ok(options)
 }
 
 /// A reply as a tree, or its error as one.

@@ -3,6 +3,7 @@
 use super::panic::Failure;
 use smallvec::SmallVec;
 use std::ffi::{CStr, c_char};
+use std::path::PathBuf;
 use std::slice;
 
 /// A string of any bytes: where it begins and how long it is. Passed by value, always borrowed:
@@ -20,6 +21,8 @@ pub struct kv_bytes {
 const NULL_DATA: &CStr = c"ERR a string's data is NULL and its length is not 0";
 const NULL_LIST: &CStr = c"ERR a list of strings is NULL and its count is not 0";
 const LONG: &CStr = c"ERR a string's length is out of range";
+#[cfg(not(unix))]
+const PATH_TEXT: &CStr = c"ERR a path must be UTF-8";
 const MANY: &CStr = c"ERR a list's count is out of range";
 
 /// More than this in one list is a mistake, as it is in Redis.
@@ -29,6 +32,18 @@ impl kv_bytes {
     /// Lends bytes to C.
     pub(super) fn lend(bytes: &[u8]) -> kv_bytes {
         kv_bytes { data: bytes.as_ptr().cast(), len: bytes.len() }
+    }
+
+    /// The path that they name; none if they are empty.
+    ///
+    /// # Safety
+    /// As [`kv_bytes::slice`].
+    pub(super) unsafe fn path(self) -> Result<Option<PathBuf>, Failure> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.slice()? } {
+            b"" => Ok(None),
+            bytes => path_of(bytes).map(Some),
+        }
     }
 
     /// The bytes themselves.
@@ -44,6 +59,19 @@ impl kv_bytes {
             (false, len) => Ok(unsafe { slice::from_raw_parts(self.data.cast(), len) }),
         }
     }
+}
+
+/// On Unix a path is any bytes.
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> Result<PathBuf, Failure> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+/// Elsewhere it is text.
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> Result<PathBuf, Failure> {
+    std::str::from_utf8(bytes).map(PathBuf::from).map_err(|_| PATH_TEXT.into())
 }
 
 /// Room for a list from C as slices: on the stack, if it is a short one. It is filled in place,

@@ -106,6 +106,30 @@ pub extern "C" fn kv_command(
     guard_out(|out| unsafe { call::command(engine, argc, argv, out) })
 }
 
+/// Reads a file of all data, as SAVE or a Redis server wrote it, in place of what the engine holds.
+/// A damaged file changes nothing.
+///
+/// @param engine  Borrowed. NULL gives an error reply.
+/// @param path    Borrowed. The file; empty for dbfilename in the directory of kv_options.
+/// @return How many keys the file has, an integer; nil if there is no such file; or an error,
+///         which kv_reply_free releases.
+///
+/// Thread-safe: calls on one engine are serialised.
+#[unsafe(no_mangle)]
+pub extern "C" fn kv_load(engine: Option<&kv_engine>, path: kv_bytes) -> kv_reply {
+    guard(|| {
+        let engine = &engine.ok_or(NULL_ENGINE)?.0;
+        // SAFETY: by contract the caller lends it until this returns.
+        let loaded = match unsafe { path.path()? } {
+            Some(path) => engine.load_from(path)?,
+            None => engine.load()?,
+        };
+        Ok(loaded.map_or(kv_reply::NIL, |keys| {
+            kv_reply::integer(i64::try_from(keys).unwrap_or(i64::MAX))
+        }))
+    })
+}
+
 /// Stops the script that the engine is running, if it is running one: that ends with an error
 /// and, under KV_ON_ERROR_ROLLBACK, leaves no trace. A script that begins later is not stopped.
 /// Calls that wait for a key end with an error too, those of all sessions.

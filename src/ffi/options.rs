@@ -71,10 +71,14 @@ pub struct kv_options {
     /// hash-max-listpack-entries, each followed by its value: twice config_count strings. May be
     /// NULL if that is 0.
     pub config: *const kv_bytes,
+    /// Borrowed for the call of kv_open. The directory in which SAVE and its like write files and
+    /// from which kv_load reads. Default empty: an engine touches no file unless it is asked to, so
+    /// those are errors.
+    pub directory: kv_bytes,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<kv_options>() == 96);
+const _: () = assert!(size_of::<kv_options>() == 112);
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(std::mem::offset_of!(kv_options, clock_start_ms) == 32);
 
@@ -135,6 +139,7 @@ impl Default for kv_options {
             busy_timeout_ms: ms(defaults.busy_timeout),
             config_count: 0,
             config: ptr::null(),
+            directory: kv_bytes { data: ptr::null(), len: 0 },
         }
     }
 }
@@ -169,6 +174,8 @@ impl kv_options {
         let mut options = read.checked()?;
         // SAFETY: the caller vouches for what the struct points to.
         options.config = unsafe { read.parameters()? };
+        // SAFETY: the same.
+        options.directory = unsafe { read.directory.path()? };
         Ok(options)
     }
 

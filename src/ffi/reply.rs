@@ -153,8 +153,27 @@ impl kv_reply {
         match buffer.walk(protocol).next() {
             Item::Null | Item::NullArray => (),
             Item::Integer(value) => (self.r#type, self.integer) = (KV_REPLY_INTEGER, value),
+            Item::Status(b"OK") => *self = kv_reply::OK,
+            Item::Bulk(text) if !text.is_empty() => self.own(text),
             _ => *self = kv_reply::walked(buffer, protocol),
         }
+    }
+
+    /// From a nil it becomes a string, which is not empty, in a block of its own.
+    fn own(&mut self, text: &[u8]) {
+        // SAFETY: the size is not 0.
+        let block = unsafe { libc::malloc(text.len() + 1) }.cast::<u8>();
+        if block.is_null() {
+            *self = kv_reply::static_error(NO_MEMORY);
+            return;
+        }
+        // SAFETY: the block has room for the text and a NUL.
+        unsafe {
+            block.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            block.add(text.len()).write(0);
+        }
+        (self.r#type, self.str, self.len) = (KV_REPLY_STRING, block.cast(), text.len());
+        self.owner = block.cast();
     }
 
     /// Walks the buffer twice: to measure it, then to fill one block of just that size. Once is

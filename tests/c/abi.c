@@ -3,7 +3,10 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #if UINTPTR_MAX == UINT64_MAX
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
@@ -25,7 +28,7 @@ static void layouts(void) {
     FROZEN(offsetof(kv_reply, count) == 40);
     FROZEN(offsetof(kv_reply, elements) == 48);
     FROZEN(offsetof(kv_reply, owner) == 56);
-    FROZEN(sizeof(kv_options) == 96);
+    FROZEN(sizeof(kv_options) == 112);
     FROZEN(offsetof(kv_options, on_error) == 8);
     FROZEN(offsetof(kv_options, lua_random) == 12);
     FROZEN(offsetof(kv_options, lua_false) == 16);
@@ -40,6 +43,7 @@ static void layouts(void) {
     FROZEN(offsetof(kv_options, busy_timeout_ms) == 72);
     FROZEN(offsetof(kv_options, config_count) == 80);
     FROZEN(offsetof(kv_options, config) == 88);
+    FROZEN(offsetof(kv_options, directory) == 96);
     FROZEN(KV_REPLY_STRING == 1 && KV_REPLY_ERROR == 6 && KV_REPLY_VERB == 14);
 }
 #else
@@ -542,11 +546,56 @@ static void threads(void) {
     kv_close(engine);
 }
 
+static void files(void) {
+    const char *base = getenv("TMPDIR");
+    char directory[256], file[512];
+    const kv_bytes none = {NULL, 0}, broken = {NULL, 1};
+    kv_options options;
+    kv_engine *engine;
+    kv_bytes path;
+
+    kv_options_init(&options);
+    CHECK(options.directory.data == NULL && options.directory.len == 0);
+    engine = kv_open(&options, NULL);
+    HAS_ERROR(words(engine, "SAVE"), "nothing is saved");
+    HAS_ERROR(kv_load(engine, none), "nothing is saved");
+    IS_ERROR(kv_load(engine, broken), "ERR a string's data is NULL and its length is not 0");
+    IS_ERROR(kv_load(NULL, none), "ERR the engine is NULL");
+    kv_close(engine);
+
+    options.directory = broken;
+    refuses(options, "ERR a string's data is NULL and its length is not 0");
+
+    snprintf(directory, sizeof directory, "%s/moonkv-abi-XXXXXX", base ? base : "/tmp");
+    CHECK(mkdtemp(directory) != NULL);
+    options.directory.data = directory, options.directory.len = strlen(directory);
+    engine = kv_open(&options, NULL);
+    IS_NIL(kv_load(engine, none));
+    IS_OK(words(engine, "MSET gold 10 silver 20"));
+    IS_OK(words(engine, "SAVE"));
+    IS_OK(words(engine, "FLUSHALL"));
+    IS_INTEGER(kv_load(engine, none), 2);
+    IS_STRING(words(engine, "GET gold"), "10");
+    kv_close(engine);
+
+    path.data = file;
+    path.len = (size_t)snprintf(file, sizeof file, "%s/dump.rdb", directory);
+    engine = kv_open(NULL, NULL);
+    IS_INTEGER(kv_load(engine, path), 2);
+    IS_STRING(words(engine, "GET silver"), "20");
+    path.len--;
+    IS_NIL(kv_load(engine, path));
+    IS_INTEGER(words(engine, "DBSIZE"), 2);
+    kv_close(engine);
+    CHECK(remove(file) == 0 && rmdir(directory) == 0);
+}
+
 int main(void) {
     layouts();
     versions();
     nulls();
     options();
+    files();
     binary();
     replies();
     scripts();

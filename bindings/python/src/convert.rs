@@ -36,11 +36,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Argument<'a, 'py> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if object.is_instance_of::<PyBytes>() {
-            return Ok(Argument::Lent(object.extract()?));
-        }
-        if object.is_instance_of::<PyString>() {
-            return Ok(Argument::Lent(object.extract::<&str>()?.as_bytes()));
+        if let Some(bytes) = lent(object)? {
+            return Ok(Argument::Lent(bytes));
         }
         if let Some(bytes) = number(&object)? {
             return Ok(Argument::Made(bytes));
@@ -55,6 +52,43 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Argument<'a, 'py> {
             "an argument must be bytes, bytearray, memoryview, str, int or float, not {kind}"
         )))
     }
+}
+
+/// The bytes of what is read in place; none of anything else.
+fn lent<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<Option<&'a [u8]>> {
+    if object.is_instance_of::<PyBytes>() {
+        return object.extract().map(Some).map_err(Into::into);
+    }
+    if object.is_instance_of::<PyString>() {
+        return Ok(Some(object.extract::<&str>()?.as_bytes()));
+    }
+    Ok(None)
+}
+
+/// Arguments that are read in place.
+type Slices<'a> = SmallVec<[&'a [u8]; 6]>;
+
+/// Collects a tuple's arguments, and tells whether all of them are read in place.
+fn collect<'a>(tuple: &'a Bound<'_, PyTuple>, slices: &mut Slices<'a>) -> PyResult<bool> {
+    for object in tuple.iter_borrowed() {
+        match lent(object)? {
+            Some(bytes) => slices.push(bytes),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Works with a tuple's arguments. Those that are read in place, as most are, are walked once.
+pub(crate) fn lend<R>(
+    tuple: &Bound<'_, PyTuple>,
+    work: impl FnOnce(&[&[u8]]) -> PyResult<R>,
+) -> PyResult<R> {
+    let mut slices = Slices::new();
+    if collect(tuple, &mut slices)? {
+        return work(&slices);
+    }
+    work(&Arguments::of(tuple)?.slices())
 }
 
 /// An int in decimal digits, a float in the shortest digits that read back the same.
@@ -111,6 +145,10 @@ impl<'py> Sequence<'py> {
         self.0.as_ref().map_or_else(|| Ok(Arguments::default()), Arguments::of)
     }
 
+    fn collect<'a>(&'a self, slices: &mut Slices<'a>) -> PyResult<bool> {
+        self.0.as_ref().map_or(Ok(true), |tuple| collect(tuple, slices))
+    }
+
     /// Works with it as a command.
     pub(crate) fn lend<R>(&self, work: impl FnOnce(&[&[u8]]) -> PyResult<R>) -> PyResult<R> {
         work(&self.arguments()?.slices())
@@ -122,6 +160,10 @@ impl<'py> Sequence<'py> {
         args: &Self,
         work: impl FnOnce(&[&[u8]], &[&[u8]]) -> PyResult<R>,
     ) -> PyResult<R> {
+        let (mut key_slices, mut arg_slices) = (Slices::new(), Slices::new());
+        if self.collect(&mut key_slices)? && args.collect(&mut arg_slices)? {
+            return work(&key_slices, &arg_slices);
+        }
         let (keys, args) = (self.arguments()?, args.arguments()?);
         work(&keys.slices(), &args.slices())
     }
@@ -162,7 +204,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         tuple.iter_borrowed().map(Argument::extract).collect::<PyResult<_>>().map(Arguments)
     }
 
-    pub(crate) fn slices(&self) -> SmallVec<[&[u8]; 6]> {
+    pub(crate) fn slices(&self) -> Slices<'_> {
         self.0.iter().map(Argument::as_bytes).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! `Engine`: the engine as a Python object. Each method turns its arguments into slices and calls
 //! the engine while the interpreter's lock is free.
 
-use crate::convert::{Argument, Arguments, Sequence, Style, Text};
+use crate::convert::{self, Argument, Sequence, Style, Text};
 use crate::errors;
 use crate::host::{Functions, Place};
 use crate::limits::{Limit, limits};
@@ -44,6 +44,8 @@ use std::time::Duration;
 /// * ``clock_start_ms``: if given, the engine's clock starts at so many milliseconds since 1970
 ///   and moves by :meth:`advance_clock` only; ``None`` follows the system's clock.
 /// * ``databases``: how many databases there are, for ``SELECT``.
+/// * ``directory``: where ``SAVE`` and its like write files and :meth:`load` reads; ``None`` for
+///   nowhere: an engine touches no file unless it is asked to, so those are errors.
 /// * ``busy_timeout``: how long a call waits for the end of another session's transaction before
 ///   it raises :class:`BusyError`, in seconds; ``None`` for as long as it takes.
 /// * ``config``: a dict of parameters of ``CONFIG SET`` and their values, such as
@@ -72,8 +74,8 @@ use std::time::Duration;
 #[pyclass(module = "moonkv", frozen, weakref)]
 pub(crate) struct Engine {
     inner: moonkv::Engine,
-    /// The buffer of the last call, for the next one.
-    spare: Mutex<Option<ReplyBuf>>,
+    /// The buffer of the last call, for the next one; in a box, so that only its address moves.
+    spare: Mutex<Option<Box<ReplyBuf>>>,
     log: Arc<Log>,
     functions: Functions,
     style: Style,
@@ -103,8 +105,10 @@ impl Engine {
         call: impl FnOnce(&mut ReplyBuf) -> Result<(), moonkv::Error> + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut reply = self.take_buffer();
-        let outcome = detached(py, || call(&mut reply));
-        let built = outcome.and_then(|()| self.style.reply(py, &reply));
+        let built = match detached(py, || call(&mut reply)) {
+            Ok(()) => self.style.reply(py, &reply),
+            Err(error) => Err(error),
+        };
         self.put_buffer(reply);
         built
     }
@@ -138,11 +142,11 @@ impl Engine {
 
     // Two threads may want a buffer at once, and building a reply may run code that calls the
     // engine again: whoever finds none makes one.
-    fn take_buffer(&self) -> ReplyBuf {
+    fn take_buffer(&self) -> Box<ReplyBuf> {
         self.spare.try_lock().ok().and_then(|mut spare| spare.take()).unwrap_or_default()
     }
 
-    fn put_buffer(&self, buffer: ReplyBuf) {
+    fn put_buffer(&self, buffer: Box<ReplyBuf>) {
         if let Ok(mut spare) = self.spare.try_lock() {
             *spare = Some(buffer);
         }
@@ -157,11 +161,11 @@ impl Engine {
             script_timeout = Some(5.0), script_memory = Some(268_435_456),
             script_instructions = None, clock_start_ms = None, databases = 16,
             busy_timeout = Some(5.0), config = None, protocol = 2, decode_responses = false,
-            script_statistics = false),
+            script_statistics = false, directory = None),
         text_signature = "(*, on_error='rollback', lua_random='denied', lua_false='nil', \
             script_timeout=5.0, script_memory=268435456, script_instructions=None, \
             clock_start_ms=None, databases=16, busy_timeout=5.0, config=None, protocol=2, \
-            decode_responses=False, script_statistics=False)"
+            decode_responses=False, script_statistics=False, directory=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keywords to Python")]
     fn open(
@@ -179,6 +183,7 @@ impl Engine {
         protocol: i64,
         decode_responses: bool,
         script_statistics: bool,
+        directory: Option<PathBuf>,
     ) -> PyResult<Self> {
         let mut options = Options::default();
         options.on_error = on_error_of(on_error)?;
@@ -197,6 +202,7 @@ impl Engine {
         options.config = config.as_ref().map_or_else(|| Ok(Vec::new()), parameters)?;
         options.protocol = protocol_of(protocol)?;
         options.script_statistics = script_statistics;
+        options.directory = directory;
         let style = Style { protocol: options.protocol, decode: decode_responses };
         let inner = py.detach(|| moonkv::Engine::open(&options)).map_err(errors::call)?;
         Ok(Engine::new(inner, style))
@@ -238,8 +244,7 @@ impl Engine {
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let args = Arguments::of(args)?;
-        self.call(py, Call::Command(&args.slices()))
+        convert::lend(args, |argv| self.call(py, Call::Command(argv)))
     }
 
     /// Runs a script as one atomic step, and caches it by its SHA-1.
@@ -278,7 +283,7 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::Eval(script.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::Eval(script.as_bytes(), keys, args))
         })
     }
 
@@ -316,7 +321,7 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::EvalSha(sha1.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::EvalSha(sha1.as_bytes(), keys, args))
         })
     }
 
@@ -562,6 +567,34 @@ impl Engine {
     fn advance_clock(&self, py: Python<'_>, milliseconds: i64) -> PyResult<i64> {
         let step = whole("milliseconds", milliseconds)?;
         self.run(py, |engine| engine.advance_clock(step))
+    }
+
+    /// Reads a file of all data, as ``SAVE`` or a Redis server wrote it, in place of what the engine
+    /// holds. A damaged file changes nothing.
+    ///
+    /// :param path: The file, ``str`` or :class:`os.PathLike`; ``None`` for the parameter
+    ///     ``dbfilename`` in the engine's ``directory``.
+    /// :return: How many keys the file has; ``None`` if there is no such file.
+    /// :raises ResponseError: Why it was not read, or that there is no directory.
+    ///
+    /// >>> import moonkv, tempfile
+    /// >>> with tempfile.TemporaryDirectory() as directory:
+    /// ...     game = moonkv.Engine(directory=directory)
+    /// ...     game.command("SET", "gold", 10)
+    /// ...     game.command("SAVE")
+    /// ...     later = moonkv.Engine(directory=directory)
+    /// ...     later.load()
+    /// ...     later.command("GET", "gold")
+    /// 'OK'
+    /// 'OK'
+    /// 1
+    /// b'10'
+    #[pyo3(signature = (path = None), text_signature = "($self, path=None)")]
+    fn load(&self, py: Python<'_>, path: Option<PathBuf>) -> PyResult<Option<u64>> {
+        self.run(py, |engine| match path {
+            Some(path) => engine.load_from(path),
+            None => engine.load(),
+        })
     }
 
     /// Directs ``redis.log`` of scripts to a callback; with ``None``, as at first, it is silent.

@@ -26,12 +26,12 @@ impl<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'a, 'py> for
     }
 }
 
-/// The limits of these keywords; none if all are the engine's own.
+/// The limits of these keywords; none if all are the engine's own. In a box, so that none is a word.
 pub(crate) fn limits(
     timeout: Limit<f64>,
     memory: Limit<i64>,
     instructions: Limit<i64>,
-) -> PyResult<Option<Limits>> {
+) -> PyResult<Option<Box<Limits>>> {
     if let (Limit::Own, Limit::Own, Limit::Own) = (&timeout, &memory, &instructions) {
         return Ok(None);
     }
@@ -45,5 +45,5 @@ pub(crate) fn limits(
     if let Limit::Set(limit) = instructions {
         limits = limits.instructions(limit.map(|limit| whole("instructions", limit)).transpose()?);
     }
-    Ok(Some(limits))
+    Ok(Some(Box::new(limits)))
 }

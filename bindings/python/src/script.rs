@@ -71,7 +71,7 @@ impl Script {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
             let call = Call::Run(&self.inner, keys, args);
-            self.engine.get().call_limited(py, limits.as_ref(), call)
+            self.engine.get().call_limited(py, limits.as_deref(), call)
         })
     }
 

@@ -1,6 +1,6 @@
 //! `Session`: one who calls an engine with a state of its own.
 
-use crate::convert::{Arguments, Sequence, Text};
+use crate::convert::{self, Sequence, Text};
 use crate::engine::Engine;
 use crate::errors;
 use crate::limits::{Limit, limits};
@@ -116,8 +116,7 @@ impl Session {
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let args = Arguments::of(args)?;
-        self.call(py, Call::Command(&args.slices()))
+        convert::lend(args, |argv| self.call(py, Call::Command(argv)))
     }
 
     /// Runs a script as one atomic step, as :meth:`Engine.eval` does; after ``MULTI`` it is
@@ -146,7 +145,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::Eval(script.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::Eval(script.as_bytes(), keys, args))
         })
     }
 
@@ -171,7 +170,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = limits(timeout, memory, instructions)?;
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::EvalSha(sha1.as_bytes(), keys, args))
+            self.call_limited(py, limits.as_deref(), Call::EvalSha(sha1.as_bytes(), keys, args))
         })
     }
 
@@ -205,7 +204,7 @@ impl Session {
         let limits = limits(timeout, memory, instructions)?;
         let script = script.get().inner();
         keys.lend_with(&args, |keys, args| {
-            self.call_limited(py, limits.as_ref(), Call::Run(script, keys, args))
+            self.call_limited(py, limits.as_deref(), Call::Run(script, keys, args))
         })
     }
 

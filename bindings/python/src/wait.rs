@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 
 thread_local! {
-    /// What a signal's handler raised while this thread waited.
-    static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
+    /// What a signal's handler raised while this thread waited; in a box, because each call looks here.
+    static RAISED: Cell<Option<Box<PyErr>>> = const { Cell::new(None) };
 }
 
 /// Has an engine ask for signals while one of its calls waits.
@@ -16,7 +16,7 @@ pub(crate) fn watch_signals(engine: &moonkv::Engine) {
         Python::try_attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(error) => {
-                RAISED.set(Some(error));
+                RAISED.set(Some(Box::new(error)));
                 true
             }
         })
@@ -31,7 +31,7 @@ pub(crate) fn detached<T: Send>(
 ) -> PyResult<T> {
     let outcome = py.detach(work);
     match RAISED.take() {
-        Some(error) => Err(error),
+        Some(error) => Err(*error),
         None => outcome.map_err(errors::call),
     }
 }

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -300,3 +301,39 @@ def test_native_classes_are_closed_and_named() -> None:
         Script()
     with pytest.raises(TypeError):
         Engine("rollback")  # type: ignore[call-arg]
+
+
+def test_files(tmp_path: Path) -> None:
+    with Engine(directory=tmp_path) as game:
+        assert game.load() is None
+        game.command("MSET", "gold", 10, "silver", 20)
+        assert game.command("SAVE") == "OK"
+    with Engine(directory=str(tmp_path)) as later:
+        assert later.load() == 2
+        assert later.command("GET", "gold") == b"10"
+    with Engine() as elsewhere:
+        elsewhere.command("SET", "before", 1)
+        assert elsewhere.load(tmp_path / "none.rdb") is None
+        assert elsewhere.command("EXISTS", "before") == 1
+        assert elsewhere.load(str(tmp_path / "dump.rdb")) == 2
+        assert elsewhere.command("KEYS", "before") == []
+        with pytest.raises(ResponseError, match="nothing is saved"):
+            elsewhere.load()
+        with pytest.raises(ResponseError, match="nothing is saved"):
+            elsewhere.command("SAVE")
+        (tmp_path / "bad.rdb").write_bytes((tmp_path / "dump.rdb").read_bytes()[:-9])
+        with pytest.raises(ResponseError, match="RDB"):
+            elsewhere.load(tmp_path / "bad.rdb")
+        assert elsewhere.command("GET", "silver") == b"20"
+
+
+def test_a_directory_is_meant_from_where_the_engine_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Engine(directory="data") as engine:
+        monkeypatch.chdir(tmp_path.parent)
+        engine.command("SET", "a", 1)
+        engine.command("SAVE")
+    assert (tmp_path / "data" / "dump.rdb").exists()
