@@ -81,6 +81,8 @@ pub(super) struct Watch {
     run: Cell<u64>,
     /// The bytes in use when the hook last looked.
     heard_at: Cell<usize>,
+    /// Whether the hook is at work; it is not any more, whatever its bell says, once the run is over.
+    hooked: Cell<bool>,
 }
 
 /// What the state and its watchdog share.
@@ -212,6 +214,7 @@ impl Watch {
             stands: Cell::new(false),
             run: Cell::new(0),
             heard_at: Cell::new(0),
+            hooked: Cell::new(false),
         }
     }
 
@@ -260,10 +263,20 @@ impl Watch {
     /// Ends a run; gives whether it had a hook of its own.
     #[inline]
     pub(super) fn end(&self) -> bool {
+        if self.hooked.replace(false) {
+            self.leave_hook();
+        }
         if !self.stands.get() {
             self.tell();
         }
         self.stands.get()
+    }
+
+    /// Ends a hook that did not come to its own end: what it did was refused memory, which is an
+    /// error of Lua's.
+    #[cold]
+    fn leave_hook(&self) {
+        self.bell.talk().in_hook = false;
     }
 
     /// Tells that a run has begun, or ended.
@@ -343,10 +356,12 @@ unsafe extern "C-unwind" fn on_ring(l: *mut lua_State, _event: *mut ffi::lua_Deb
         let mut talk = watch.bell.talk();
         (talk.in_hook, talk.rung) = (true, false);
         drop(talk);
+        watch.hooked.set(true);
         ffi::lua_sethook(l, None, 0, 0);
         watch.heard_at.set(guard.heap().bytes_in_use());
         let is_doomed = guard.check();
         guard.relieve(l);
+        watch.hooked.set(false);
         let mut talk = watch.bell.talk();
         (talk.in_hook, talk.was_in_hook) = (false, true);
         talk.wake_at = guard.next_look().unwrap_or_else(|| Instant::now() + FAR);

@@ -79,6 +79,19 @@ fn a_thread_is_there_from_the_first_run_on() {
 }
 
 #[test]
+fn a_hook_that_an_error_ended_is_over_with_its_run() {
+    let engine = Engine::new(RandomMode::Denied);
+    assert_eq!(engine.run("return 1").as_deref(), Ok("int:1"));
+    let watch = &engine.state.guard().watch;
+    watch.bell.talk().in_hook = true;
+    watch.hooked.set(true);
+    assert_eq!(engine.run("return 1").as_deref(), Ok("int:1"));
+    let limits = Limits { time: Some(Duration::from_millis(20)), ..Limits::default() };
+    let error = engine.run_within(LOOPS[0], limits).unwrap_err();
+    assert!(error.starts_with("ERR script exceeded its time limit of 20 ms"), "{error}");
+}
+
+#[test]
 fn nothing_of_luajits_own_is_visible() {
     let engine = Engine::new(RandomMode::Denied);
     for name in ["jit", "ffi", "require", "package", "debug", "module", "getfenv", "newproxy"] {

@@ -56,6 +56,7 @@ const BOMBS: &[&str] = &[
     "local function f() pcall(f) pcall(f) end f()",
     "local t=setmetatable({},{}) getmetatable(t).__index=function(t,k) return t[k+1] end while true do pcall(function() return t[1] end) end",
     "local t={} for i=1,200 do t[i]=coroutine.wrap(function() while true do coroutine.yield() end end) end while true do for i=1,200 do t[i]() end end",
+    "local t={} for i=1,2e5 do t[i]='k'..i end t=nil while true do end",
     "while true do tostring({}) end",
     "while true do unpack({},1,7000) end",
     "local t=setmetatable({},{__lt=function() return true end}) while true do pcall(table.sort,{t,t,t,t}) end",

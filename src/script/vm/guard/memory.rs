@@ -67,7 +67,7 @@ impl Guard {
             self.relief.set(self.ceiling.get());
             self.watch.ring();
         }
-        if growth >= LARGE_BYTES && self.running.get() {
+        if growth >= LARGE_BYTES && self.running.get() && !self.collecting.get() {
             // In the middle of an allocation is no place to see to anybody.
             self.look();
             return !self.is_doomed();
@@ -157,8 +157,11 @@ impl Guard {
         let ceiling = self.ceiling.replace(usize::MAX);
         #[cfg(feature = "luajit")]
         self.relief.set(usize::MAX);
+        // Nor may it be refused any because the run is to end: that would be raised in its middle.
+        self.collecting.set(true);
         // SAFETY: the caller's promise; no finalizer of a script's exists to run.
         unsafe { ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0) };
+        self.collecting.set(false);
         self.ceiling.set(ceiling);
         self.collected_bytes.set(self.heap.bytes_in_use());
         #[cfg(feature = "luajit")]

@@ -50,6 +50,8 @@ pub(crate) struct Guard {
     shared: Arc<Running>,
     doom: Cell<Option<Doom>>,
     running: Cell<bool>,
+    /// Whether garbage is being collected by the guard's own will.
+    collecting: Cell<bool>,
     limits: Cell<Limits>,
     started: Cell<Option<Instant>>,
     looked: Cell<Option<Instant>>,
@@ -109,6 +111,7 @@ impl Guard {
             shared,
             doom: Cell::new(None),
             running: Cell::new(false),
+            collecting: Cell::new(false),
             limits: Cell::new(Limits::default()),
             started: Cell::new(None),
             looked: Cell::new(None),
@@ -197,6 +200,7 @@ impl Guard {
             self.random_state.set(super::math::seeded(0));
         }
         self.running.set(true);
+        self.collecting.set(false);
         // SAFETY: the caller's promise.
         unsafe {
             self.begin_pace(l, in_use);
