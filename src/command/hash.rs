@@ -74,15 +74,18 @@ fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Sets all pairs; returns how many fields are new.
 fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
     let key = args.key()?;
-    let pairs = args.pairs()?;
-    cx.keys
-        .edit(key, |hash: &mut Editor<'_, Hash>| {
-            if args.len() > 2 {
+    let added = match args.rest() {
+        [field, value] => cx.keys.set_field(key, field, value)?.into(),
+        _ => {
+            let pairs = args.pairs()?;
+            cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
                 hash.make_room_for(args.rest().iter().copied());
-            }
-            pairs.filter(|&(field, value)| hash.set(field, value)).count()
-        })
-        .inspect(|_| cx.keys.notify(Event::HSET, key))
+                pairs.filter(|&(field, value)| hash.set(field, value)).count()
+            })?
+        }
+    };
+    cx.keys.notify(Event::HSET, key);
+    Ok(added)
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

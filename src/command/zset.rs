@@ -188,6 +188,20 @@ enum Placed {
     Same(f64),
 }
 
+impl Placed {
+    /// The score that the member is to have instead of what it had.
+    fn new_score(self) -> Option<f64> {
+        match self {
+            Placed::Added(score) | Placed::Changed(score) => Some(score),
+            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
+        }
+    }
+
+    fn unless_nan(self) -> Result<Placed, CommandError> {
+        if let Placed::Nan = self { Err(CommandError::ScoreNan) } else { Ok(self) }
+    }
+}
+
 /// Gives a member a score, or adds to the one it has, as far as the options allow.
 fn place(
     zset: &mut Editor<'_, ZSet>,
@@ -198,12 +212,25 @@ fn place(
     let mut placed = Placed::Skipped;
     zset.update(member, |old| {
         placed = options.judge(old, score);
-        match placed {
-            Placed::Added(score) | Placed::Changed(score) => Some(score),
-            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
-        }
+        placed.new_score()
     });
-    if let Placed::Nan = placed { Err(CommandError::ScoreNan) } else { Ok(placed) }
+    placed.unless_nan()
+}
+
+/// The same for one member of the set at a key, and no other.
+fn place_one(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    member: &[u8],
+    score: f64,
+    options: &AddOptions,
+) -> Result<Placed, CommandError> {
+    let mut placed = Placed::Skipped;
+    cx.keys.update_score(key, member, |old| {
+        placed = options.judge(old, score);
+        placed.new_score()
+    })?;
+    placed.unless_nan()
 }
 
 fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -221,17 +248,21 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
         return increment(cx, key, member, *score, &options);
     }
-    let (added, changed) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let (mut added, mut changed) = (0, 0);
-        for ([_, member], &score) in pairs.iter().zip(&scores) {
-            match place(zset, member, score, &options)? {
-                Placed::Added(_) => added += 1,
-                Placed::Changed(_) => changed += 1,
-                Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
-            }
-        }
-        Ok((added, changed))
-    })??;
+    let (mut added, mut changed) = (0, 0);
+    let mut count = |placed| match placed {
+        Placed::Added(_) => added += 1,
+        Placed::Changed(_) => changed += 1,
+        Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
+    };
+    match (pairs, scores.as_slice()) {
+        ([[_, member]], &[score]) => count(place_one(cx, key, member, score, &options)?),
+        _ => cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+            let mut placed = pairs.iter().zip(&scores);
+            placed.try_for_each(|([_, member], &score)| {
+                place(zset, member, score, &options).map(&mut count)
+            })
+        })??,
+    }
     if added + changed > 0 {
         cx.event(Event::ZADD, key);
     }
@@ -253,7 +284,7 @@ fn increment(
     delta: f64,
     options: &AddOptions,
 ) -> CommandResult {
-    let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
+    let placed = place_one(cx, key, member, delta, options)?;
     if matches!(placed, Placed::Added(_) | Placed::Changed(_)) {
         cx.event(Event::ZINCR, key);
     }
