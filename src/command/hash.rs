@@ -102,9 +102,7 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn hget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
-    let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
-    Ok(())
+    cx.keys.show_field(key, field, |value| cx.reply.bulk_or_null(value))
 }
 
 fn hmget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

@@ -107,6 +107,11 @@ impl AddOptions {
     /// Reads the options; the first other word ends them.
     fn parse(args: &mut Args<'_>) -> Self {
         let mut options = AddOptions::default();
+        // Most scores begin with a digit, and no option does.
+        let is_word = |word: &&[u8]| word.first().is_some_and(u8::is_ascii_alphabetic);
+        if !args.rest().first().is_some_and(is_word) {
+            return options;
+        }
         loop {
             let option = if args.take_word("nx") {
                 &mut options.if_absent
@@ -197,6 +202,15 @@ impl Placed {
         }
     }
 
+    /// By how much it is more members, and more that have another score than before.
+    fn counts(self) -> (usize, usize) {
+        match self {
+            Placed::Added(_) => (1, 0),
+            Placed::Changed(_) => (0, 1),
+            Placed::Same(_) | Placed::Skipped | Placed::Nan => (0, 0),
+        }
+    }
+
     fn unless_nan(self) -> Result<Placed, CommandError> {
         if let Placed::Nan = self { Err(CommandError::ScoreNan) } else { Ok(self) }
     }
@@ -217,7 +231,27 @@ fn place(
     placed.unless_nan()
 }
 
-/// The same for one member of the set at a key, and no other.
+/// Gives members their scores; counts those that are new, and those that have another than before.
+fn place_all(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    pairs: &[[&[u8]; 2]],
+    options: &AddOptions,
+) -> Result<(usize, usize), CommandError> {
+    let mut scores = SmallVec::<[f64; 16]>::new();
+    for [score, _] in pairs {
+        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
+    }
+    cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let mut placed = pairs.iter().zip(&scores);
+        placed.try_fold((0, 0), |(added, changed), ([_, member], &score)| {
+            let (new, other) = place(zset, member, score, options)?.counts();
+            Ok((added + new, changed + other))
+        })
+    })?
+}
+
+/// Gives one member of the set at a key its score.
 fn place_one(
     cx: &mut Context<'_>,
     key: &[u8],
@@ -241,28 +275,16 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len())?;
-    let mut scores = SmallVec::<[f64; 16]>::new();
-    for [score, _] in pairs {
-        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
-    }
-    if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
-        return increment(cx, key, member, *score, &options);
-    }
-    let (mut added, mut changed) = (0, 0);
-    let mut count = |placed| match placed {
-        Placed::Added(_) => added += 1,
-        Placed::Changed(_) => changed += 1,
-        Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
+    let (added, changed) = match pairs {
+        [[score, member]] => {
+            let score = parse_f64(score).ok_or(CommandError::NotFloat)?;
+            if options.increment {
+                return increment(cx, key, member, score, &options);
+            }
+            place_one(cx, key, member, score, &options)?.counts()
+        }
+        _ => place_all(cx, key, pairs, &options)?,
     };
-    match (pairs, scores.as_slice()) {
-        ([[_, member]], &[score]) => count(place_one(cx, key, member, score, &options)?),
-        _ => cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-            let mut placed = pairs.iter().zip(&scores);
-            placed.try_for_each(|([_, member], &score)| {
-                place(zset, member, score, &options).map(&mut count)
-            })
-        })??,
-    }
     if added + changed > 0 {
         cx.event(Event::ZADD, key);
     }

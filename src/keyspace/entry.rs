@@ -350,6 +350,18 @@ impl Entry {
         Some(result)
     }
 
+    /// The block of a small collection of this kind, and the length of what is before it; none if the
+    /// key holds anything else.
+    #[inline]
+    pub(crate) fn block(&self, kind: Kind) -> Option<(&[u8], usize)> {
+        match self {
+            Entry::Packed(block) if block.flags() >> KIND_SHIFT == kind as u8 => {
+                Some((&block.0, block.head_len()))
+            }
+            _ => None,
+        }
+    }
+
     /// The block of a small collection of this kind, to be changed where it lies, and the length of
     /// what is before it; none if the key holds anything else.
     #[inline]

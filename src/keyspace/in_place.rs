@@ -1,4 +1,5 @@
-//! The commonest changes of small collections, made in the block where they lie.
+//! The commonest changes of small collections, made in the block where they lie; and the commonest
+//! look into one.
 //!
 //! An editor opens a block and closes it again, which costs more than such a change itself. What is
 //! of the same length, or has its room in the block, is changed here instead, and recorded as the
@@ -10,11 +11,33 @@ use super::{Editor, Keyspace, Location};
 use crate::error::CommandError;
 use crate::value::hash::Hash;
 use crate::value::list::{ChunkLimit, List};
-use crate::value::packed::InBlock;
+use crate::value::packed::{InBlock, Packed};
 use crate::value::zset::{self, ZSet};
 use crate::value::{Kind, Limits};
 
 impl Keyspace {
+    /// Shows the value of a field of the hash a key holds, or that there is none.
+    pub(crate) fn show_field(
+        &mut self,
+        key: &[u8],
+        field: &[u8],
+        show: impl FnOnce(Option<&[u8]>),
+    ) -> Result<(), CommandError> {
+        let slot = self.slot(key);
+        let Some(entry) = self.entry(slot) else {
+            show(None);
+            return Ok(());
+        };
+        if let Some((block, prefix)) = entry.block(Kind::Hash) {
+            let hash = Packed::in_block(block, prefix);
+            show(hash.find_pair(field).map(|found| hash.at(found.second)));
+            return Ok(());
+        }
+        let hash = entry.collection::<Hash>().ok_or(CommandError::WrongType)?;
+        show(hash.get(field));
+        Ok(())
+    }
+
     /// Sets a field of the hash a key holds; tells whether it is new.
     pub(crate) fn set_field(
         &mut self,
@@ -167,24 +190,21 @@ fn set_in_block(
     limits: &Limits,
 ) -> Result<bool, Spot> {
     let view = hash.view();
-    match view.find_pair(field) {
-        Some(found) => {
-            let old = view.at(found.second);
-            if old.len() != value.len() {
-                return Err(Spot::Known(Some(found)));
+    let (found, is_full) = (view.find_pair(field), view.len() / 2 >= limits.hash.entries);
+    match found {
+        Some(found) => match hash.at(found.second) {
+            Some(old) if old.len() == value.len() => {
+                journal.record_field(key, field, Some(old));
+                old.copy_from_slice(value);
+                Ok(false)
             }
-            journal.record_field(key, field, Some(old));
-            hash.overwrite(found.second, value);
-            Ok(false)
-        }
-        None => {
-            let is_full = view.len() / 2 >= limits.hash.entries;
-            if is_full || !hash.append([field, value]) {
-                return Err(Spot::Known(None));
-            }
+            _ => Err(Spot::Known(Some(found))),
+        },
+        None if !is_full && hash.append([field, value]) => {
             journal.record_field(key, field, None);
             Ok(true)
         }
+        None => Err(Spot::Known(None)),
     }
 }
 

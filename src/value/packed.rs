@@ -605,15 +605,21 @@ const fn is_slack(capacity: usize, live: usize) -> bool {
 /// Overwrites an element by one of the same length; false if it has another.
 #[inline]
 fn overwrite(bytes: &mut [u8], position: Position, element: &[u8]) -> bool {
-    let Some(frame) = bytes.get_mut(position.0..) else { return false };
-    let Some((length, width)) = read_length(frame.iter()) else { return false };
-    match frame.get_mut(width..width + length) {
-        Some(old) if length == element.len() => {
+    match element_mut(bytes, position) {
+        Some(old) if old.len() == element.len() => {
             old.copy_from_slice(element);
             true
         }
         _ => false,
     }
+}
+
+/// The element at a position, to be written over.
+#[inline]
+fn element_mut(bytes: &mut [u8], position: Position) -> Option<&mut [u8]> {
+    let frame = bytes.get_mut(position.0..)?;
+    let (length, width) = read_length(frame.iter())?;
+    frame.get_mut(width..width + length)
 }
 
 /// Bytes taken by a length.

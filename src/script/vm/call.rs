@@ -112,9 +112,12 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
             place_numbers(arguments, &mut argv, &numbers);
         }
     }
-    let name = argv.first().ok_or(CommandError::text(
-        "ERR Please specify at least one argument for this redis lib call",
-    ))?;
+    let argv = argv.as_slice();
+    let Some(name) = argv.first() else {
+        return Err(CommandError::text(
+            "ERR Please specify at least one argument for this redis lib call",
+        ));
+    };
     let command = bridge.names.find(name);
     bridge.wrote |= match command {
         Some(found) => found.command.writes(),
@@ -128,8 +131,8 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let hosted = &*bridge.hosted;
     let mut cx = Context { keys, reply: &mut bridge.answer, caller, server, hosted, host: None };
     let run = AssertUnwindSafe(|| match command {
-        Some(command) => command::run(&mut cx, command, &argv, current.watched),
-        None => command::run_hosted(&mut cx, &argv),
+        Some(command) => command::run(&mut cx, command, argv, current.watched),
+        None => command::run_hosted(&mut cx, argv),
     });
     match catch_unwind(run) {
         Ok(done) => done.map(|()| Outcome::Reply),

@@ -5,7 +5,9 @@
 //! note of [`NOTE_BYTES`], the gap, the elements and the spare room. Read in place, from bytes that it
 //! borrows, it is a `Packed<&[u8]>`; changed in place, as far as it has the room, an [`InBlock`].
 
-use super::{Packed, Position, is_slack, narrow, overwrite, split_back, split_front, write_frame};
+use super::{
+    Packed, Position, element_mut, is_slack, narrow, split_back, split_front, write_frame,
+};
 
 /// What a closed sequence notes between its prefix and its gap: the lengths of the gap and of the
 /// spare room, and the number of elements.
@@ -120,10 +122,10 @@ impl<'a> InBlock<'a> {
         Packed::noted(self.block, self.prefix, &self.note)
     }
 
-    /// Overwrites an element by one of the same length; false if it has another.
+    /// The element at a position, to be overwritten by one of the same length.
     #[inline]
-    pub(crate) fn overwrite(&mut self, position: Position, element: &[u8]) -> bool {
-        overwrite(self.block, position, element)
+    pub(crate) fn at(&mut self, position: Position) -> Option<&mut [u8]> {
+        element_mut(self.block, position)
     }
 
     /// Appends elements, all or none; false if the spare room is too small.
