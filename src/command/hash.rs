@@ -74,15 +74,18 @@ fn hmset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Sets all pairs; returns how many fields are new.
 fn set_pairs(cx: &mut Context<'_>, mut args: Args<'_>) -> Result<usize, CommandError> {
     let key = args.key()?;
-    let pairs = args.pairs()?;
-    cx.keys
-        .edit(key, |hash: &mut Editor<'_, Hash>| {
-            if args.len() > 2 {
+    let added = match args.rest() {
+        [field, value] => cx.keys.set_field(key, field, value)?.into(),
+        _ => {
+            let pairs = args.pairs()?;
+            cx.keys.edit(key, |hash: &mut Editor<'_, Hash>| {
                 hash.make_room_for(args.rest().iter().copied());
-            }
-            pairs.filter(|&(field, value)| hash.set(field, value)).count()
-        })
-        .inspect(|_| cx.keys.notify(Event::HSET, key))
+                pairs.filter(|&(field, value)| hash.set(field, value)).count()
+            })?
+        }
+    };
+    cx.keys.notify(Event::HSET, key);
+    Ok(added)
 }
 
 fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -99,9 +102,7 @@ fn hsetnx(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 
 fn hget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, field) = (args.key()?, args.next()?);
-    let hash = cx.keys.read::<Hash>(key)?;
-    cx.reply.bulk_or_null(hash.as_ref().and_then(|hash| hash.get(field)));
-    Ok(())
+    cx.keys.show_field(key, field, |value| cx.reply.bulk_or_null(value))
 }
 
 fn hmget(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {

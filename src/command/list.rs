@@ -80,7 +80,10 @@ fn rpush(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn push(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
     let key = args.key()?;
-    let len = cx.keys.edit(key, |list| push_all(list, end, args.rest()))?;
+    let len = match args.rest() {
+        [element] => cx.keys.push(key, end, element)?,
+        elements => cx.keys.edit(key, |list| push_all(list, end, elements))?,
+    };
     cx.event(push_event(end), key);
     cx.reply.count(len);
     Ok(())
@@ -151,12 +154,9 @@ fn pop(cx: &mut Context<'_>, mut args: Args<'_>, end: End) -> CommandResult {
         return Err(args.arity_error());
     }
     if args.is_empty() {
-        let popped = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
-            list.pop(end, |element| cx.reply.bulk(element))
-        })?;
-        match popped {
-            Some(_) => cx.event_of_taking(pop_event(end), key),
-            None => cx.reply.null(),
+        match cx.keys.pop(key, end, |element| cx.reply.bulk(element))? {
+            true => cx.event_of_taking(pop_event(end), key),
+            false => cx.reply.null(),
         }
         return Ok(());
     }

@@ -107,6 +107,11 @@ impl AddOptions {
     /// Reads the options; the first other word ends them.
     fn parse(args: &mut Args<'_>) -> Self {
         let mut options = AddOptions::default();
+        // Most scores begin with a digit, and no option does.
+        let is_word = |word: &&[u8]| word.first().is_some_and(u8::is_ascii_alphabetic);
+        if !args.rest().first().is_some_and(is_word) {
+            return options;
+        }
         loop {
             let option = if args.take_word("nx") {
                 &mut options.if_absent
@@ -188,6 +193,29 @@ enum Placed {
     Same(f64),
 }
 
+impl Placed {
+    /// The score that the member is to have instead of what it had.
+    fn new_score(self) -> Option<f64> {
+        match self {
+            Placed::Added(score) | Placed::Changed(score) => Some(score),
+            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
+        }
+    }
+
+    /// By how much it is more members, and more that have another score than before.
+    fn counts(self) -> (usize, usize) {
+        match self {
+            Placed::Added(_) => (1, 0),
+            Placed::Changed(_) => (0, 1),
+            Placed::Same(_) | Placed::Skipped | Placed::Nan => (0, 0),
+        }
+    }
+
+    fn unless_nan(self) -> Result<Placed, CommandError> {
+        if let Placed::Nan = self { Err(CommandError::ScoreNan) } else { Ok(self) }
+    }
+}
+
 /// Gives a member a score, or adds to the one it has, as far as the options allow.
 fn place(
     zset: &mut Editor<'_, ZSet>,
@@ -198,12 +226,45 @@ fn place(
     let mut placed = Placed::Skipped;
     zset.update(member, |old| {
         placed = options.judge(old, score);
-        match placed {
-            Placed::Added(score) | Placed::Changed(score) => Some(score),
-            Placed::Skipped | Placed::Nan | Placed::Same(_) => None,
-        }
+        placed.new_score()
     });
-    if let Placed::Nan = placed { Err(CommandError::ScoreNan) } else { Ok(placed) }
+    placed.unless_nan()
+}
+
+/// Gives members their scores; counts those that are new, and those that have another than before.
+fn place_all(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    pairs: &[[&[u8]; 2]],
+    options: &AddOptions,
+) -> Result<(usize, usize), CommandError> {
+    let mut scores = SmallVec::<[f64; 16]>::new();
+    for [score, _] in pairs {
+        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
+    }
+    cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
+        let mut placed = pairs.iter().zip(&scores);
+        placed.try_fold((0, 0), |(added, changed), ([_, member], &score)| {
+            let (new, other) = place(zset, member, score, options)?.counts();
+            Ok((added + new, changed + other))
+        })
+    })?
+}
+
+/// Gives one member of the set at a key its score.
+fn place_one(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    member: &[u8],
+    score: f64,
+    options: &AddOptions,
+) -> Result<Placed, CommandError> {
+    let mut placed = Placed::Skipped;
+    cx.keys.update_score(key, member, |old| {
+        placed = options.judge(old, score);
+        placed.new_score()
+    })?;
+    placed.unless_nan()
 }
 
 fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
@@ -214,24 +275,16 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len())?;
-    let mut scores = SmallVec::<[f64; 16]>::new();
-    for [score, _] in pairs {
-        scores.push(parse_f64(score).ok_or(CommandError::NotFloat)?);
-    }
-    if let (true, [[_, member]], [score]) = (options.increment, pairs, scores.as_slice()) {
-        return increment(cx, key, member, *score, &options);
-    }
-    let (added, changed) = cx.keys.edit(key, |zset: &mut Editor<'_, ZSet>| {
-        let (mut added, mut changed) = (0, 0);
-        for ([_, member], &score) in pairs.iter().zip(&scores) {
-            match place(zset, member, score, &options)? {
-                Placed::Added(_) => added += 1,
-                Placed::Changed(_) => changed += 1,
-                Placed::Same(_) | Placed::Skipped | Placed::Nan => (),
+    let (added, changed) = match pairs {
+        [[score, member]] => {
+            let score = parse_f64(score).ok_or(CommandError::NotFloat)?;
+            if options.increment {
+                return increment(cx, key, member, score, &options);
             }
+            place_one(cx, key, member, score, &options)?.counts()
         }
-        Ok((added, changed))
-    })??;
+        _ => place_all(cx, key, pairs, &options)?,
+    };
     if added + changed > 0 {
         cx.event(Event::ZADD, key);
     }
@@ -253,7 +306,7 @@ fn increment(
     delta: f64,
     options: &AddOptions,
 ) -> CommandResult {
-    let placed = cx.keys.edit(key, |zset| place(zset, member, delta, options))??;
+    let placed = place_one(cx, key, member, delta, options)?;
     if matches!(placed, Placed::Added(_) | Placed::Changed(_)) {
         cx.event(Event::ZINCR, key);
     }

@@ -8,7 +8,7 @@ use super::Random;
 use super::journal::{Change, End, Journal};
 use crate::value::hash::Hash;
 use crate::value::list::List;
-use crate::value::packed::Packed;
+use crate::value::packed::{Packed, Pair};
 use crate::value::set::{Added, Place, Set};
 use crate::value::zset::ZSet;
 use crate::value::{Collection, Limits, Value};
@@ -56,6 +56,14 @@ fn room<'t>(texts: impl Iterator<Item = &'t [u8]>) -> usize {
     texts.map(|text| Packed::framed_len(text.len())).sum::<usize>().min(ROOM_MOST)
 }
 
+/// Where a field of a small hash is.
+pub(super) enum Spot {
+    /// It was not looked for.
+    Unknown,
+    /// There, or nowhere.
+    Known(Option<Pair>),
+}
+
 impl Editor<'_, Hash> {
     /// Makes room in a new hash for fields and values that will be set.
     pub(crate) fn make_room_for<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
@@ -66,16 +74,27 @@ impl Editor<'_, Hash> {
 
     /// Sets a field; tells whether it is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        self.set_at(Spot::Unknown, field, value)
+    }
+
+    /// The same where the hash may have been looked at before.
+    pub(super) fn set_at(&mut self, spot: Spot, field: &[u8], value: &[u8]) -> bool {
         self.make_room(field.len().max(value.len()));
         let Editor { value: hash, key, journal, .. } = self;
-        if !journal.is_open() || journal.covers_field(key, field) {
-            let added = hash.set(field, value, |_| ());
-            self.check_count();
-            return added;
-        }
+        let is_recorded = journal.is_open() && !journal.covers_field(key, field);
         let mut old = None;
-        let added = hash.set(field, value, |bytes| old = Some(journal.keep(bytes)));
-        journal.record(key, |j| Change::Field { field: j.keep(field), old });
+        let keep = |bytes: &[u8]| {
+            if is_recorded {
+                old = Some(journal.keep(bytes));
+            }
+        };
+        let added = match spot {
+            Spot::Unknown => hash.set(field, value, keep),
+            Spot::Known(found) => hash.set_found(found, field, value, keep),
+        };
+        if is_recorded {
+            journal.record(key, |j| Change::Field { field: j.keep(field), old });
+        }
         self.check_count();
         added
     }
@@ -259,6 +278,16 @@ impl Editor<'_, ZSet> {
         }
     }
 
+    /// Adds a member that is known to be absent while the set is small.
+    pub(super) fn add(&mut self, member: &[u8], score: f64) {
+        if self.value.must_unpack(member.len(), self.limits.zset) {
+            self.unpack();
+        }
+        let score = if self.value.is_packed() { score + 0.0 } else { score };
+        self.value.append(member, score);
+        self.record_score(member, None);
+    }
+
     /// Converts the set to its large form, whatever its size.
     pub(crate) fn unpack(&mut self) {
         if self.value.is_packed() {
@@ -277,8 +306,6 @@ impl Editor<'_, ZSet> {
     }
 
     fn record_score(&mut self, member: &[u8], old: Option<f64>) {
-        if !self.journal.covers_member(self.key, member) {
-            self.journal.record(self.key, |j| Change::Score { member: j.keep(member), old });
-        }
+        self.journal.record_score(self.key, member, old);
     }
 }

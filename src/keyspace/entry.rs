@@ -350,6 +350,31 @@ impl Entry {
         Some(result)
     }
 
+    /// The block of a small collection of this kind, and the length of what is before it; none if the
+    /// key holds anything else.
+    #[inline]
+    pub(crate) fn block(&self, kind: Kind) -> Option<(&[u8], usize)> {
+        match self {
+            Entry::Packed(block) if block.flags() >> KIND_SHIFT == kind as u8 => {
+                Some((&block.0, block.head_len()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The block of a small collection of this kind, to be changed where it lies, and the length of
+    /// what is before it; none if the key holds anything else.
+    #[inline]
+    pub(crate) fn block_mut(&mut self, kind: Kind) -> Option<(&mut [u8], usize)> {
+        match self {
+            Entry::Packed(block) if block.flags() >> KIND_SHIFT == kind as u8 => {
+                let prefix = block.head_len();
+                Some((&mut block.0, prefix))
+            }
+            _ => None,
+        }
+    }
+
     /// Changes the value the key holds, whatever it is, unless it is a packed string.
     pub(crate) fn change_value(&mut self, key: &[u8], change: impl FnOnce(&mut Value)) {
         let block = match self {

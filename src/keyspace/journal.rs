@@ -337,6 +337,36 @@ impl Journal {
         })
     }
 
+    /// Where a change to a key is to be recorded: what undoes the whole key undoes every change in it,
+    /// so those need no records, and go to one that is never open.
+    #[inline]
+    pub(super) fn unless_covered<'j>(
+        &'j mut self,
+        key: &[u8],
+        closed: &'j mut Journal,
+    ) -> &'j mut Journal {
+        if self.is_open() && self.covers(key) { closed } else { self }
+    }
+
+    /// Records what a hash field held, unless the latest record does so.
+    #[inline]
+    pub(super) fn record_field(&mut self, key: &[u8], field: &[u8], old: Option<&[u8]>) {
+        if self.active && !self.covers_field(key, field) {
+            self.record(key, |j| {
+                let old = old.map(|old| j.keep(old));
+                Change::Field { field: j.keep(field), old }
+            });
+        }
+    }
+
+    /// Records what score a member had, unless the latest record does so.
+    #[inline]
+    pub(super) fn record_score(&mut self, key: &[u8], member: &[u8], old: Option<f64>) {
+        if self.active && !self.covers_member(key, member) {
+            self.record(key, |j| Change::Score { member: j.keep(member), old });
+        }
+    }
+
     /// The same for setting a hash field that the latest record is of.
     pub(super) fn covers_field(&self, key: &[u8], wanted: &[u8]) -> bool {
         self.last().is_some_and(|last| {

@@ -13,6 +13,7 @@ mod editor;
 mod entry;
 mod evict;
 mod expire;
+mod in_place;
 mod interest;
 mod journal;
 mod keys;
@@ -445,9 +446,7 @@ impl Keyspace {
         let changed = self.weighed(at, |keys| {
             let Keyspace { table, journal, closed, limits, random, .. } = keys;
             table.get_mut(at).change(key, |value| {
-                // What undoes the whole key undoes every change in it, so those need no records.
-                let covered = journal.is_open() && journal.covers(key);
-                let journal = if covered { closed } else { journal };
+                let journal = journal.unless_covered(key, closed);
                 let mut editor = Editor::new(value, key, journal, limits, random);
                 let result = run(&mut editor);
                 (result, editor.is_empty())

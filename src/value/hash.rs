@@ -6,7 +6,7 @@
 //!
 //! This room knows no commands, replies or journals.
 
-use super::packed::{self, Packed};
+use super::packed::{self, Packed, Pair as Found};
 use super::zset::PackedLimits;
 use super::{Borrowed, Kind, Owned, Storage};
 use crate::table::{Keyed, Table};
@@ -139,18 +139,24 @@ impl Hash {
         overwritten: impl FnOnce(&[u8]),
     ) -> bool {
         match self {
-            Hash::Packed(packed) => match packed.find_pair(field) {
-                Some(found) => {
-                    overwritten(packed.at(found.second));
-                    packed.replace(found.second, value);
-                    false
-                }
-                None => {
-                    packed.push_back(field);
-                    packed.push_back(value);
-                    true
-                }
-            },
+            Hash::Packed(packed) => {
+                let found = packed.find_pair(field);
+                set_found(packed, found, field, value, overwritten)
+            }
+            Hash::Table(table) => set_in_table(table, field, value, overwritten),
+        }
+    }
+
+    /// The same where a small hash was looked at before, and this was found in it.
+    pub(crate) fn set_found(
+        &mut self,
+        found: Option<Found>,
+        field: &[u8],
+        value: &[u8],
+        overwritten: impl FnOnce(&[u8]),
+    ) -> bool {
+        match self {
+            Hash::Packed(packed) => set_found(packed, found, field, value, overwritten),
             Hash::Table(table) => set_in_table(table, field, value, overwritten),
         }
     }
@@ -298,6 +304,27 @@ impl<'a> Iterator for Pairs<'a> {
         match self {
             Pairs::Packed(elements) => Some((elements.next()?, elements.next()?)),
             Pairs::Table(pairs) => pairs.next(),
+        }
+    }
+}
+
+fn set_found(
+    packed: &mut Packed,
+    found: Option<Found>,
+    field: &[u8],
+    value: &[u8],
+    overwritten: impl FnOnce(&[u8]),
+) -> bool {
+    match found {
+        Some(found) => {
+            overwritten(packed.at(found.second));
+            packed.replace(found.second, value);
+            false
+        }
+        None => {
+            packed.push_back(field);
+            packed.push_back(value);
+            true
         }
     }
 }

@@ -21,7 +21,7 @@ use std::ops::Deref;
 
 mod closed;
 
-pub(crate) use closed::BLOCK_MOST;
+pub(crate) use closed::{BLOCK_MOST, InBlock};
 
 /// Marks a byte of a length that is followed by another.
 const CONTINUES: u8 = 0x80;
@@ -352,17 +352,7 @@ impl Packed {
     /// Overwrites an element by one of the same length, the usual case of a replacement.
     #[inline]
     fn overwrite(&mut self, position: Position, element: &[u8]) -> bool {
-        let Some((length, width)) = read_length(self.from(position.0).iter()) else {
-            return false;
-        };
-        let start = position.0 + width;
-        match self.bytes.get_mut(start..start + length) {
-            Some(old) if length == element.len() => {
-                old.copy_from_slice(element);
-                true
-            }
-            _ => false,
-        }
+        overwrite(&mut self.bytes, position, element)
     }
 
     /// Removes the element at this position. Returns the position of the one that followed it.
@@ -423,7 +413,7 @@ impl Packed {
     #[inline]
     fn trim(&mut self) {
         let live = self.byte_len() + self.base();
-        if self.bytes.capacity() > live + live / 2 + SLACK_BYTES {
+        if is_slack(self.bytes.capacity(), live) {
             self.shrink(live + live / 8);
         }
     }
@@ -614,6 +604,32 @@ fn narrow(count: usize) -> u32 {
 /// many and small, so memory counts for more here than the fewest reallocations.
 const fn grown(needed: usize) -> usize {
     (needed + needed / 32 + 8).next_multiple_of(16) - 8
+}
+
+/// Whether so much more is allocated than is in use that some is to be given back.
+#[inline]
+const fn is_slack(capacity: usize, live: usize) -> bool {
+    capacity > live + live / 2 + SLACK_BYTES
+}
+
+/// Overwrites an element by one of the same length; false if it has another.
+#[inline]
+fn overwrite(bytes: &mut [u8], position: Position, element: &[u8]) -> bool {
+    match element_mut(bytes, position) {
+        Some(old) if old.len() == element.len() => {
+            old.copy_from_slice(element);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The element at a position, to be written over.
+#[inline]
+fn element_mut(bytes: &mut [u8], position: Position) -> Option<&mut [u8]> {
+    let frame = bytes.get_mut(position.0..)?;
+    let (length, width) = read_length(frame.iter())?;
+    frame.get_mut(width..width + length)
 }
 
 /// Bytes taken by a length.

@@ -107,14 +107,17 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let mut argv = SmallVec::<[&[u8]; USUAL_ARGS]>::new();
     // SAFETY: the caller's promise; the texts outlive argv.
     unsafe {
-        collect_strings(arguments, &mut argv, &mut numbers)?;
-        if !numbers.is_empty() {
+        if !collect_strings(arguments, &mut argv) {
+            collect_numbers(arguments, &mut numbers)?;
             place_numbers(arguments, &mut argv, &numbers);
         }
     }
-    let name = argv.first().ok_or(CommandError::text(
-        "ERR Please specify at least one argument for this redis lib call",
-    ))?;
+    let argv = argv.as_slice();
+    let Some(name) = argv.first() else {
+        return Err(CommandError::text(
+            "ERR Please specify at least one argument for this redis lib call",
+        ));
+    };
     let command = bridge.names.find(name);
     bridge.wrote |= match command {
         Some(found) => found.command.writes(),
@@ -128,8 +131,8 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     let hosted = &*bridge.hosted;
     let mut cx = Context { keys, reply: &mut bridge.answer, caller, server, hosted, host: None };
     let run = AssertUnwindSafe(|| match command {
-        Some(command) => command::run(&mut cx, command, &argv, current.watched),
-        None => command::run_hosted(&mut cx, &argv),
+        Some(command) => command::run(&mut cx, command, argv, current.watched),
+        None => command::run_hosted(&mut cx, argv),
     });
     match catch_unwind(run) {
         Ok(done) => done.map(|()| Outcome::Reply),
@@ -142,25 +145,38 @@ unsafe fn run_command(l: *mut lua_State, bridge: &mut Bridge) -> Result<Outcome,
     }
 }
 
-/// Collects the arguments in place, strings where Lua has them. Numbers are written as Redis
-/// does, with 17 digits, and leave their places in `argv` empty.
+/// Collects the arguments in place, strings where Lua has them; whatever else there is leaves its
+/// place empty. Tells whether all are strings.
 ///
 /// # Safety
 /// The arguments stay on the stack while `argv` is in use.
 #[inline]
-unsafe fn collect_strings(
+unsafe fn collect_strings(arguments: &[Value], argv: &mut SmallVec<[&[u8]; USUAL_ARGS]>) -> bool {
+    let mut all_strings = true;
+    // SAFETY: the caller's promise.
+    argv.extend(arguments.iter().map(|argument| match unsafe { argument.read() } {
+        Argument::Text(text) => text,
+        Argument::Number(_) | Argument::Other => {
+            all_strings = false;
+            b""
+        }
+    }));
+    all_strings
+}
+
+/// Writes the numbers among the arguments as Redis does, with 17 digits.
+///
+/// # Safety
+/// As there.
+unsafe fn collect_numbers(
     arguments: &[Value],
-    argv: &mut SmallVec<[&[u8]; USUAL_ARGS]>,
     numbers: &mut SmallVec<[F64Text; USUAL_NUMBERS]>,
 ) -> Result<(), CommandError> {
     for argument in arguments {
         // SAFETY: the caller's promise.
         match unsafe { argument.read() } {
-            Argument::Text(text) => argv.push(text),
-            Argument::Number(number) => {
-                numbers.push(F64Text::new(number));
-                argv.push(b"");
-            }
+            Argument::Text(_) => (),
+            Argument::Number(number) => numbers.push(F64Text::new(number)),
             Argument::Other => {
                 return Err(CommandError::text(
                     "ERR Lua redis lib command arguments must be strings or integers",

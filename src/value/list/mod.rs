@@ -50,7 +50,10 @@ impl ChunkLimit {
 
     /// Whether a chunk may take one more element of this length.
     #[inline]
-    fn admits(self, chunk: &Packed, length: usize) -> bool {
+    pub(crate) fn admits<B>(self, chunk: &Packed<B>, length: usize) -> bool
+    where
+        B: Deref<Target = [u8]>,
+    {
         chunk.len() < self.entries && chunk.byte_len() + Packed::framed_len(length) <= self.bytes
     }
 

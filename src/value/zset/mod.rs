@@ -20,7 +20,7 @@ use crate::table::{Table, hash};
 
 use super::{Borrowed, Kind, Owned, Storage};
 use member::{Place, Scored};
-use packed::Packed;
+use packed::{Found, Packed};
 use tree::Tree;
 
 /// What the index takes for each member, on average: its slot, its share of
@@ -195,6 +195,29 @@ impl ZSet {
             Form::Packed(packed) => packed.remove(member),
             Form::Indexed(indexed) => indexed.remove(member),
         }
+    }
+}
+
+/// A small sorted set in a block, whose scores change where they lie.
+pub(crate) struct InBlock<'a>(Packed<&'a mut [u8]>);
+
+impl<'a> InBlock<'a> {
+    /// The set in a block, behind a prefix of so many bytes.
+    #[inline]
+    pub(crate) fn new(block: &'a mut [u8], prefix: usize) -> Self {
+        InBlock(Packed::in_block_mut(block, prefix))
+    }
+
+    /// Where a member is, and its score.
+    #[inline]
+    pub(crate) fn find(&self, member: &[u8]) -> Option<Found> {
+        self.0.find(member)
+    }
+
+    /// Gives a member another score.
+    #[inline]
+    pub(crate) fn set(&mut self, found: &Found, member: &[u8], score: f64) {
+        self.0.shift(found, Place { score, member });
     }
 }
 

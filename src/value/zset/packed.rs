@@ -16,7 +16,7 @@ use super::member::Place;
 use crate::bytes::same;
 use crate::value::packed::BLOCK_MOST;
 use smallvec::SmallVec;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// A span of the bytes.
 type Span = std::ops::Range<usize>;
@@ -57,13 +57,13 @@ fn note(block: &[u8], at: usize) -> (usize, usize) {
 }
 
 /// Where an entry lies in the bytes, and its score.
-struct Found {
+pub(crate) struct Found {
     /// Offset of its first byte.
     start: usize,
     /// Offset after its last byte.
     end: usize,
     /// The score it has.
-    score: f64,
+    pub(crate) score: f64,
 }
 
 /// Making and changing.
@@ -203,9 +203,51 @@ impl Packed {
         }
     }
 
+    /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
+    /// waste what this form is there to save.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let roomy = (needed + needed / 16 + 8).next_multiple_of(16) - 8;
+            self.bytes.reserve_exact(roomy - self.bytes.len());
+        }
+    }
+
+    /// Gives memory back once a third of it lies idle.
+    fn trim(&mut self) {
+        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 2 + 32 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+}
+
+impl<'a> Packed<&'a [u8]> {
+    /// The entries that a block closes, behind a prefix of so many bytes, read in place.
+    #[inline]
+    pub(crate) fn in_block(block: &'a [u8], prefix: usize) -> Self {
+        let (len, spare) = note(block, prefix);
+        let bytes = block.get(..block.len() - spare).unwrap_or_default();
+        Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
+    }
+}
+
+impl<'a> Packed<&'a mut [u8]> {
+    /// The entries that a block closes, behind a prefix of so many bytes, whose scores change in
+    /// place.
+    #[inline]
+    pub(crate) fn in_block_mut(block: &'a mut [u8], prefix: usize) -> Self {
+        let (len, spare) = note(block, prefix);
+        let end = block.len() - spare;
+        let bytes = block.get_mut(..end).unwrap_or_default();
+        Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
+    }
+}
+
+/// Changing scores, which takes no other room.
+impl<B: DerefMut<Target = [u8]>> Packed<B> {
     /// Gives the entry at `found` the score of `place` and its new position. What lies before it
     /// stays before it when the score rises, so only one side has to be looked at.
-    fn shift(&mut self, found: &Found, place: Place<'_>) {
+    pub(crate) fn shift(&mut self, found: &Found, place: Place<'_>) {
         let Found { start, end, score: former } = *found;
         if let Some(score) = self.bytes.get_mut(start..start + SCORE_BYTES) {
             score.copy_from_slice(&place.score.to_le_bytes());
@@ -233,33 +275,6 @@ impl Packed {
         if let Some(place) = self.bytes.get_mut(to..to + size) {
             place.copy_from_slice(&moved);
         }
-    }
-
-    /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
-    /// waste what this form is there to save.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            let roomy = (needed + needed / 16 + 8).next_multiple_of(16) - 8;
-            self.bytes.reserve_exact(roomy - self.bytes.len());
-        }
-    }
-
-    /// Gives memory back once a third of it lies idle.
-    fn trim(&mut self) {
-        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 2 + 32 {
-            self.bytes.shrink_to_fit();
-        }
-    }
-}
-
-impl<'a> Packed<&'a [u8]> {
-    /// The entries that a block closes, behind a prefix of so many bytes, read in place.
-    #[inline]
-    pub(crate) fn in_block(block: &'a [u8], prefix: usize) -> Self {
-        let (len, spare) = note(block, prefix);
-        let bytes = block.get(..block.len() - spare).unwrap_or_default();
-        Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
     }
 }
 
@@ -322,7 +337,7 @@ impl<B: Deref<Target = [u8]>> Packed<B> {
 
     /// Looks up `member` by walking the entries. Kept apart from the iterator, because it need not
     /// make anything of the entries it passes.
-    fn find(&self, member: &[u8]) -> Option<Found> {
+    pub(crate) fn find(&self, member: &[u8]) -> Option<Found> {
         let mut start = self.base();
         loop {
             let (score, rest) = self.bytes.get(start..)?.split_first_chunk()?;
