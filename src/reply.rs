@@ -165,6 +165,13 @@ impl ReplyBuf {
         self.bytes.extend_from_slice(text);
     }
 
+    /// A bulk string that is appended to the bytes of others.
+    pub(crate) fn bulk_by(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.nodes.push(Node::Bulk(self.bytes.len() - start));
+    }
+
     /// A bulk string, or null where there is none.
     pub(crate) fn bulk_or_null(&mut self, text: Option<&[u8]>) {
         match text {

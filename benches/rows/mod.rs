@@ -44,6 +44,10 @@ const MANY_KEYS: &str = "for i = 1, 20000 do redis.call('SET', 'item' .. i, 'val
 const SOURCE_TEXT: &str = "redis.call('SET', 'source', 'a value')";
 const SOURCE_HASH: &str = "for i = 1, 10 do redis.call('HSET', 'source', 'field' .. i, i) end";
 const SOURCE_SCORES: &str = "for i = 1, 10 do redis.call('ZADD', 'source', i, 'member' .. i) end";
+const SOURCE_LIST: &str = "for i = 1, 10 do redis.call('RPUSH', 'source', 'value' .. i) end";
+const SOURCE_SET: &str = "for i = 1, 10 do redis.call('SADD', 'source', 'item' .. i) end";
+const SOURCE_STREAM: &str =
+    "for i = 1, 10 do redis.call('XADD', 'source', i .. '-1', 'field', i) end";
 
 pub const ROWS: &[(&str, &[Row])] = &[
     (
@@ -191,9 +195,15 @@ pub const ROWS: &[(&str, &[Row])] = &[
             ("DUMP string", "c('DUMP', 'source')", SOURCE_TEXT),
             ("DUMP hash", "c('DUMP', 'source')", SOURCE_HASH),
             ("DUMP sorted set", "c('DUMP', 'source')", SOURCE_SCORES),
+            ("DUMP list", "c('DUMP', 'source')", SOURCE_LIST),
+            ("DUMP set", "c('DUMP', 'source')", SOURCE_SET),
+            ("DUMP stream", "c('DUMP', 'source')", SOURCE_STREAM),
             ("RESTORE string", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_TEXT),
             ("RESTORE hash", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_HASH),
             ("RESTORE sorted set", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_SCORES),
+            ("RESTORE list", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_LIST),
+            ("RESTORE set", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_SET),
+            ("RESTORE stream", "c('RESTORE', k, 0, payload, 'REPLACE')", SOURCE_STREAM),
             ("SORT", "c('SORT', k)", TEN_INTEGERS),
         ],
     ),

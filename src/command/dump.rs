@@ -35,8 +35,12 @@ pub(super) const FAMILY: Family = Family {
 
 fn dump(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let slot = cx.keys.slot(args.key()?);
-    let payload = source_of(cx.keys, slot).map(|source| rdb::dump(source, cx.keys.limits()));
-    cx.reply.bulk_or_null(payload.as_deref());
+    match source_of(cx.keys, slot) {
+        Some(source) => {
+            cx.reply.bulk_by(|out| rdb::dump_onto(out, source, cx.keys.limits()));
+        }
+        None => cx.reply.null(),
+    }
     Ok(())
 }
 

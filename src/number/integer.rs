@@ -21,6 +21,10 @@ pub(crate) fn parse_u64(text: &[u8]) -> Option<u64> {
     match text {
         [] => None,
         [b'0', _, ..] => None,
+        // Nineteen digits are less than 2^64.
+        digits if digits.len() < 20 => digits.iter().try_fold(0_u64, |value, &byte| {
+            Some(value.wrapping_mul(10).wrapping_add(decimal_digit(byte)?.into()))
+        }),
         digits => digits.iter().try_fold(0_u64, |value, &byte| {
             let digit = decimal_digit(byte)?;
             value.checked_mul(10)?.checked_add(u64::from(digit))

@@ -26,7 +26,9 @@ pub(crate) fn dump_libraries<'a>(codes: impl Iterator<Item = &'a [u8]>) -> Vec<u
         out.byte(LIBRARY);
         out.string(code);
     }
-    seal(out.finish())
+    let mut out = out.finish();
+    seal(&mut out, 0);
+    out
 }
 
 /// The libraries of a payload, up to the first damage.
@@ -60,7 +62,11 @@ mod tests {
 
     #[test]
     fn damage_is_told_by_its_place() {
-        let damage = |body: &[u8]| read(&seal(body.to_vec())).unwrap_err();
+        let damage = |body: &[u8]| {
+            let mut payload = body.to_vec();
+            seal(&mut payload, 0);
+            read(&payload).unwrap_err()
+        };
         assert_eq!(damage(b"\x00\x01a"), LibraryDamage::Kind);
         assert_eq!(damage(b"\xf6"), LibraryDamage::Name);
         assert_eq!(damage(b"\xf5\x05abc"), LibraryDamage::Text);

@@ -1,22 +1,22 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
-use super::read::{Marks, Packing, Reader, check_distinct, pairs};
+use super::read::{Marks, Packing, Reader, Room, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
+use crate::bytes::SHORT_STORE;
 use crate::value::hash::{Hash, HashView};
 use crate::value::zset::PackedLimits;
 use crate::value::{Collection, Value};
 
 /// Writes a hash: one listpack while it is small, fields and values one by one otherwise.
 pub(super) fn write(out: &mut Writer, hash: &HashView<'_>) {
-    if hash.is_packed() {
-        let mut packed = listpack::Builder::new();
-        for (field, value) in hash.iter() {
-            packed.push(field);
-            packed.push(value);
-        }
+    if let Hash::Packed(elements) = hash {
         out.byte(kind::HASH_LISTPACK);
-        out.string(&packed.finish());
+        out.packed(|out| {
+            let mut packed = listpack::Builder::new(out, elements.byte_len());
+            elements.iter().for_each(|element| packed.push(element));
+            packed.finish();
+        });
         return;
     }
     out.byte(kind::HASH);
@@ -96,9 +96,10 @@ pub(super) fn read_packed<P: Packing>(
     limits: PackedLimits,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let packed = reader.string()?;
-    builder.hash.reserve(packed.as_bytes().len());
-    pairs::<P>(packed.as_bytes(), |field, value| {
+    let mut room = Room::new();
+    let packed = reader.packed(&mut room)?;
+    builder.hash.reserve(packed.len() + SHORT_STORE);
+    pairs::<P>(packed, |field, value| {
         field.with_bytes(|field| value.with_bytes(|value| builder.add(field, value)))
     })?;
     builder.finish()

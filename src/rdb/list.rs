@@ -2,11 +2,12 @@
 
 use super::kind;
 use super::listpack::{self, Listpack};
-use super::read::{Packing, Reader};
+use super::read::{Packing, Reader, Room};
 use super::write::Writer;
 use super::ziplist::Ziplist;
 use crate::value::Value;
 use crate::value::list::{ChunkLimit, List, ListView};
+use std::iter::Peekable;
 
 /// A node that is one element.
 const PLAIN: u64 = 1;
@@ -20,21 +21,31 @@ const ELEMENT_OVERHEAD_BYTES: usize = 8;
 /// right end one by one; which pushes there really were is forgotten, and makes no difference.
 pub(super) fn write(out: &mut Writer, list: &ListView<'_>, limit: ChunkLimit) {
     out.byte(kind::LIST_QUICKLIST_2);
-    let mut nodes = Vec::new();
-    let mut node = listpack::Builder::new();
-    for element in list.iter() {
-        let bytes = node.byte_len() + element.len() + ELEMENT_OVERHEAD_BYTES;
-        if node.len() > 0 && (node.len() >= limit.entries || bytes > limit.bytes) {
-            nodes.push(std::mem::replace(&mut node, listpack::Builder::new()).finish());
+    out.counted(|out| {
+        let (mut nodes, mut elements) = (0, list.iter().peekable());
+        while nodes == 0 || elements.peek().is_some() {
+            out.length(PACKED as usize);
+            out.packed(|out| write_node(out, &mut elements, limit));
+            nodes += 1;
         }
+        nodes
+    });
+}
+
+/// Writes as many elements as go into one node.
+fn write_node<'a>(
+    out: &mut Vec<u8>,
+    elements: &mut Peekable<impl Iterator<Item = &'a [u8]>>,
+    limit: ChunkLimit,
+) {
+    let mut node = listpack::Builder::new(out, 0);
+    while let Some(element) = elements.next_if(|element| {
+        let bytes = node.byte_len() + element.len() + ELEMENT_OVERHEAD_BYTES;
+        node.len() == 0 || node.len() < limit.entries && bytes <= limit.bytes
+    }) {
         node.push(element);
     }
-    nodes.push(node.finish());
-    out.length(nodes.len());
-    for node in nodes {
-        out.length(PACKED as usize);
-        out.string(&node);
-    }
+    node.finish();
 }
 
 /// The list, unless it is empty, which none may be.
@@ -71,22 +82,23 @@ pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option
 
 /// Nodes that are ziplists.
 pub(super) fn read_quicklist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
-    let mut list = List::new();
+    let (mut list, mut room) = (List::new(), Room::new());
     for _ in 0..reader.count()? {
-        append::<Ziplist>(&mut list, reader.string()?.as_bytes(), limit)?;
+        append::<Ziplist>(&mut list, reader.packed(&mut room)?, limit)?;
     }
     not_empty(list)
 }
 
 /// Nodes that are listpacks or single elements.
 pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
-    let mut list = List::new();
+    let (mut list, mut room) = (List::new(), Room::new());
     for _ in 0..reader.count()? {
-        let form = reader.count()?;
-        let node = reader.string()?;
-        match form {
-            PLAIN if !node.as_bytes().is_empty() => list.push_back(node.as_bytes(), limit),
-            PACKED => append::<Listpack>(&mut list, node.as_bytes(), limit)?,
+        match reader.count()? {
+            PLAIN => match reader.string()?.as_bytes() {
+                [] => return None,
+                element => list.push_back(element, limit),
+            },
+            PACKED => append::<Listpack>(&mut list, reader.packed(&mut room)?, limit)?,
             _ => return None,
         }
     }

@@ -5,6 +5,7 @@
 //! backwards: seven bits a byte, the highest first, a bit set in all but that one.
 
 use super::read::{Element, Packing, Reader};
+use crate::bytes;
 use crate::number::parse_i64;
 
 /// Bytes in front of the elements.
@@ -15,9 +16,6 @@ const COUNT_UNKNOWN: u16 = u16::MAX;
 const END: u8 = 0xff;
 /// Texts longer than this are no integers.
 const INTEGER_TEXT_MOST: usize = 20;
-
-/// Room for the elements of a small collection.
-const ROOM_BYTES: usize = 256;
 
 /// In front of a string whose length takes 32 bits.
 const STRING_32: u8 = 0xf0;
@@ -132,17 +130,20 @@ fn may_be_integer(text: &[u8]) -> bool {
     text.len() <= INTEGER_TEXT_MOST && matches!(text.first(), Some(b'0'..=b'9' | b'-'))
 }
 
-/// A listpack that is being written.
-pub(super) struct Builder {
-    bytes: Vec<u8>,
+/// A listpack that is being written, behind what there is.
+pub(super) struct Builder<'a> {
+    bytes: &'a mut Vec<u8>,
+    start: usize,
     count: usize,
 }
 
-impl Builder {
-    pub(super) fn new() -> Builder {
-        let mut bytes = Vec::with_capacity(ROOM_BYTES);
+impl Builder<'_> {
+    /// A listpack with room for elements of about so many bytes.
+    pub(super) fn new(bytes: &mut Vec<u8>, room: usize) -> Builder<'_> {
+        bytes.reserve(HEADER_BYTES + room + bytes::SHORT_STORE);
+        let start = bytes.len();
         bytes.extend_from_slice(&[0; HEADER_BYTES]);
-        Builder { bytes, count: 0 }
+        Builder { bytes, start, count: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -151,19 +152,33 @@ impl Builder {
 
     /// Bytes of the whole, its end included.
     pub(super) fn byte_len(&self) -> usize {
-        self.bytes.len() + 1
+        self.bytes.len() - self.start + 1
     }
 
     /// Appends a text, as an integer if it is the text of one.
+    #[inline]
     pub(super) fn push(&mut self, text: &[u8]) {
-        let integer = if may_be_integer(text) { parse_i64(text) } else { None };
+        let integer = match text {
+            [digit @ b'0'..=b'9'] => Some(i64::from(digit - b'0')),
+            text if may_be_integer(text) => parse_i64(text),
+            _ => None,
+        };
         match integer {
             Some(value) => self.push_integer(value),
+            None if text.len() <= bytes::SHORT_MOST => {
+                self.push_short(0x80 | text.len() as u8, bytes::number(text), text.len());
+            }
             None => self.push_string(text),
         }
     }
 
-    #[inline]
+    /// Appends an element of a byte and so many others, the lowest of a number.
+    #[inline(always)]
+    fn push_short(&mut self, tag: u8, rest: u64, len: usize) {
+        bytes::append_short(self.bytes, tag, rest, len, len as u8 + 1);
+        self.count += 1;
+    }
+
     fn push_string(&mut self, text: &[u8]) {
         let start = self.bytes.len();
         match text.len() {
@@ -175,38 +190,6 @@ impl Builder {
             }
         }
         self.bytes.extend_from_slice(text);
-        self.close(start);
-    }
-
-    /// Appends an integer in as few bytes as it takes.
-    pub(super) fn push_integer(&mut self, value: i64) {
-        let start = self.bytes.len();
-        let bytes = value.to_le_bytes();
-        let (tag, width) = match value {
-            0..128 => return self.push_small(&[value as u8]),
-            -4096..4096 => {
-                let bits = value as u16 & 0x1fff;
-                return self.push_small(&[0xc0 | (bits >> 8) as u8, bits as u8]);
-            }
-            -0x8000..0x8000 => (INTEGER_16, 2),
-            -0x80_0000..0x80_0000 => (INTEGER_24, 3),
-            -0x8000_0000..0x8000_0000 => (INTEGER_32, 4),
-            _ => (INTEGER_64, 8),
-        };
-        self.bytes.push(tag);
-        self.bytes.extend_from_slice(bytes.get(..width).unwrap_or_default());
-        self.close(start);
-    }
-
-    /// Appends an integer that lies in its encoding.
-    fn push_small(&mut self, encoding: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(encoding);
-        self.close(start);
-    }
-
-    /// Ends the element that begins at an offset.
-    fn close(&mut self, start: usize) {
         self.count += 1;
         match self.bytes.len() - start {
             len @ ..128 => self.bytes.push(len as u8),
@@ -214,16 +197,30 @@ impl Builder {
         }
     }
 
-    /// The whole listpack.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// Appends an integer in as few bytes as it takes.
+    #[inline]
+    pub(super) fn push_integer(&mut self, value: i64) {
+        let (tag, rest, width) = match value {
+            0..128 => (value as u8, 0, 0),
+            -4096..4096 => (0xc0 | (value >> 8) as u8 & 0x1f, value & 0xff, 1),
+            -0x8000..0x8000 => (INTEGER_16, value & 0xffff, 2),
+            -0x80_0000..0x80_0000 => (INTEGER_24, value & 0xff_ffff, 3),
+            -0x8000_0000..0x8000_0000 => (INTEGER_32, value & 0xffff_ffff, 4),
+            _ => (INTEGER_64, value, 8),
+        };
+        self.push_short(tag, rest as u64, width);
+    }
+
+    /// Ends the listpack.
+    pub(super) fn finish(self) {
         self.bytes.push(END);
-        let size = self.bytes.len() as u32;
+        let size = (self.bytes.len() - self.start) as u32;
         let count = u16::try_from(self.count).unwrap_or(COUNT_UNKNOWN);
-        if let Some((header, _)) = self.bytes.split_first_chunk_mut::<HEADER_BYTES>() {
+        let header = self.bytes.get_mut(self.start..).and_then(|bytes| bytes.first_chunk_mut());
+        if let Some(header) = header {
             let ([a, b, c, d], [e, f]) = (size.to_le_bytes(), count.to_le_bytes());
             *header = [a, b, c, d, e, f];
         }
-        self.bytes
     }
 }
 
@@ -252,13 +249,15 @@ mod tests {
     }
 
     fn packed(elements: &[Vec<u8>]) -> Vec<u8> {
-        let mut builder = Builder::new();
+        let mut bytes = b"before".to_vec();
+        let mut builder = Builder::new(&mut bytes, 0);
         elements.iter().for_each(|element| builder.push(element));
         assert_eq!(builder.len(), elements.len());
         let size = builder.byte_len();
-        let bytes = builder.finish();
+        builder.finish();
+        let bytes = bytes.strip_prefix(b"before").unwrap();
         assert_eq!(bytes.len(), size);
-        bytes
+        bytes.to_vec()
     }
 
     #[test]

@@ -39,16 +39,34 @@ pub(super) fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
         if out.len() - end < REPEAT_MOST && out.len() < len {
             out.resize(len.min(2 * out.len()), 0);
         }
-        (rest, end) = match usize::from(control) {
-            control if control < LITERALS_MOST => {
-                let len = control + 1;
-                copy(after, 0, out.get_mut(end..)?, len)?;
-                (after.get(len..)?, end + len)
-            }
-            control => repeat(&mut out, end, control, after)?,
-        };
+        (rest, end) = run(&mut out, end, control, after)?;
     }
     (end == len).then_some(out)
+}
+
+/// The same for at most [`SHORT_MOST`] bytes, which are written into an array.
+pub(super) fn decompress_short<'a>(
+    compressed: &[u8],
+    len: usize,
+    out: &'a mut Short,
+) -> Option<&'a [u8]> {
+    let (mut rest, mut end) = (compressed, 0);
+    while let Some((&control, after)) = rest.split_first() {
+        (rest, end) = run(out, end, control, after)?;
+    }
+    if end == len { out.get(..len) } else { None }
+}
+
+/// Writes what a run stands for behind what there is; returns what follows the run, and the new end.
+#[inline(always)]
+fn run<'a>(out: &mut [u8], end: usize, control: u8, after: &'a [u8]) -> Option<(&'a [u8], usize)> {
+    let control = usize::from(control);
+    if control >= LITERALS_MOST {
+        return repeat(out, end, control, after);
+    }
+    let len = control + 1;
+    copy(after, 0, out.get_mut(end..)?, len)?;
+    Some((after.get(len..)?, end + len))
 }
 
 /// Writes a repetition behind what there is; returns what follows it, and the new end.
@@ -85,15 +103,20 @@ fn repeat<'a>(
 const WORD: usize = size_of::<u64>();
 
 /// Copies so many bytes from an offset to the beginning of others. Most are few: those are copied
-/// as a word, with what happens to lie behind them, where both sides have room for that.
-#[inline]
+/// as a word or some, with what happens to lie behind them, where both sides have room for that.
+#[inline(always)]
 fn copy(from: &[u8], at: usize, to: &mut [u8], len: usize) -> Option<()> {
+    let from = from.get(at..)?;
     if len <= WORD
-        && let (Some(old), Some(new)) = (word_at(from, at), to.first_chunk_mut::<WORD>())
+        && let (Some(old), Some(new)) = (from.first_chunk::<WORD>(), to.first_chunk_mut())
+    {
+        *new = *old;
+    } else if len <= LITERALS_MOST
+        && let (Some(old), Some(new)) = (from.first_chunk::<LITERALS_MOST>(), to.first_chunk_mut())
     {
         *new = *old;
     } else {
-        to.get_mut(..len)?.copy_from_slice(from.get(at..at + len)?);
+        to.get_mut(..len)?.copy_from_slice(from.get(..len)?);
     }
     Some(())
 }
@@ -104,55 +127,124 @@ fn word_at(bytes: &[u8], at: usize) -> Option<&[u8; WORD]> {
     bytes.get(at..)?.first_chunk()
 }
 
-/// Compresses into `out`, which is at least as long as the bytes. Returns the number of compressed
-/// bytes, unless they would not be fewer by enough.
-pub(super) fn compress(bytes: &[u8], out: &mut [u8]) -> Option<usize> {
-    let room = bytes.len().checked_sub(SAVED_LEAST)?;
-    let runs = Runs { bytes, out, len: 0, open: 0, room };
-    // Many slots mean few that are taken by another hash, but more to clear.
-    match bytes.len() {
-        0..=128 => compress_with(&mut Sparse { slots: &mut [0; 512] }, runs),
-        129..=512 => compress_with(&mut Sparse { slots: &mut [0; 1024] }, runs),
-        len if len <= HASHES / 2 => {
-            let mut slots = vec![0; (len * 2).next_power_of_two().min(HASHES)];
-            compress_with(&mut Sparse { slots: slots.as_mut_slice() }, runs)
-        }
-        _ => compress_with(&mut vec![0; HASHES], runs),
+/// Bytes behind a text, and behind what is made of it, which are loaded and stored together with
+/// others and mean nothing.
+pub(super) const SLACK: usize = WORD;
+
+/// Texts of up to so many bytes lie in arrays of a fixed size: no access to these is checked.
+pub(super) const SHORT_MOST: usize = 256;
+
+/// A short text with its slack.
+pub(super) type Short = [u8; SHORT_MOST + SLACK];
+/// Room for one.
+pub(super) const SHORT: Short = [0; SHORT_MOST + SLACK];
+
+/// Bytes before a slack, accessed a word at a time. Of an array offsets are taken modulo its length
+/// without the slack, a power of two; they are less, so this only tells the compiler.
+trait Padded {
+    fn word(&self, at: usize) -> u64;
+    fn set_word(&mut self, at: usize, word: u64);
+    fn set(&mut self, at: usize, byte: u8);
+
+    /// Three bytes as a number.
+    #[inline(always)]
+    fn three(&self, at: usize) -> u32 {
+        (self.word(at) as u32).swap_bytes() >> 8
     }
 }
 
-fn compress_with(seen: &mut impl Seen, mut runs: Runs<'_>) -> Option<usize> {
-    let bytes = runs.bytes;
+impl<const N: usize> Padded for [u8; N] {
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        let at = at % (N - SLACK);
+        self.get(at..at + WORD).and_then(|bytes| bytes.first_chunk()).map_or(0, to_word)
+    }
+
+    #[inline(always)]
+    fn set_word(&mut self, at: usize, word: u64) {
+        let at = at % (N - SLACK);
+        if let Some(bytes) = self.get_mut(at..at + WORD) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.get_mut(at % (N - SLACK)) {
+            *place = byte;
+        }
+    }
+}
+
+impl Padded for [u8] {
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        word_at(self, at).map_or(0, to_word)
+    }
+
+    #[inline(always)]
+    fn set_word(&mut self, at: usize, word: u64) {
+        if let Some(place) = self.get_mut(at..).and_then(|bytes| bytes.first_chunk_mut()) {
+            *place = word.to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.get_mut(at) {
+            *place = byte;
+        }
+    }
+}
+
+#[inline(always)]
+fn to_word(bytes: &[u8; WORD]) -> u64 {
+    u64::from_le_bytes(*bytes)
+}
+
+/// Compresses so many bytes, behind which there is a slack, into `out`, which has room for as many
+/// and a slack. Returns the number of compressed bytes, unless they would not be fewer by enough.
+pub(super) fn compress(bytes: &[u8], len: usize, out: &mut [u8]) -> Option<usize> {
+    let runs = Runs::new(bytes, len, out)?;
+    // Many slots mean few that are taken by another hash, but more to clear.
+    match len {
+        len if len < HASHES => {
+            compress_with(&mut vec![0_u16; (len * 2).next_power_of_two().min(HASHES)], runs)
+        }
+        _ => compress_with(&mut vec![0_u32; HASHES], runs),
+    }
+}
+
+/// The same for at most [`SHORT_MOST`] bytes.
+pub(super) fn compress_short(bytes: &Short, len: usize, out: &mut Short) -> Option<usize> {
+    let runs = Runs::new(bytes, len, out)?;
+    match len {
+        0..=128 => compress_with(&mut [0_u8; 256], runs),
+        _ => compress_with(&mut [0_u8; 512], runs),
+    }
+}
+
+#[inline(always)]
+fn compress_with<B: Padded + ?Sized>(seen: &mut impl Seen, mut runs: Runs<'_, B>) -> Option<usize> {
+    let (bytes, end) = (runs.bytes, runs.end);
     let mut at = 0;
-    while let Some(three) = three_at(bytes, at) {
-        let Some((distance, len)) = repetition(bytes, seen.note(hash_of(three), at), three, at)
-        else {
+    while at + 2 < end {
+        let from = seen.note(bytes, bytes.three(at), at);
+        if from == 0 || at - from > DISTANCE_MOST {
             at += 1;
             continue;
-        };
-        runs.repeat(at, distance, len)?;
+        }
+        let len = repetition(bytes, from, at, end - at);
+        runs.repeat(at, at - from, len)?;
         at += len;
-        if at + 2 >= bytes.len() {
+        if at + 2 >= end {
             break;
         }
         for before in [at - 2, at - 1] {
-            if let Some(three) = three_at(bytes, before) {
-                seen.note(hash_of(three), before);
-            }
+            seen.note(bytes, bytes.three(before), before);
         }
     }
     runs.finish()
-}
-
-/// Three bytes as a number.
-#[inline(always)]
-fn three_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let rest = bytes.get(at..)?;
-    if let Some(four) = rest.first_chunk() {
-        return Some(u32::from_be_bytes(*four) >> 8);
-    }
-    let &[a, b, c] = rest.first_chunk()?;
-    Some(u32::from_be_bytes([0, a, b, c]))
 }
 
 /// The hash of three bytes, sixteen bits, as Redis has it.
@@ -163,77 +255,108 @@ fn hash_of(three: u32) -> u32 {
 
 /// Where hashes were last seen. Place 0, which Redis never looks at, stands for none.
 trait Seen {
-    /// Notes the place of a hash; returns the last one, 0 for none.
-    fn note(&mut self, hash: u32, at: usize) -> usize;
+    /// Notes the place of the hash of three bytes; returns the last one if it is that of the same
+    /// three bytes, 0 otherwise.
+    fn note<B: Padded + ?Sized>(&mut self, bytes: &B, three: u32, at: usize) -> usize;
 }
 
-/// A slot for each hash, as Redis has it.
-impl Seen for Vec<u32> {
-    fn note(&mut self, hash: u32, at: usize) -> usize {
-        match self.get_mut(hash as usize) {
-            Some(place) => std::mem::replace(place, at as u32) as usize,
-            None => 0,
-        }
-    }
+/// A slot, as wide as places are. To make and clear slots costs more than to compress a short
+/// string, so that is given fewer and narrow ones. They are a power of two, and at least twice as
+/// many as places, unless there is one for each hash.
+trait Slot: Copy {
+    fn holding(place: usize) -> Self;
+    fn place(self) -> usize;
 }
 
-/// Fewer slots, which hold the hash above the place: to make and clear one for each costs more than
-/// to compress a short string. They are a power of two, and at least twice as many as places.
-struct Sparse<'a, S: ?Sized> {
-    slots: &'a mut S,
-}
-
-impl<S: AsMut<[u32]> + ?Sized> Seen for Sparse<'_, S> {
-    #[inline(always)]
-    fn note(&mut self, hash: u32, at: usize) -> usize {
-        let slots = self.slots.as_mut();
-        let mask = slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        while let Some(held) = slots.get_mut(slot) {
-            if *held == 0 || *held >> 16 == hash {
-                return (std::mem::replace(held, hash << 16 | at as u32) & 0xffff) as usize;
+macro_rules! slot {
+    ($($width:ty),*) => {$(
+        impl Slot for $width {
+            #[inline(always)]
+            fn holding(place: usize) -> Self {
+                place as $width
             }
-            slot = (slot + 1) & mask;
+            #[inline(always)]
+            fn place(self) -> usize {
+                self as usize
+            }
         }
-        0
+    )*};
+}
+
+slot!(u8, u16, u32);
+
+impl<T: Slot, const N: usize> Seen for [T; N] {
+    #[inline(always)]
+    fn note<B: Padded + ?Sized>(&mut self, bytes: &B, three: u32, at: usize) -> usize {
+        note_in(self, bytes, three, at)
     }
 }
 
-/// How far back and how long the bytes from `at` on were there before, by where their first three
-/// may have been last. Where a repetition could go on to the very end Redis leaves the last two
+impl<T: Slot> Seen for Vec<T> {
+    #[inline(always)]
+    fn note<B: Padded + ?Sized>(&mut self, bytes: &B, three: u32, at: usize) -> usize {
+        note_in(self, bytes, three, at)
+    }
+}
+
+/// `Seen::note`. Whose hash a slot holds is told by the bytes at its place.
+#[inline(always)]
+fn note_in<T: Slot, B: Padded + ?Sized>(
+    slots: &mut [T],
+    bytes: &B,
+    three: u32,
+    at: usize,
+) -> usize {
+    let (hash, mask) = (hash_of(three) as usize, slots.len() - 1);
+    // Each hash another slot, if there are as many.
+    let mut slot = (hash ^ hash >> 8) & mask;
+    while let Some(held) = slots.get_mut(slot) {
+        let place = held.place();
+        if place == 0 {
+            *held = T::holding(at);
+            return 0;
+        }
+        let other = bytes.three(place);
+        if other == three {
+            *held = T::holding(at);
+            return place;
+        }
+        if hash_of(other) as usize == hash {
+            *held = T::holding(at);
+            return 0;
+        }
+        slot = (slot + 1) & mask;
+    }
+    0
+}
+
+/// How long the bytes at `at` are the same as those at `from`, of which the first three are, where
+/// so many are left. Where a repetition could go on to the very end Redis leaves the last two
 /// bytes out, but for the shortest ones and for those of nineteen.
 #[inline(always)]
-fn repetition(bytes: &[u8], from: usize, three: u32, at: usize) -> Option<(usize, usize)> {
-    let distance = at - from;
-    if from == 0 || distance > DISTANCE_MOST || three_at(bytes, from)? != three {
-        return None;
-    }
-    let most = match (bytes.len() - at).saturating_sub(2).min(REPEAT_MOST) {
+fn repetition<B: Padded + ?Sized>(bytes: &B, from: usize, at: usize, left: usize) -> usize {
+    let most = match (left - 2).min(REPEAT_MOST) {
         most if most > 16 => most.max(19),
         most => most.max(REPEAT_LEAST),
     };
-    let (old, new) = (bytes.get(from..from + most)?, bytes.get(at..at + most)?);
-    Some((distance, equal_bytes(old, new)))
-}
-
-/// How many bytes two strings have in common at their beginning.
-#[inline]
-fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<WORD>(), b.as_chunks::<WORD>());
-    for (at, (a, b)) in a_words.iter().zip(b_words).enumerate() {
-        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    let mut len = 0;
+    while len < most {
+        let differing = bytes.word(from + len) ^ bytes.word(at + len);
         if differing != 0 {
-            return at * WORD + differing.trailing_zeros() as usize / 8;
+            len += differing.trailing_zeros() as usize / 8;
+            break;
         }
+        len += WORD;
     }
-    let rest = a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b);
-    a_words.len() * WORD + rest.count()
+    len.min(most)
 }
 
 /// The runs written so far.
-struct Runs<'a> {
-    bytes: &'a [u8],
-    out: &'a mut [u8],
+struct Runs<'a, B: ?Sized> {
+    bytes: &'a B,
+    /// Where the bytes end and their slack begins.
+    end: usize,
+    out: &'a mut B,
     /// How many bytes are written.
     len: usize,
     /// The first byte that is in no run yet.
@@ -242,34 +365,41 @@ struct Runs<'a> {
     room: usize,
 }
 
-impl Runs<'_> {
+impl<'a, B: Padded + ?Sized> Runs<'a, B> {
+    /// No runs of so many bytes, unless these are too few.
+    fn new(bytes: &'a B, end: usize, out: &'a mut B) -> Option<Self> {
+        let room = end.checked_sub(SAVED_LEAST)?;
+        Some(Runs { bytes, end, out, len: 0, open: 0, room })
+    }
+
     /// Bytes written once so many more are literals, with the byte for the next run.
+    #[inline(always)]
     fn len_with(&self, literals: usize) -> usize {
         self.len + literals + literals / LITERALS_MOST + 1
     }
 
-    #[inline]
-    fn push(&mut self, byte: u8) -> Option<()> {
-        *self.out.get_mut(self.len)? = byte;
+    #[inline(always)]
+    fn push(&mut self, byte: u8) {
+        self.out.set(self.len, byte);
         self.len += 1;
-        Some(())
     }
 
-    /// Writes what is in no run yet and lies before `end` as literals.
-    #[inline]
-    fn literals(&mut self, end: usize) -> Option<()> {
+    /// Writes what is in no run yet and lies before `end` as literals. There must be room for them.
+    #[inline(always)]
+    fn literals(&mut self, end: usize) {
         while self.open < end {
             let count = (end - self.open).min(LITERALS_MOST);
-            self.push((count - 1) as u8)?;
-            copy(self.bytes, self.open, self.out.get_mut(self.len..)?, count)?;
+            self.push((count - 1) as u8);
+            for at in (0..count).step_by(WORD) {
+                self.out.set_word(self.len + at, self.bytes.word(self.open + at));
+            }
             self.len += count;
             self.open += count;
         }
-        Some(())
     }
 
     /// Writes that the bytes at `at` are a repetition, and what comes before them.
-    #[inline]
+    #[inline(always)]
     fn repeat(&mut self, at: usize, distance: usize, len: usize) -> Option<()> {
         // The last literal must leave room, as each before it.
         if let Some(before_last) = (at - self.open).checked_sub(1)
@@ -277,20 +407,20 @@ impl Runs<'_> {
         {
             return None;
         }
-        self.literals(at)?;
+        self.literals(at);
         if self.len + 4 >= self.room {
             return None;
         }
         let (far, code) = (distance - 1, len - 2);
         let high = (far >> 8) as u8;
         match code {
-            ..7 => self.push((code << 5) as u8 | high)?,
+            ..7 => self.push((code << 5) as u8 | high),
             _ => {
-                self.push(7 << 5 | high)?;
-                self.push((code - 7) as u8)?;
+                self.push(7 << 5 | high);
+                self.push((code - 7) as u8);
             }
         }
-        self.push(far as u8)?;
+        self.push(far as u8);
         self.open = at + len;
         Some(())
     }
@@ -298,12 +428,12 @@ impl Runs<'_> {
     /// Writes the rest. Its last two bytes are too few to be looked up, and are not asked for room
     /// one by one.
     fn finish(mut self) -> Option<usize> {
-        let rest = self.bytes.len() - self.open;
+        let rest = self.end - self.open;
         // Behind a repetition there may be fewer than two.
         if self.len_with(rest.saturating_sub(2)) + 3 > self.room {
             return None;
         }
-        self.literals(self.bytes.len())?;
+        self.literals(self.end);
         Some(self.len)
     }
 }
@@ -313,16 +443,31 @@ mod tests {
     use super::*;
 
     fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
-        let mut out = vec![0; bytes.len()];
-        let len = compress(bytes, &mut out)?;
-        out.truncate(len);
+        let mut out = vec![0; bytes.len() + SLACK];
+        let len = compress(&[bytes, &[0; SLACK]].concat(), bytes.len(), &mut out);
+        if bytes.len() <= SHORT_MOST {
+            let (mut padded, mut short) = ([7; SHORT_MOST + SLACK], SHORT);
+            padded[..bytes.len()].copy_from_slice(bytes);
+            assert_eq!(compress_short(&padded, bytes.len(), &mut short), len);
+            assert_eq!(short[..len.unwrap_or(0)], out[..len.unwrap_or(0)]);
+        }
+        out.truncate(len?);
         Some(out)
+    }
+
+    fn decompressed(bytes: &[u8], len: usize) -> Option<Vec<u8>> {
+        let out = decompress(bytes, len);
+        if len <= SHORT_MOST {
+            let mut short = SHORT;
+            assert_eq!(decompress_short(bytes, len, &mut short), out.as_deref());
+        }
+        out
     }
 
     fn check(bytes: &[u8]) -> Option<usize> {
         let compressed = compressed(bytes)?;
         assert!(compressed.len() + SAVED_LEAST <= bytes.len());
-        assert_eq!(decompress(&compressed, bytes.len()).as_deref(), Some(bytes));
+        assert_eq!(decompressed(&compressed, bytes.len()).as_deref(), Some(bytes));
         Some(compressed.len())
     }
 
@@ -338,6 +483,18 @@ mod tests {
     }
 
     #[test]
+    fn short_texts_are_compressed_as_long_ones_are() {
+        let mut noise = 1_u32;
+        for len in (0..=SHORT_MOST).flat_map(|len| [len; 4]) {
+            let mut bytes = || {
+                noise = noise.wrapping_mul(0x01dd_9305).wrapping_add(0x3779_b98d);
+                b"abcd"[(noise >> 30) as usize]
+            };
+            check(&(0..len).map(|_| bytes()).collect::<Vec<u8>>());
+        }
+    }
+
+    #[test]
     fn what_does_not_repeat_is_left() {
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(compressed(&bytes), None);
@@ -348,14 +505,14 @@ mod tests {
     #[test]
     fn damaged_runs_are_refused() {
         let whole = compressed(&[b'a'; 100]).unwrap();
-        assert_eq!(decompress(&whole, 99), None);
-        assert_eq!(decompress(&whole, 101), None);
+        assert_eq!(decompressed(&whole, 99), None);
+        assert_eq!(decompressed(&whole, 101), None);
         for cut in 1..whole.len() {
-            assert_eq!(decompress(&whole[..cut], 100), None, "{cut}");
+            assert_eq!(decompressed(&whole[..cut], 100), None, "{cut}");
         }
         // Farther back than there are bytes, and more than the bytes can give.
-        assert_eq!(decompress(&[0, b'a', 0x20, 1], 4), None);
-        assert_eq!(decompress(&[0, b'a'], usize::MAX), None);
-        assert_eq!(decompress(&[], 0), Some(Vec::new()));
+        assert_eq!(decompressed(&[0, b'a', 0x20, 1], 4), None);
+        assert_eq!(decompressed(&[0, b'a'], usize::MAX), None);
+        assert_eq!(decompressed(&[], 0), Some(Vec::new()));
     }
 }

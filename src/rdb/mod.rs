@@ -98,9 +98,43 @@ pub(crate) enum Damage {
 
 /// The payload of a value; lists are cut into nodes by the limits.
 pub(crate) fn dump(source: Source<'_>, limits: &Limits) -> Vec<u8> {
-    let mut out = Writer::new();
-    write(&mut out, source, limits);
-    seal(out.finish())
+    let mut out = Vec::new();
+    dump_onto(&mut out, source, limits);
+    out
+}
+
+/// Writes the payload of a value behind what there is.
+pub(crate) fn dump_onto(out: &mut Vec<u8>, source: Source<'_>, limits: &Limits) {
+    let start = out.len();
+    let mut writer = Writer::onto(std::mem::take(out));
+    write(&mut writer, source, limits);
+    *out = writer.finish();
+    seal(out, start);
+}
+
+/// The checksum of some bytes, by blocks of sixteen: it begins with zero, so zeros in front of the
+/// bytes make no difference and fill the first block up.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    let (rest, blocks) = bytes.as_rchunks();
+    let mut first = [0; 2 * HALF];
+    if let Some(end) = first.get_mut(2 * HALF - rest.len()..) {
+        end.copy_from_slice(rest);
+    }
+    let first = if rest.is_empty() { 0 } else { add_block(0, &first) };
+    blocks.iter().fold(first, add_block)
+}
+
+/// Bytes of half a block, which are as wide as the checksum.
+const HALF: usize = size_of::<u64>();
+
+/// The checksum of what one is of and a block behind it. The tables have for each byte what it comes
+/// to by the end of the block.
+#[inline(always)]
+fn add_block(sum: u64, block: &[u8; 2 * HALF]) -> u64 {
+    let ([low, high], _) = block.as_chunks::<HALF>() else { return sum };
+    let low = (sum ^ u64::from_le_bytes(*low)).to_le_bytes();
+    let bytes = low.iter().chain(high).rev();
+    bytes.zip(CRC.table()).fold(0, |sum, (&byte, table)| sum ^ table[usize::from(byte)])
 }
 
 /// Writes a value behind the byte of its kind.
@@ -131,12 +165,11 @@ pub(crate) fn value_bytes(source: Source<'_>, limits: &Limits) -> usize {
     dump(source, limits).len() - FOOTER_BYTES - 1
 }
 
-/// A body with the version and the checksum.
-fn seal(mut body: Vec<u8>) -> Vec<u8> {
-    body.extend_from_slice(&VERSION.to_le_bytes());
-    let sum = CRC.checksum(&body);
-    body.extend_from_slice(&sum.to_le_bytes());
-    body
+/// Writes the version and the checksum behind a body, which begins at an offset.
+fn seal(out: &mut Vec<u8>, start: usize) {
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    let sum = checksum(out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&sum.to_le_bytes());
 }
 
 /// The value of a payload, small forms kept under the limits. Bytes behind the value are passed
@@ -152,7 +185,7 @@ fn check_footer(payload: &[u8]) -> Option<&[u8]> {
     let (body, version) = summed.split_last_chunk()?;
     const { assert!(FOOTER_BYTES == size_of::<u16>() + size_of::<u64>()) };
     let is_known = u16::from_le_bytes(*version) <= VERSION;
-    (is_known && CRC.checksum(summed) == u64::from_le_bytes(*sum)).then_some(body)
+    (is_known && checksum(summed) == u64::from_le_bytes(*sum)).then_some(body)
 }
 
 fn load(body: &[u8], limits: &Limits) -> Option<Loaded> {

@@ -4,6 +4,7 @@
 //! `None` means damaged.
 
 use super::lzf;
+use crate::bytes;
 use crate::number::{IntText, parse_f64, parse_i64};
 use crate::table::hash;
 use std::borrow::Cow;
@@ -61,6 +62,7 @@ impl Element<'_> {
     #[inline]
     pub(super) fn with_bytes<R>(self, run: impl FnOnce(&[u8]) -> R) -> R {
         match self {
+            Element::Integer(value @ 0..10) => run(&[b'0' + value as u8]),
             Element::Integer(value) => run(IntText::new(value).as_bytes()),
             Element::Bytes(bytes) => run(bytes),
         }
@@ -114,6 +116,15 @@ pub(super) fn check_distinct<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Optio
 
 const MARKS: usize = 2048;
 
+/// Bits of a text's hash; a weak one will do where the text is short.
+#[inline]
+fn mark_of(text: &[u8]) -> u64 {
+    if text.len() > bytes::SHORT_MOST {
+        return hash(text);
+    }
+    (bytes::number(text) ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+}
+
 /// A mark for each of some texts, a part of its hash. Texts with different marks are different; to
 /// see that takes less than to sort them.
 pub(super) struct Marks {
@@ -128,14 +139,17 @@ impl Marks {
 
     #[inline]
     pub(super) fn add(&mut self, text: &[u8]) {
-        if self.clash {
-            return;
-        }
-        let mark = hash(text) as usize % MARKS;
-        if let Some(word) = self.words.get_mut(mark / 64) {
-            self.clash = *word >> (mark % 64) & 1 != 0;
-            *word |= 1 << (mark % 64);
-        }
+        self.clash = self.clash || !self.mark(text);
+    }
+
+    /// Marks a text; true if none had that mark, so that the text is none of them.
+    #[inline]
+    pub(super) fn mark(&mut self, text: &[u8]) -> bool {
+        let mark = mark_of(text) as usize % MARKS;
+        let Some(word) = self.words.get_mut(mark / 64) else { return false };
+        let is_new = *word >> (mark % 64) & 1 == 0;
+        *word |= 1 << (mark % 64);
+        is_new
     }
 
     /// Whether two texts had the same mark; it is not said that these are equal.
@@ -148,6 +162,18 @@ impl Marks {
 enum Length {
     Plain(u64),
     Special(u8),
+}
+
+/// Where compressed strings are made up: short ones without an allocation.
+pub(super) struct Room {
+    short: lzf::Short,
+    long: Vec<u8>,
+}
+
+impl Room {
+    pub(super) fn new() -> Room {
+        Room { short: lzf::SHORT, long: Vec::new() }
+    }
 }
 
 /// The bytes of a payload not yet read.
@@ -220,6 +246,28 @@ impl<'a> Reader<'a> {
             Length::Special(3) => Text::Bytes(Cow::Owned(self.compressed()?)),
             Length::Special(_) => return None,
         })
+    }
+
+    /// A string that something is packed into, made up in a room where that must be.
+    pub(super) fn packed<'r>(&mut self, room: &'r mut Room) -> Option<&'r [u8]>
+    where
+        'a: 'r,
+    {
+        match self.length()? {
+            Length::Plain(len) => self.take(usize::try_from(len).ok()?),
+            Length::Special(3) => {
+                let compressed_len = usize::try_from(self.count()?).ok()?;
+                let len = usize::try_from(self.count()?).ok()?;
+                let compressed = self.take(compressed_len)?;
+                if len <= lzf::SHORT_MOST {
+                    return lzf::decompress_short(compressed, len, &mut room.short);
+                }
+                room.long = lzf::decompress(compressed, len)?;
+                Some(&room.long)
+            }
+            // The digits of an integer are nothing packed.
+            Length::Special(_) => None,
+        }
     }
 
     fn compressed(&mut self) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Sets: members one by one, or integers side by side.
 
 use super::kind;
-use super::read::Reader;
+use super::read::{Marks, Reader};
 use super::write::Writer;
 use crate::number::IntText;
 use crate::value::set::{Added, Ints, Set, SetView};
@@ -15,20 +15,33 @@ pub(super) fn write(out: &mut Writer, set: &SetView<'_>) {
         set.iter().for_each(|member| member.with_bytes(|bytes| out.string(bytes)));
         return;
     };
-    let mut packed = (ints.width() as u32).to_le_bytes().to_vec();
-    packed.extend_from_slice(&(ints.len() as u32).to_le_bytes());
-    for value in ints.iter() {
-        packed.extend(value.to_le_bytes().iter().take(ints.width()));
-    }
     out.byte(kind::SET_INTSET);
-    out.string(&packed);
+    out.packed(|packed| {
+        packed.extend_from_slice(&(ints.width() as u32).to_le_bytes());
+        packed.extend_from_slice(&(ints.len() as u32).to_le_bytes());
+        packed.extend_from_slice(ints.live());
+    });
 }
+
+/// Room for so many bytes is made beforehand, if there are as many to be read.
+const ROOM_MOST: usize = 512;
 
 /// Members one by one.
 pub(super) fn read(reader: &mut Reader<'_>, ints_most: usize) -> Option<Value> {
-    let mut set = Set::new();
-    for _ in 0..reader.count()? {
-        add(&mut set, reader.string()?.as_bytes(), ints_most)?;
+    let (mut set, mut marks) = (Set::new(), Marks::new());
+    for at in 0..reader.count()? {
+        let text = reader.string()?;
+        let member = text.as_bytes();
+        let added = match marks.mark(member) {
+            true => set.add_new(member, ints_most),
+            false => set.add(member, ints_most),
+        };
+        if let Added::Present = added {
+            return None;
+        }
+        if at == 0 {
+            set.reserve(reader.len().min(ROOM_MOST));
+        }
     }
     not_empty(set)
 }

@@ -32,7 +32,7 @@ pub(super) fn write(out: &mut Writer, stream: &Stream) {
     out.length(nodes().count());
     for node in nodes() {
         out.string(&node.first().to_bytes());
-        out.string(&pack(node));
+        out.packed(|out| pack(out, node));
     }
     let marks = stream.marks();
     out.length(stream.len());
@@ -50,18 +50,18 @@ fn write_id(out: &mut Writer, id: Id) {
 }
 
 /// A node as Redis keeps it.
-fn pack(node: &Node) -> Vec<u8> {
-    let mut packed = listpack::Builder::new();
+fn pack(out: &mut Vec<u8>, node: &Node) {
+    let mut packed = listpack::Builder::new(out, 0);
     packed.push_integer(node.len() as i64);
     packed.push_integer(0);
     packed.push_integer(node.fields().len() as i64);
     node.fields().for_each(|field| packed.push(field));
     packed.push_integer(0);
     node.iter().for_each(|entry| pack_entry(&mut packed, node.first(), entry));
-    packed.finish()
+    packed.finish();
 }
 
-fn pack_entry(packed: &mut listpack::Builder, first: Id, entry: Entry<'_>) {
+fn pack_entry(packed: &mut listpack::Builder<'_>, first: Id, entry: Entry<'_>) {
     let before = packed.len();
     let shares = entry.shares_fields();
     packed.push_integer(if shares { SAME_FIELDS } else { 0 });
@@ -79,7 +79,7 @@ fn pack_entry(packed: &mut listpack::Builder, first: Id, entry: Entry<'_>) {
     packed.push_integer((packed.len() - before) as i64);
 }
 
-fn push_datum(packed: &mut listpack::Builder, datum: Datum<'_>) {
+fn push_datum(packed: &mut listpack::Builder<'_>, datum: Datum<'_>) {
     match datum {
         Datum::Integer(value) => packed.push_integer(value),
         Datum::Bytes(bytes) => packed.push(bytes),

@@ -9,9 +9,6 @@ const INTEGER_TEXT_MOST: usize = 11;
 /// Texts of up to this many bytes are not worth compressing.
 const COMPRESS_FROM: usize = 20;
 
-/// Texts of up to this many bytes are compressed without an allocation.
-const SHORT_BYTES: usize = 256;
-
 /// Room for the payload of a short value.
 const ROOM_BYTES: usize = 128;
 
@@ -26,6 +23,21 @@ const INTEGER_32: u8 = 0xc2;
 /// In front of the two lengths of compressed bytes.
 const COMPRESSED: u8 = 0xc3;
 
+/// A length in as few bytes as it takes, and how many these are.
+#[inline]
+fn length_code(len: u64) -> ([u8; 9], usize) {
+    let [a, b, c, d, e, f, g, h] = len.to_be_bytes();
+    if len < 1 << 6 {
+        ([h, 0, 0, 0, 0, 0, 0, 0, 0], 1)
+    } else if len < 1 << 14 {
+        ([0x40 | g, h, 0, 0, 0, 0, 0, 0, 0], 2)
+    } else if len < 1 << 32 {
+        ([LENGTH_32, e, f, g, h, 0, 0, 0, 0], 5)
+    } else {
+        ([LENGTH_64, a, b, c, d, e, f, g, h], 9)
+    }
+}
+
 /// A payload that is being written.
 pub(crate) struct Writer {
     out: Vec<u8>,
@@ -33,7 +45,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new() -> Writer {
-        Writer { out: Vec::with_capacity(ROOM_BYTES) }
+        Writer::onto(Vec::with_capacity(ROOM_BYTES))
+    }
+
+    /// Writes behind what there is.
+    pub(crate) fn onto(out: Vec<u8>) -> Writer {
+        Writer { out }
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {
@@ -67,16 +84,10 @@ impl Writer {
     /// A number that is written as lengths are.
     pub(crate) fn number(&mut self, len: u64) {
         if len < 1 << 6 {
-            self.byte(len as u8);
-        } else if len < 1 << 14 {
-            self.bytes(&[0x40 | (len >> 8) as u8, len as u8]);
-        } else if let Ok(len) = u32::try_from(len) {
-            self.byte(LENGTH_32);
-            self.bytes(&len.to_be_bytes());
-        } else {
-            self.byte(LENGTH_64);
-            self.bytes(&len.to_be_bytes());
+            return self.byte(len as u8);
         }
+        let (code, width) = length_code(len);
+        self.bytes(code.get(..width).unwrap_or_default());
     }
 
     /// A string that is an integer.
@@ -112,28 +123,108 @@ impl Writer {
         {
             return;
         }
-        match text.len() {
-            len if len <= COMPRESS_FROM => self.plain(text),
-            len if len <= SHORT_BYTES => self.long(text, &mut [0; SHORT_BYTES]),
-            len => self.long(text, &mut vec![0; len]),
+        let start = self.out.len();
+        self.plain(text);
+        self.squeeze(start, self.out.len() - text.len());
+    }
+
+    /// A string that is written behind what there is, and is no integer.
+    #[inline]
+    pub(super) fn packed(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.out.len();
+        // A length in front takes two bytes, as a rule.
+        let text = start + 2;
+        self.bytes(&[0; 2]);
+        write(&mut self.out);
+        let len = self.out.len() - text;
+        if self.squeeze(start, text) {
+            return;
+        }
+        let (length, width) = length_code(len as u64);
+        self.out.splice(start..text, length.into_iter().take(width));
+    }
+
+    /// How many there are of what is written next, and these.
+    pub(super) fn counted(&mut self, write: impl FnOnce(&mut Writer) -> usize) {
+        let start = self.out.len();
+        self.byte(0);
+        let count = write(self);
+        let (length, width) = length_code(count as u64);
+        match (self.out.get_mut(start), length) {
+            (Some(place), [length, ..]) if width == 1 => *place = length,
+            _ => drop(self.out.splice(start..=start, length.into_iter().take(width))),
         }
     }
 
-    /// A string that may be worth compressing, with room for as many bytes.
-    fn long(&mut self, text: &[u8], room: &mut [u8]) {
-        match lzf::compress(text, room).and_then(|len| room.get(..len)) {
-            Some(compressed) => {
-                self.byte(COMPRESSED);
-                self.length(compressed.len());
-                self.length(text.len());
-                self.bytes(compressed);
-            }
-            None => self.plain(text),
+    /// Compresses the text at the end if that saves something, and puts it, with its lengths, where
+    /// the room for a length in front of it began.
+    fn squeeze(&mut self, start: usize, text: usize) -> bool {
+        let len = self.out.len() - text;
+        if len <= COMPRESS_FROM {
+            return false;
         }
+        if len > lzf::SHORT_MOST {
+            self.bytes(&[0; lzf::SLACK]);
+            let mut room = vec![0; len + lzf::SLACK];
+            let padded = self.out.get(text..).unwrap_or_default();
+            let compressed = lzf::compress(padded, len, &mut room);
+            return self.place(start, text, len, compressed.and_then(|len| room.get(..len)));
+        }
+        let mut room = lzf::SHORT;
+        self.out.resize(text + room.len(), 0);
+        let padded = self.out.get(text..).and_then(|bytes| bytes.first_chunk());
+        let compressed = padded.and_then(|padded| lzf::compress_short(padded, len, &mut room));
+        self.place(start, text, len, compressed.and_then(|len| room.get(..len)))
+    }
+
+    /// Puts compressed bytes in the place of a text of so many; leaves that if there are none.
+    fn place(&mut self, start: usize, text: usize, len: usize, compressed: Option<&[u8]>) -> bool {
+        let Some(compressed) = compressed else {
+            self.out.truncate(text + len);
+            return false;
+        };
+        self.out.truncate(start);
+        self.byte(COMPRESSED);
+        self.length(compressed.len());
+        self.length(len);
+        self.bytes(compressed);
+        true
     }
 
     fn plain(&mut self, text: &[u8]) {
         self.length(text.len());
         self.bytes(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Reader;
+    use super::*;
+
+    #[test]
+    fn what_is_written_in_place_is_read_as_it_was() {
+        // Lengths of one, two and five bytes, compressed and not.
+        let mut noise = 1_u32;
+        let mut byte = || {
+            noise = noise.wrapping_mul(0x01dd_9305).wrapping_add(0x3779_b98d);
+            (noise >> 24) as u8
+        };
+        let texts = [0, 1, 20, 21, 63, 64, 256, 257, 16_383, 16_384, 70_000];
+        let mut written = Writer::onto(b"before".to_vec());
+        let mut expected = Vec::new();
+        for len in texts {
+            for text in [vec![b'a'; len], (0..len).map(|_| byte()).collect::<Vec<u8>>()] {
+                written.packed(|out| out.extend_from_slice(&text));
+                written.string(&text);
+                expected.extend([text.clone(), text]);
+            }
+        }
+        let bytes = written.finish();
+        let mut reader = Reader::new(bytes.strip_prefix(b"before").unwrap());
+        for text in expected {
+            assert!(reader.string().unwrap().as_bytes() == text, "{} bytes", text.len());
+        }
+        assert!(reader.is_empty());
     }
 }

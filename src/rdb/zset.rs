@@ -1,6 +1,6 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
-use super::read::{Element, Marks, Packing, Reader, check_distinct, pairs};
+use super::read::{Element, Marks, Packing, Reader, Room, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
@@ -14,13 +14,15 @@ const INTEGER_SCORE_MOST: f64 = (i64::MAX / 2) as f64;
 /// down otherwise, as that is how Redis best takes them.
 pub(super) fn write(out: &mut Writer, zset: &ZSetView<'_>) {
     if zset.is_packed() {
-        let mut packed = listpack::Builder::new();
-        for (member, score) in zset.range(0, usize::MAX) {
-            packed.push(member);
-            push_score(&mut packed, score);
-        }
         out.byte(kind::ZSET_LISTPACK);
-        out.string(&packed.finish());
+        out.packed(|out| {
+            let mut packed = listpack::Builder::new(out, 0);
+            for (member, score) in zset.range(0, usize::MAX) {
+                packed.push(member);
+                push_score(&mut packed, score);
+            }
+            packed.finish();
+        });
         return;
     }
     out.byte(kind::ZSET_2);
@@ -32,7 +34,7 @@ pub(super) fn write(out: &mut Writer, zset: &ZSetView<'_>) {
 }
 
 /// An integer, or text. Zero with a sign, which only older versions packed, stays as they wrote it.
-fn push_score(packed: &mut listpack::Builder, score: f64) {
+fn push_score(packed: &mut listpack::Builder<'_>, score: f64) {
     let integer = score as i64;
     let is_integer = (integer as f64).to_bits() == score.to_bits();
     if score.abs() <= INTEGER_SCORE_MOST && is_integer {
@@ -42,17 +44,23 @@ fn push_score(packed: &mut listpack::Builder, score: f64) {
     }
 }
 
+/// Scores are integers of a few bytes, as a rule, and take eight here: so many bytes more, at most,
+/// that is given room for beforehand.
+const SCORES_ROOM: usize = 512;
+
 /// A sorted set that is being read.
 struct Builder {
     zset: ZSet,
     /// Of the members, while the set is small.
     marks: Marks,
+    /// The highest score so far.
+    highest: f64,
     limits: PackedLimits,
 }
 
 impl Builder {
     fn new(limits: PackedLimits) -> Builder {
-        Builder { zset: ZSet::new(), marks: Marks::new(), limits }
+        Builder { zset: ZSet::new(), marks: Marks::new(), highest: f64::NEG_INFINITY, limits }
     }
 
     /// Adds a member, which must not be there yet. That is only seen in the large form; the small
@@ -61,7 +69,14 @@ impl Builder {
         if self.zset.is_packed() {
             self.marks.add(member);
         }
-        self.zset.append(member, score).then_some(())
+        // They mostly come in order.
+        let is_new = if score > self.highest {
+            self.highest = score;
+            self.zset.append_behind(member, score)
+        } else {
+            self.zset.append(member, score)
+        };
+        is_new.then_some(())
     }
 
     /// Goes over to the large form if another member of this length asks for it.
@@ -121,8 +136,10 @@ pub(super) fn read_packed<P: Packing>(
     limits: PackedLimits,
 ) -> Option<Value> {
     let mut builder = Builder::new(limits);
-    let packed = reader.string()?;
-    pairs::<P>(packed.as_bytes(), |member, score| {
+    let mut room = Room::new();
+    let packed = reader.packed(&mut room)?;
+    builder.zset.reserve(packed.len() + packed.len().min(SCORES_ROOM));
+    pairs::<P>(packed, |member, score| {
         builder.make_room(0)?;
         let score = match score {
             Element::Integer(score) => score as f64,

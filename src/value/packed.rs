@@ -16,7 +16,7 @@
 //!
 //! A sequence may lie behind a prefix, which `closed.rs` tells of.
 
-use crate::bytes::same;
+use crate::bytes::{SHORT_MOST, SHORT_STORE, append_short, number, same};
 use std::ops::Deref;
 
 mod closed;
@@ -726,7 +726,11 @@ fn write_frame(frame: &mut [u8], element: &[u8]) {
 /// Appends the frame of an element.
 #[inline]
 fn append_frame(bytes: &mut Vec<u8>, element: &[u8]) {
-    match u8::try_from(element.len()) {
+    let len = element.len();
+    if len <= SHORT_MOST && bytes.capacity() - bytes.len() >= SHORT_STORE {
+        return append_short(bytes, len as u8, number(element), len, len as u8);
+    }
+    match u8::try_from(len) {
         Ok(short) if short < CONTINUES => {
             bytes.push(short);
             bytes.extend_from_slice(element);

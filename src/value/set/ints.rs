@@ -43,7 +43,7 @@ macro_rules! each_width {
 impl<B: Deref<Target = [u8]>> Ints<B> {
     /// The integers side by side.
     #[inline]
-    fn live(&self) -> &[u8] {
+    pub(crate) fn live(&self) -> &[u8] {
         self.bytes.get(self.base as usize..).unwrap_or_default()
     }
 

@@ -195,6 +195,27 @@ impl Set {
         }
     }
 
+    /// The same for a member that the caller knows to be absent: it is not looked for while the set is
+    /// small.
+    pub(crate) fn add_new(&mut self, member: &[u8], ints_most: usize) -> Added {
+        match &mut self.0 {
+            Form::Packed(packed)
+                if packed.len() < PACKED_ENTRIES && member.len() <= PACKED_BYTES =>
+            {
+                packed.push_back(member);
+                Added::Placed
+            }
+            _ => self.add(member, ints_most),
+        }
+    }
+
+    /// Makes room for about so many bytes of members while the set is small and not of integers.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        if let Form::Packed(packed) = &mut self.0 {
+            packed.reserve(bytes);
+        }
+    }
+
     /// Adds a member of another set.
     pub(crate) fn add_member(&mut self, member: Member<'_>, ints_most: usize) -> Added {
         match (&self.0, member) {

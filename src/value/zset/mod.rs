@@ -160,6 +160,13 @@ impl ZSet {
         }
     }
 
+    /// Makes room for about so many bytes of entries while the set is packed.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        if let Form::Packed(packed) = &mut self.form {
+            packed.reserve(bytes);
+        }
+    }
+
     /// Adds `member`, which the caller knows to be absent while the set is packed: there it is not
     /// looked for. Otherwise it may be there; the result tells whether it was not.
     pub(crate) fn append(&mut self, member: &[u8], score: f64) -> bool {
@@ -171,6 +178,18 @@ impl ZSet {
                 true
             }
             Form::Indexed(indexed) => indexed.set(place).is_none(),
+        }
+    }
+
+    /// The same for a member that comes after all others.
+    #[inline]
+    pub(crate) fn append_behind(&mut self, member: &[u8], score: f64) -> bool {
+        match &mut self.form {
+            Form::Packed(packed) => {
+                packed.push(Place { score, member });
+                true
+            }
+            Form::Indexed(_) => self.append(member, score),
         }
     }
 

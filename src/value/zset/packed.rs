@@ -13,7 +13,7 @@
 //! are a block: the prefix, the note, the entries, the spare bytes.
 
 use super::member::Place;
-use crate::bytes::same;
+use crate::bytes::{SHORT_MOST, SHORT_STORE, append_short, number, same};
 use crate::value::packed::BLOCK_MOST;
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
@@ -157,6 +157,7 @@ impl Packed {
     }
 
     /// Adds an entry behind all others.
+    #[inline]
     pub(crate) fn push(&mut self, place: Place<'_>) {
         self.reserve(entry_size(place.member.len()));
         write_entry(&mut self.bytes, place);
@@ -205,7 +206,7 @@ impl Packed {
 
     /// Makes room for `more` bytes, with a sixteenth to spare: doubling would
     /// waste what this form is there to save.
-    fn reserve(&mut self, more: usize) {
+    pub(crate) fn reserve(&mut self, more: usize) {
         let needed = self.bytes.len() + more;
         if needed > self.bytes.capacity() {
             let roomy = (needed + needed / 16 + 8).next_multiple_of(16) - 8;
@@ -434,6 +435,9 @@ fn length_size(len: usize) -> usize {
 fn write_entry(bytes: &mut Vec<u8>, place: Place<'_>) {
     let len = place.member.len();
     bytes.extend_from_slice(&place.score.to_le_bytes());
+    if len <= SHORT_MOST && bytes.capacity() - bytes.len() >= SHORT_STORE {
+        return append_short(bytes, len as u8, number(place.member), len, len as u8);
+    }
     write_length(bytes, len);
     bytes.extend_from_slice(place.member);
     let behind = bytes.len();
