@@ -284,6 +284,48 @@ fn a_failed_script_leaves_no_trace() {
     }
 }
 
+/// A string that is overwritten by one of its form and length stays where it is, and what it was is
+/// copied; so is a small key that goes.
+#[test]
+fn what_was_overwritten_where_it_lay_comes_back() {
+    let engine = open(&options());
+    let long = "x".repeat(1_000);
+    let ground = ["SET text abc", "SET due abc PX 5000", "SET number 41", "SET empty "];
+    let ground =
+        ground.iter().copied().chain(["HSET hash f v", "APPEND raw abc", "RPUSH list a b"]);
+    for words in ground.map(str::to_owned).chain([format!("SET long {long}")]) {
+        engine.command(&argv(&words)).expect("the ground is laid");
+    }
+    let calls = [
+        "'SET', 'text', 'xyz'",
+        "'SET', 'due', 'xyz', 'KEEPTTL'",
+        "'SET', 'due', 'xyz', 'PX', 9000",
+        "'SET', 'number', 7",
+        "'SET', 'empty', ''",
+        "'SET', 'long', string.rep('y', 1000)",
+        "'SETRANGE', 'raw', 0, 'xyz'",
+        "'GETSET', 'text', 'uvw'",
+        "'INCRBY', 'number', 7",
+        "'APPEND', 'text', 'd'",
+        "'PEXPIRE', 'text', 100",
+        "'PERSIST', 'due'",
+        "'RENAME', 'text', 'other'",
+        "'DEL', 'text', 'due', 'number', 'raw', 'hash', 'list', 'long', 'empty'",
+    ];
+    let before = dump(&engine);
+    // Each call behind each other one, and behind itself.
+    for first in calls {
+        for second in calls {
+            let again = "pcall(redis.call, 'SET', 'text', 'abc')";
+            let script = format!(
+                "redis.pcall({first}) redis.pcall({second}) {again} redis.pcall({first}) error('x')"
+            );
+            fail(&engine, &script, &script);
+            check_same(&before, &dump(&engine), &script);
+        }
+    }
+}
+
 #[test]
 fn a_cancelled_script_leaves_no_trace() {
     let engine = on_ground(&options());

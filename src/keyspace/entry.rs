@@ -9,6 +9,7 @@ use crate::number::parse_i64;
 use crate::table::Keyed;
 use crate::value::{Collection, Kind, Value, ValueView};
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -56,6 +57,9 @@ const KIND_SHIFT: u32 = 3;
 
 /// Bytes of flags and note.
 const FIXED: usize = 4;
+
+/// Blocks of up to this many bytes are copied where the other choice is to keep them.
+const COPIED_MOST: usize = 128;
 
 /// What a packed string is made of.
 #[derive(Clone, Copy)]
@@ -240,15 +244,35 @@ impl Block {
             Content::Bytes(value) => (0, value),
             Content::Raw(value) => (RAW, value),
         };
-        let has_deadline = if deadline == NEVER { 0 } else { DEADLINE };
+        self.has_form(kind, deadline) && self.write(value, deadline)
+    }
+
+    fn has_form(&self, kind: u8, deadline: i64) -> bool {
+        self.flags() == kind | if deadline == NEVER { 0 } else { DEADLINE }
+    }
+
+    /// The bytes of the value and the deadline, if [`Block::overwrite`] would overwrite them by these.
+    pub(crate) fn replaced_by(&self, content: Content<'_>, deadline: i64) -> Option<(&[u8], i64)> {
+        let (kind, len) = match content {
+            Content::Integer(_) => (INTEGER, size_of::<i64>()),
+            Content::Bytes(value) => (0, value.len()),
+            Content::Raw(value) => (RAW, value.len()),
+        };
+        let old = self.value_bytes();
+        (self.has_form(kind, deadline) && old.len() == len).then(|| (old, self.deadline()))
+    }
+
+    /// Overwrites the bytes of the value, and the deadline if there is one; false if they are more or
+    /// fewer.
+    pub(crate) fn write(&mut self, value: &[u8], deadline: i64) -> bool {
+        let has_deadline = self.flags() & DEADLINE != 0;
         let (start, len) = self.key_span();
-        let same_form = self.flags() == kind | has_deadline;
         let Some((head, old)) = self.0.split_at_mut_checked(start + len) else { return false };
-        if !same_form || old.len() != value.len() {
+        if old.len() != value.len() {
             return false;
         }
         old.copy_from_slice(value);
-        if has_deadline != 0
+        if has_deadline
             && let Some(bytes) = head.get_mut(..start).and_then(|head| head.last_chunk_mut())
         {
             *bytes = deadline.to_le_bytes();
@@ -306,6 +330,19 @@ impl Entry {
             Some((kind, block)) => Entry::Packed(Block::closed(kind, block)),
             None => Entry::value(key, NEVER, collection.into_value()),
         }
+    }
+
+    /// The block of a small entry, to be copied rather than kept, and where in it the key lies.
+    #[inline]
+    pub(crate) fn kept(&self) -> Option<(&[u8], Range<usize>)> {
+        let Entry::Packed(block) = self else { return None };
+        let (start, len) = block.key_span();
+        (block.0.len() <= COPIED_MOST).then(|| (&*block.0, start..start + len))
+    }
+
+    /// The entry whose block was copied.
+    pub(crate) fn of_kept(block: &[u8]) -> Entry {
+        Entry::Packed(Block(block.into()))
     }
 
     /// The collection the key holds; none if it holds anything else.

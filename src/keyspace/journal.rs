@@ -35,6 +35,10 @@ pub(crate) enum End {
 pub(super) enum Change {
     /// The key held this, or was absent.
     Entry(Option<Entry>),
+    /// The key held what lies in this block, a small one: see [`Entry::kept`].
+    Kept(Span),
+    /// The string had these bytes in its block and this deadline, in the same form.
+    Content { old: Span, deadline: i64 },
     /// The string was this integer.
     Integer(i64),
     /// The deadline was this.
@@ -302,6 +306,22 @@ impl Journal {
         if self.active {
             self.tell(old.key());
             if !self.covers(old.key()) {
+                self.push_entry(old);
+            }
+        }
+    }
+
+    /// A small block is copied, key and all, and given back while it is at hand: freed with all
+    /// others at the end each would have to be fetched once more.
+    #[inline]
+    fn push_entry(&mut self, old: Entry) {
+        match old.kept() {
+            Some((block, key)) if self.open => {
+                let kept = self.keep(block);
+                self.latest = Span { start: kept.start + key.start, len: key.len() };
+                self.push(self.latest, Change::Kept(kept));
+            }
+            _ => {
                 let key = self.keep_key(old.key());
                 self.push(key, Change::Entry(Some(old)));
             }
@@ -333,7 +353,15 @@ impl Journal {
     /// to the same key needs no record of its own then.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
         self.last().is_some_and(|last| {
-            matches!(last.change, Change::Entry(_)) && self.bytes(last.key) == key
+            matches!(last.change, Change::Entry(_) | Change::Kept(_)) && self.bytes(last.key) == key
+        })
+    }
+
+    /// The same for another content of a string, in the same form.
+    pub(super) fn covers_content(&self, key: &[u8]) -> bool {
+        self.last().is_some_and(|last| {
+            matches!(last.change, Change::Entry(_) | Change::Kept(_) | Change::Content { .. })
+                && self.bytes(last.key) == key
         })
     }
 
@@ -394,7 +422,7 @@ impl Journal {
     /// The same for a change of one integer into another.
     pub(super) fn covers_integer(&self, key: &[u8]) -> bool {
         self.last().is_some_and(|last| {
-            matches!(last.change, Change::Entry(_) | Change::Integer(_))
+            matches!(last.change, Change::Entry(_) | Change::Kept(_) | Change::Integer(_))
                 && self.bytes(last.key) == key
         })
     }

@@ -12,18 +12,44 @@ use crate::value::Value;
 /// with room to grow, so that many small appends to a large string cost what they add.
 const PACKED_MOST: usize = 512;
 
+/// What is overwritten in place is copied up to this many bytes; of longer ones the whole block is
+/// kept, and another made.
+const KEPT_MOST: usize = 128;
+
 impl Keyspace {
     /// Gives a key a string and a deadline, whatever it held before.
     pub(crate) fn put(&mut self, slot: Slot, key: &[u8], content: Content<'_>, deadline: i64) {
         if let Some(at) = slot.at
-            && (!self.journal.is_open() || self.journal.covers(key))
-            && let Entry::Packed(block) = self.table.get_mut(at)
-            && block.overwrite(content, deadline)
+            && self.put_in_place(at, key, content, deadline)
         {
             self.table.note_deadline(at, deadline);
             return;
         }
         self.put_entry(slot, Entry::string(key, deadline, content));
+    }
+
+    /// Puts a string where one of the same form and length is; false where there is none.
+    fn put_in_place(
+        &mut self,
+        at: Location,
+        key: &[u8],
+        content: Content<'_>,
+        deadline: i64,
+    ) -> bool {
+        let Keyspace { table, journal, .. } = self;
+        let Entry::Packed(block) = table.get_mut(at) else { return false };
+        if journal.is_open() && !journal.covers(key) {
+            let Some((old, was_due)) = block.replaced_by(content, deadline) else { return false };
+            if old.len() > KEPT_MOST {
+                return false;
+            }
+            if !journal.covers_content(key) {
+                let kept =
+                    |j: &mut Journal| Change::Content { old: j.keep(old), deadline: was_due };
+                journal.record(key, kept);
+            }
+        }
+        block.overwrite(content, deadline)
     }
 
     /// Puts an entry at a slot, whatever was there before.

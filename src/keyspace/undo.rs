@@ -65,6 +65,16 @@ impl Keyspace {
         let at = self.table.find_hashed(hash, key);
         match (record.change, at) {
             (Change::Entry(old), at) => self.undo_entry(hash, at, old),
+            (Change::Kept(block), at) => {
+                let old = Entry::of_kept(self.journal.bytes(block));
+                self.undo_entry(hash, at, Some(old));
+            }
+            (Change::Content { old, deadline }, Some(at)) => {
+                if let Entry::Packed(block) = self.table.get_mut(at) {
+                    block.write(self.journal.bytes(old), deadline);
+                }
+                self.table.note_deadline(at, deadline);
+            }
             (Change::Renamed { from }, Some(at)) => {
                 let mut entry = self.take_entry(at);
                 entry.set_key(self.journal.bytes(from));

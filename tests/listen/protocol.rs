@@ -21,6 +21,83 @@ fn a_pipeline_is_answered_in_order() {
     sent.join().expect("it was sent").expect("the listener reads");
 }
 
+/// Sends requests as fast as they are taken, and checks the answers.
+fn check_pipeline(client: &mut Client, calls: &[(Vec<String>, String)]) {
+    let words = |call: &[String]| request(&call.iter().map(String::as_str).collect::<Vec<_>>());
+    let requests: Vec<u8> = calls.iter().flat_map(|(call, _)| words(call)).collect();
+    let mut writer = client.socket.try_clone().expect("a socket can be cloned");
+    let sent = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &requests));
+    for (call, expected) in calls {
+        assert_eq!(client.reply(), *expected, "{call:?}");
+    }
+    sent.join().expect("it was sent").expect("the listener reads");
+}
+
+#[test]
+fn what_is_read_ahead_of_a_pipeline_changes_no_answer() {
+    let (_engine, listener) = open(|_| ());
+    let mut client = connect(&listener);
+    // So much that it is fetched ahead, and not in the first database.
+    assert_eq!(client.ask(&["SELECT", "3"]), "+OK\r\n");
+    let call = |text: String, reply: &str| {
+        (text.split(' ').map(str::to_owned).collect::<Vec<_>>(), reply.to_owned())
+    };
+    let count = 24_000;
+    let filled = (0..count).map(|i| call(format!("SET key:{i} {i}"), "+OK\r\n"));
+    let filled = filled.chain((0..count).flat_map(|i| {
+        [
+            call(format!("HSET hash field:{i} {i}"), ":1\r\n"),
+            call(format!("SADD set member:{i}"), ":1\r\n"),
+        ]
+    }));
+    let filled = filled.chain((0..count).map(|i| call(format!("ZADD zset {i} m:{i}"), ":1\r\n")));
+    check_pipeline(&mut client, &filled.collect::<Vec<_>>());
+    let asked = (0..count).map(|i| i * 7919 % count);
+    let keys = asked.clone().flat_map(|i| {
+        [
+            call(format!("GET key:{i}"), &bulk(&i.to_string())),
+            call(format!("INCR key:{i}"), &format!(":{}\r\n", i + 1)),
+            call(format!("GET absent:{i}"), "$-1\r\n"),
+            call(format!("DEL key:{i}"), ":1\r\n"),
+        ]
+    });
+    check_pipeline(&mut client, &keys.collect::<Vec<_>>());
+    let fields = asked.clone().map(|i| call(format!("HGET hash field:{i}"), &bulk(&i.to_string())));
+    let members = asked.clone().map(|i| call(format!("SISMEMBER set member:{i}"), ":1\r\n"));
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    let scores = asked.flat_map(|i| {
+        [
+            call(format!("ZSCORE zset m:{i}"), &bulk(&i.to_string())),
+            call(format!("HGET zset m:{i}"), wrong),
+        ]
+    });
+    check_pipeline(&mut client, &fields.chain(members).chain(scores).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_read_ahead_waits_behind_a_call_that_does() {
+    let (_engine, listener) = open(|_| ());
+    let (mut client, mut other) = (connect(&listener), connect(&listener));
+    let calls = [
+        request(&["SET", "key", "1"]),
+        request(&["BLPOP", "list", "0"]),
+        request(&["INCR", "key"]),
+        b"INCR key\r\n".to_vec(),
+        request(&["INCR", "key"]),
+        b"*2\r\n$4\r\nINCR\r\n$3".to_vec(),
+    ];
+    client.send(calls.concat());
+    while !other.ask(&["INFO", "clients"]).contains("blocked_clients:1\r\n") {}
+    assert_eq!(other.ask(&["INCRBY", "key", "10"]), ":11\r\n");
+    assert_eq!(client.reply(), "+OK\r\n");
+    client.send("\r\nkey\r\n");
+    assert_eq!(other.ask(&["RPUSH", "list", "x"]), ":1\r\n");
+    assert_eq!(client.reply(), format!("*2\r\n{}{}", bulk("list"), bulk("x")));
+    for expected in [":12\r\n", ":13\r\n", ":14\r\n", ":15\r\n"] {
+        assert_eq!(client.reply(), expected);
+    }
+}
+
 #[test]
 fn requests_come_in_pieces_of_any_size() {
     let (_engine, listener) = open(|_| ());
