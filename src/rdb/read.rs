@@ -5,7 +5,7 @@
 
 use super::lzf;
 use crate::bytes;
-use crate::number::{IntText, parse_f64, parse_i64};
+use crate::number::{IntText, parse_f64};
 use crate::table::hash;
 use std::borrow::Cow;
 
@@ -27,11 +27,6 @@ impl Text<'_> {
             Text::Integer(text) => text.as_bytes(),
             Text::Bytes(bytes) => bytes,
         }
-    }
-
-    /// The integer whose digits the text is.
-    pub(crate) fn to_integer(&self) -> Option<i64> {
-        parse_i64(self.as_bytes())
     }
 
     pub(crate) fn into_vec(self) -> Vec<u8> {

@@ -7,9 +7,10 @@
 //! none is written.
 
 use super::listpack::Listpack;
-use super::read::{Packing, Reader, Text};
+use super::read::{Element, Packing, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack};
+use crate::number::parse_i64;
 use crate::value::Value;
 use crate::value::stream::{Cursor, Datum, Entry, Group, Id, Marks, Node, Pair, Pending, Stream};
 use std::sync::Arc;
@@ -147,17 +148,25 @@ fn read_id(reader: &mut Reader<'_>) -> Option<Id> {
 }
 
 /// The elements of a node not yet read.
-struct Elements<'e, 'a> {
-    rest: std::slice::Iter<'e, Text<'a>>,
+struct Elements<'a> {
+    rest: std::vec::IntoIter<Element<'a>>,
 }
 
-impl<'e> Elements<'e, '_> {
-    fn text(&mut self) -> Option<&'e [u8]> {
-        self.rest.next().map(Text::as_bytes)
+impl<'a> Elements<'a> {
+    fn text(&mut self) -> Option<Text<'a>> {
+        self.rest.next().map(Text::from)
+    }
+
+    /// So many of them.
+    fn texts(&mut self, count: usize) -> Option<Vec<Text<'a>>> {
+        (0..count).map(|_| self.text()).collect()
     }
 
     fn integer(&mut self) -> Option<i64> {
-        self.rest.next()?.to_integer()
+        match self.rest.next()? {
+            Element::Integer(value) => Some(value),
+            Element::Bytes(text) => parse_i64(text),
+        }
     }
 
     fn count(&mut self) -> Option<usize> {
@@ -167,14 +176,16 @@ impl<'e> Elements<'e, '_> {
 
 /// Adds a node; returns the ID of its last entry, if there is any.
 fn read_node(stream: &mut Stream, first: Id, packed: &[u8]) -> Option<Option<Id>> {
-    let mut texts = Vec::new();
+    // Most elements take four bytes or more.
+    let mut elements = Vec::with_capacity(packed.len() / 4);
     Listpack::read(packed, |element| {
-        texts.push(Text::from(element));
+        elements.push(element);
         Some(())
     })?;
-    let mut elements = Elements { rest: texts.iter() };
+    let mut elements = Elements { rest: elements.into_iter() };
     let (live, deleted, width) = (elements.count()?, elements.count()?, elements.count()?);
-    let names: Vec<&[u8]> = (0..width).map(|_| elements.text()).collect::<Option<_>>()?;
+    let names = elements.texts(width)?;
+    let names: Vec<&[u8]> = names.iter().map(Text::as_bytes).collect();
     if elements.integer()? != 0 || names.is_empty() {
         return None;
     }
@@ -188,7 +199,7 @@ fn read_node(stream: &mut Stream, first: Id, packed: &[u8]) -> Option<Option<Id>
         }
         last = Some(id);
     }
-    let complete = elements.rest.as_slice().is_empty() && stream.len() - before == live;
+    let complete = elements.rest.len() == 0 && stream.len() - before == live;
     complete.then_some(last)
 }
 
@@ -197,21 +208,24 @@ fn read_entry(
     stream: &mut Stream,
     first: Id,
     names: &[&[u8]],
-    elements: &mut Elements<'_, '_>,
+    elements: &mut Elements<'_>,
 ) -> Option<Id> {
     let flags = elements.integer()?;
     let (ms, seq) = (elements.integer()?, elements.integer()?);
     let id = Id { ms: first.ms.wrapping_add(ms as u64), seq: first.seq.wrapping_add(seq as u64) };
     let shares = flags & SAME_FIELDS != 0;
-    let (pairs, size): (Option<Vec<Pair<'_>>>, usize) = if shares {
-        let pairs = names.iter().map(|name| Some([*name, elements.text()?]));
-        (pairs.collect(), names.len() + ENTRY_ELEMENTS)
+    let (texts, size) = if shares {
+        (elements.texts(names.len())?, names.len() + ENTRY_ELEMENTS)
     } else {
-        let width = elements.count().filter(|&width| width > 0)?;
-        let pairs = (0..width).map(|_| Some([elements.text()?, elements.text()?])).collect();
-        (pairs, width.checked_mul(2)?.checked_add(ENTRY_ELEMENTS + 1)?)
+        let count = elements.count().filter(|&width| width > 0)?.checked_mul(2)?;
+        (elements.texts(count)?, count.checked_add(ENTRY_ELEMENTS + 1)?)
     };
-    let pairs = pairs?;
+    let pairs: Vec<Pair<'_>> = if shares {
+        names.iter().zip(&texts).map(|(name, value)| [*name, value.as_bytes()]).collect()
+    } else {
+        let (pairs, _) = texts.as_chunks();
+        pairs.iter().map(|[name, value]| [name.as_bytes(), value.as_bytes()]).collect()
+    };
     if elements.count()? != size {
         return None;
     }
