@@ -35,7 +35,7 @@ const LOAD_MOST: usize = 64;
 const SEGMENTS_AFAR: usize = 512;
 
 /// How many look-ups wait side by side: processors have not many more reads under way.
-const SIDE_BY_SIDE: usize = 16;
+pub(crate) const SIDE_BY_SIDE: usize = 16;
 
 /// Seed of the hash function: fixed, because the order in which elements are visited may reach a
 /// script's result, and the same data must give the same result in every process.

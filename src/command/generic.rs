@@ -11,7 +11,8 @@ use super::spec::{Command, Family, Flags, Group, Keys, container};
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::glob;
-use crate::keyspace::{Held, Keyspace, Slot, Text};
+use crate::keyspace::{Held, Keyspace, SIDE_BY_SIDE, Slot, Text};
+use crate::server::Server;
 use crate::value::Value;
 
 const READ: Flags = Flags::READONLY;
@@ -77,26 +78,32 @@ const OBJECT: &[Command] = &[
 const LAZY_PIECES: usize = 64;
 
 fn del(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let lazy = cx.server.config.flag("lazyfree-lazy-user-del");
-    remove_all(cx, args, lazy)
+    remove_all(cx, args, |server| server.config.flag("lazyfree-lazy-user-del"))
 }
 
 fn unlink(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove_all(cx, args, true)
+    remove_all(cx, args, |_| true)
 }
 
 /// Removes keys. Who asks to have that done on the side is told how many values were large enough
-/// for it, though here they are gone at once.
-fn remove_all(cx: &mut Context<'_>, args: Args<'_>, lazy: bool) -> CommandResult {
+/// for it, though here they are gone at once; whether it is asked for is looked up for these alone.
+fn remove_all(
+    cx: &mut Context<'_>,
+    args: Args<'_>,
+    is_lazy: impl Fn(&Server) -> bool,
+) -> CommandResult {
     let mut removed = 0;
-    for key in args.rest() {
-        let slot = cx.keys.slot_unused(key);
-        if lazy && cx.keys.pieces(slot) > LAZY_PIECES {
-            cx.server.stats.lazily_freed += 1;
-        }
-        if cx.keys.remove_slot(slot) {
-            cx.event(Event::DEL, key);
-            removed += 1;
+    for keys in args.rest().chunks(SIDE_BY_SIDE) {
+        cx.keys.prefetch(keys);
+        for key in keys {
+            let slot = cx.keys.slot_unused(key);
+            if cx.keys.pieces(slot) > LAZY_PIECES && is_lazy(cx.server) {
+                cx.server.stats.lazily_freed += 1;
+            }
+            if cx.keys.remove_slot(slot) {
+                cx.event(Event::DEL, key);
+                removed += 1;
+            }
         }
     }
     cx.reply.count(removed);

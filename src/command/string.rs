@@ -9,7 +9,7 @@ use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
 use crate::clients::{Event, words};
 use crate::error::{CommandError, CommandResult};
-use crate::keyspace::{Content, NEVER, Slot, Text};
+use crate::keyspace::{Content, NEVER, SIDE_BY_SIDE, Slot, Text};
 use crate::number::{IntText, LongDouble, parse_i64, short_sum};
 use crate::reply::ReplyBuf;
 
@@ -319,10 +319,13 @@ fn getex_deadline<'a>(args: &mut Args<'a>) -> Result<Option<(Unit, &'a [u8])>, C
 
 fn mget(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     cx.reply.array(args.len());
-    for key in args.rest() {
-        // A key of another type is as good as none here.
-        let text = cx.keys.string(key).unwrap_or(None);
-        reply_text(cx.reply, text);
+    for keys in args.rest().chunks(SIDE_BY_SIDE) {
+        cx.keys.prefetch(keys);
+        for key in keys {
+            // A key of another type is as good as none here.
+            let text = cx.keys.string(key).unwrap_or(None);
+            reply_text(cx.reply, text);
+        }
     }
     Ok(())
 }

@@ -163,7 +163,7 @@ impl Session {
         let Ok(place) = self.shared.state.try_lock() else { return };
         let Some(state) = &*place else { return };
         if let Some(session) = state.sessions.get(self.id).and_then(Option::as_deref) {
-            state.keys.prefetch(session.database, calls);
+            state.keys.prefetch_calls(session.database, calls);
         }
     }
 }

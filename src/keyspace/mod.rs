@@ -35,8 +35,8 @@ use crate::clients::Event;
 use crate::clock::Now;
 use crate::error::CommandError;
 use crate::number::IntText;
-pub(crate) use crate::table::NEVER;
 use crate::table::{Keyed, Location, Table, hash};
+pub(crate) use crate::table::{NEVER, SIDE_BY_SIDE};
 use crate::value::{Collection, Limits, Value};
 use access::EVERY_USE;
 use databases::Databases;
@@ -280,10 +280,19 @@ impl Keyspace {
         }
     }
 
-    /// Reads ahead what looking up some keys of a database will read: see [`Table::prefetch`]. Of
-    /// each call these are its key and what is behind it; of several in a row that are on the same
-    /// key the members of a collection are looked up, if that is what is behind.
-    pub(crate) fn prefetch(&self, database: usize, calls: &[(&[u8], [&[u8]; 2])]) {
+    /// Reads ahead what looking up some keys will read: see [`Table::prefetch`]. Not more than
+    /// [`SIDE_BY_SIDE`], lest the first have gone from the caches again.
+    #[inline]
+    pub(crate) fn prefetch(&self, keys: &[&[u8]]) {
+        if keys.len() > 1 {
+            self.table.prefetch(keys);
+        }
+    }
+
+    /// The same for calls on a database, of each its key and the words behind it; of several in a
+    /// row that are on the same key it is the members of a collection, if that is what is behind.
+    #[cfg(feature = "listen")]
+    pub(crate) fn prefetch_calls(&self, database: usize, calls: &[(&[u8], [&[u8]; 2])]) {
         let table = match self.databases.tables().get(database) {
             Some(table) if database != self.database() => table,
             _ => &self.table,

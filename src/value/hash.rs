@@ -240,6 +240,7 @@ impl<S: Storage> Hash<S> {
     }
 
     /// Reads ahead what looking up fields of a large hash will read: see [`Table::prefetch`].
+    #[cfg(feature = "listen")]
     pub(crate) fn prefetch(&self, fields: &[&[u8]]) {
         if let Hash::Table(table) = self {
             table.prefetch(fields);

@@ -18,6 +18,7 @@ pub(crate) use block::Kind;
 use hash::Hash;
 use list::{ChunkLimit, List};
 use set::Set;
+#[cfg(feature = "listen")]
 use smallvec::SmallVec;
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -104,6 +105,7 @@ impl ValueView<'_> {
     /// Reads ahead what looking up members of a large collection will read: see
     /// [`Table::prefetch`](crate::table::Table::prefetch). Of a call on it these are the two words
     /// behind its key, either of which may be a member.
+    #[cfg(feature = "listen")]
     pub(crate) fn prefetch(&self, words: &[[&[u8]; 2]]) {
         match self {
             Value::Hash(hash) => hash.prefetch(&column(words, 0)),
@@ -135,6 +137,7 @@ impl ValueView<'_> {
 }
 
 /// One of the two words of each pair, where there is one.
+#[cfg(feature = "listen")]
 fn column<'a>(words: &[[&'a [u8]; 2]], at: usize) -> SmallVec<[&'a [u8]; 32]> {
     words.iter().filter_map(|pair| pair.get(at)).filter(|word| !word.is_empty()).copied().collect()
 }

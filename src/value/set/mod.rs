@@ -361,6 +361,7 @@ impl<S: Storage> Set<S> {
     }
 
     /// Reads ahead what looking up members of a large set will read: see [`Table::prefetch`].
+    #[cfg(feature = "listen")]
     pub(crate) fn prefetch(&self, members: &[&[u8]]) {
         if let Form::Table(table) = &self.0 {
             table.prefetch(members);

@@ -277,6 +277,7 @@ impl<S: Storage> ZSet<S> {
     }
 
     /// Reads ahead what looking up members of a large set will read: see [`Table::prefetch`].
+    #[cfg(feature = "listen")]
     pub(crate) fn prefetch(&self, members: &[&[u8]]) {
         if let Form::Indexed(indexed) = &self.form {
             indexed.index.prefetch(members);
