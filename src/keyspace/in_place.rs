@@ -99,7 +99,7 @@ impl Keyspace {
                 return Ok(list.view().len());
             }
         }
-        self.edit_at(at, key, &mut anew)
+        self.edit_at(at, key, anew)
     }
 
     /// Takes an element off an end of the list a key holds, after it was shown; tells whether there is
