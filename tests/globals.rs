@@ -222,3 +222,45 @@ fn without_digests(reply: &[u8]) -> String {
     });
     words.collect()
 }
+
+/// KEYS and ARGV of scripts that only read their elements lie in tables that the next run has too:
+/// nothing of one run is seen in another, and who has the tables in hand has some of its own.
+#[test]
+fn nothing_of_keys_and_argv_is_left_to_the_next_run() {
+    let engine = Engine::new().expect("an engine opens");
+    let eval = |script: &str, keys: &[&str], args: &[&str]| {
+        engine.eval(script, keys, args).expect("it runs")
+    };
+    let texts = |texts: &[&str]| {
+        Reply::Array(texts.iter().map(|text| Reply::Bulk(text.as_bytes().to_vec())).collect())
+    };
+    let read =
+        "return {KEYS[1] or '-', KEYS[2] or '-', KEYS[3] or '-', ARGV[1] or '-', ARGV[2] or '-'}";
+    let long = "x".repeat(2000);
+    let many: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for _ in 0..3 {
+        assert_eq!(eval(read, &["a", "b", "c"], &["d", "e"]), texts(&["a", "b", "c", "d", "e"]));
+        assert_eq!(eval(read, &["f"], &[]), texts(&["f", "-", "-", "-", "-"]));
+        assert_eq!(eval(read, &[], &["g"]), texts(&["-", "-", "-", "g", "-"]));
+        assert_eq!(eval(read, &[&long], &[]), texts(&[&long, "-", "-", "-", "-"]));
+        assert_eq!(eval(read, &many, &many), texts(&["0", "1", "2", "0", "1"]));
+        assert_eq!(eval(read, &[], &[]), texts(&["-", "-", "-", "-", "-"]));
+        for keeps in [
+            "KEYS[2] = 'mine' ARGV.x = KEYS return #KEYS",
+            "setmetatable(KEYS, {__index = function() return 'meta' end}) return #KEYS",
+            "local t = KEYS t[3] = 'mine' t[1] = nil return 2",
+            "local function f() return KEYS end f()[2] = 'mine' return 2",
+            "_G['KEYS'][2] = 'mine' return #KEYS",
+            "for i, key in ipairs(KEYS) do KEYS[i] = nil ARGV[i] = 'mine' end return 2",
+            "table.insert(ARGV, 'mine') return #ARGV",
+            "return #unpack({KEYS})",
+        ] {
+            eval(keeps, &["k", "l"], &["m"]);
+            assert_eq!(eval(read, &["f"], &[]), texts(&["f", "-", "-", "-", "-"]), "{keeps}");
+        }
+        let fails = "if KEYS[1] then error(KEYS[2]) end";
+        assert!(engine.eval(fails, &["a", "b"], &["c"]).is_err());
+        assert_eq!(eval(read, &[], &[]), texts(&["-", "-", "-", "-", "-"]));
+    }
+}

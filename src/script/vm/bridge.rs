@@ -88,6 +88,9 @@ pub(super) struct Refs {
     pub(super) run: c_int,
     pub(super) keys_name: c_int,
     pub(super) argv_name: c_int,
+    /// The tables that are KEYS and ARGV of scripts which never have them in their hands.
+    pub(super) keys_kept: c_int,
+    pub(super) argv_kept: c_int,
     pub(super) ok: c_int,
     pub(super) ok_text: c_int,
     pub(super) err: c_int,
@@ -111,6 +114,8 @@ impl Refs {
             run: NO,
             keys_name: NO,
             argv_name: NO,
+            keys_kept: NO,
+            argv_kept: NO,
             ok: NO,
             ok_text: NO,
             err: NO,
@@ -205,6 +210,9 @@ pub(super) struct Bridge {
     pub(super) compiled: c_int,
     /// What was seen of it.
     pub(super) reach: Reach,
+    pub(super) takes_elements_only: bool,
+    /// How many elements there are at most in the kept tables for KEYS and ARGV.
+    pub(super) kept: [usize; 2],
     pub(super) libraries: Libraries,
     /// The real globals table, a registry reference.
     pub(super) globals: c_int,
@@ -238,6 +246,8 @@ impl Bridge {
             chunk_name: c"",
             compiled: ffi::LUA_NOREF,
             reach: Reach::Anything,
+            takes_elements_only: false,
+            kept: [0; 2],
             libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,
             fields: ffi::LUA_NOREF,

@@ -217,11 +217,15 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
         let refs = &(*bridge).refs;
         let has_libraries = current.function.has_libraries;
         api::push_ref(l, if has_libraries { (*bridge).fields } else { (*bridge).globals });
+        let again = current.function.takes_elements_only;
+        let [keys_kept, argv_kept] = &mut (*bridge).kept;
         if current.function.uses_keys {
-            set_list(l, refs.keys_name, current.argv_keys);
+            let kept = Kept { table: refs.keys_kept, filled: keys_kept };
+            set_list(l, refs.keys_name, current.argv_keys, again.then_some(kept));
         }
         if current.function.uses_argv {
-            set_list(l, refs.argv_name, current.argv_args);
+            let kept = Kept { table: refs.argv_kept, filled: argv_kept };
+            set_list(l, refs.argv_name, current.argv_args, again.then_some(kept));
         }
         api::push_ref(l, current.function.reference);
         ffi::lua_call(l, 0, 1);
@@ -246,16 +250,67 @@ pub(super) unsafe extern "C-unwind" fn call_protected(l: *mut lua_State) -> c_in
     }
 }
 
-/// Sets a global of the table on top of the stack to a list of strings.
+/// A table that is filled anew for each script which never has it in its hands, so that a short run
+/// leaves nothing behind to be collected.
+struct Kept<'a> {
+    /// Its registry reference.
+    table: c_int,
+    /// How many elements there may be in it.
+    filled: &'a mut usize,
+}
+
+/// Longer lists than this, or lists with more bytes, are given a table of their own: what is in a kept
+/// one stays until it is filled again.
+const KEPT_MOST: usize = 16;
+const KEPT_BYTES_MOST: usize = 1024;
+
+/// Sets a global of the table on top of the stack to a list of strings, in a kept table if there is
+/// one for it.
 ///
 /// # Safety
 /// Under a protected call, with the globals table on top; the strings are alive.
-unsafe fn set_list(l: *mut lua_State, name: c_int, texts: *const [&'static [u8]]) {
+unsafe fn set_list(
+    l: *mut lua_State,
+    name: c_int,
+    texts: *const [&'static [u8]],
+    kept: Option<Kept<'_>>,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         api::push_ref(l, name);
-        push_list(l, texts);
+        let is_short = |texts: &[&[u8]]| {
+            texts.len() <= KEPT_MOST
+                && texts.iter().map(|text| text.len()).sum::<usize>() <= KEPT_BYTES_MOST
+        };
+        match kept {
+            Some(kept) if is_short(&*texts) => push_kept(l, texts, kept),
+            _ => push_list(l, texts),
+        }
         ffi::lua_rawset(l, -3);
+    }
+}
+
+/// Pushes a kept table, filled with a list of strings.
+///
+/// # Safety
+/// Under a protected call; the strings are alive, and no script has the table in its hands.
+unsafe fn push_kept(l: *mut lua_State, texts: *const [&'static [u8]], kept: Kept<'_>) {
+    // SAFETY: the caller's promise. If there is no memory for a string, as many elements as are
+    // noted are looked after by the next run.
+    unsafe {
+        let texts = &*texts;
+        let before = *kept.filled;
+        *kept.filled = before.max(texts.len());
+        api::push_ref(l, kept.table);
+        for (index, text) in texts.iter().enumerate() {
+            ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+            ffi::lua_rawseti_(l, -2, index as c_int + 1);
+        }
+        for index in texts.len()..before {
+            ffi::lua_pushnil(l);
+            ffi::lua_rawseti_(l, -2, index as c_int + 1);
+        }
+        *kept.filled = texts.len();
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) enum Reach {
 pub(super) const LIBRARIES: [&str; 9] =
     ["bit", "cjson", "cmsgpack", "coroutine", "math", "redis", "string", "struct", "table"];
 
+/// The globals that a run sets.
+const LISTS: [&str; 2] = ["KEYS", "ARGV"];
+
 /// What a dump begins with: Lua 5.1's own form, low bytes first, with 4 bytes for an int, 8 for a
 /// size, 4 for an instruction and 8 for a number, which is a double.
 const HEADER: [u8; 12] = [0x1b, b'L', b'u', b'a', 0x51, 0, 1, 4, 8, 4, 8, 0];
@@ -49,7 +52,17 @@ const PROLOGUE: usize = 2 * INT + 4;
 
 /// What is seen of a dumped function and every function within it.
 pub(super) fn reach(dump: &[u8]) -> Reach {
-    let function = dump.strip_prefix(&HEADER).and_then(|rest| Rest(rest).function());
+    reach_of(dump, &LIBRARIES)
+}
+
+/// Whether KEYS and ARGV are never in its hands: it takes nothing from them but elements, at once.
+pub(super) fn takes_elements_only(dump: &[u8]) -> bool {
+    reach_of(dump, &LISTS) == Reach::ReadsFields
+}
+
+/// The same as [`reach`] for other tables among the globals than libraries.
+fn reach_of(dump: &[u8], tables: &[&str]) -> Reach {
+    let function = dump.strip_prefix(&HEADER).and_then(|rest| Rest(rest).function(tables));
     function.unwrap_or(Reach::Anything)
 }
 
@@ -113,7 +126,7 @@ impl<'a> Rest<'a> {
     }
 
     /// A function and those within it; none if it is not understood.
-    fn function(&mut self) -> Option<Reach> {
+    fn function(&mut self, tables: &[&str]) -> Option<Reach> {
         self.text()?;
         self.take(PROLOGUE)?;
         let code = self.array(INSTRUCTION)?.as_chunks().0;
@@ -121,13 +134,12 @@ impl<'a> Rest<'a> {
         let mut is_library = Vec::new();
         for _ in 0..self.int()? {
             let text = self.constant()?;
-            is_library.push(
-                LIBRARIES.iter().any(|name| text.strip_suffix(b"\0") == Some(name.as_bytes())),
-            );
+            is_library
+                .push(tables.iter().any(|name| text.strip_suffix(b"\0") == Some(name.as_bytes())));
         }
         let mut reach = of_code(code, &is_library);
         for _ in 0..self.int()? {
-            reach = reach.min(self.function()?);
+            reach = reach.min(self.function(tables)?);
         }
         // What errors tell: lines, and the names of locals and upvalues.
         self.array(INT)?;

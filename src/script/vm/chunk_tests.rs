@@ -70,7 +70,7 @@ mod scripts {
         "return string.rep.x",
     ];
 
-    fn seen(engine: &Engine, source: &str) -> Reach {
+    fn seen(engine: &Engine, source: &str) -> (Reach, bool) {
         let l = engine.state.raw();
         unsafe {
             load::load_text(l, source.as_ptr(), source.len(), c"@user_script".as_ptr());
@@ -90,7 +90,7 @@ mod scripts {
             (READS_FIELDS, Reach::ReadsFields),
         ] {
             for source in sources {
-                assert_eq!(seen(&engine, source), expected, "{source}");
+                assert_eq!(seen(&engine, source).0, expected, "{source}");
             }
         }
     }
@@ -99,6 +99,35 @@ mod scripts {
     fn long_texts_are_not_looked_at() {
         let engine = Engine::new(RandomMode::Seeded);
         let long = format!("return 1 --{}", " ".repeat(64 * 1024));
-        assert_eq!(seen(&engine, &long), Reach::Anything);
+        assert_eq!(seen(&engine, &long), (Reach::Anything, false));
+    }
+
+    #[test]
+    fn keys_and_argv_are_in_hand_or_not() {
+        let engine = Engine::new(RandomMode::Seeded);
+        for source in [
+            "return 1",
+            "return redis.call('GET', KEYS[1])",
+            "local i = 2 return KEYS[i], ARGV[i]",
+            "return function() return KEYS[1] .. ARGV[2] end",
+            "local KEYS = {} KEYS[1] = 2 return KEYS",
+        ] {
+            assert!(seen(&engine, source).1, "{source}");
+        }
+        for source in [
+            "return KEYS",
+            "return #ARGV",
+            "KEYS[1] = 'x'",
+            "KEYS = {}",
+            "local t = ARGV",
+            "return unpack(ARGV)",
+            "return KEYS:x()",
+            "return KEYS[f()]",
+            "return KEYS[1], KEYS",
+            "return function() return ARGV end",
+            "x = KEYS[1]",
+        ] {
+            assert!(!seen(&engine, source).1, "{source}");
+        }
     }
 }

@@ -91,15 +91,23 @@ pub(crate) struct Function {
     /// Whether it reads the libraries themselves: they are in a table of globals of its own, where
     /// its KEYS and ARGV are.
     has_libraries: bool,
+    /// Whether KEYS and ARGV are never in its hands: they may be tables that other runs had.
+    takes_elements_only: bool,
 }
 
 impl Function {
     /// A global can be reached by its name in the text, by `_G`, or by compiling more text; a
     /// script with none of the three cannot see it.
-    fn new(reference: c_int, source: &[u8], has_libraries: bool) -> Function {
+    fn new(reference: c_int, source: &[u8], seen: &Bridge) -> Function {
         let any = sees_all(source);
-        let (uses_keys, uses_argv) = (any || names(source, "KEYS"), any || names(source, "ARGV"));
-        Function { reference, is_callback: false, uses_keys, uses_argv, has_libraries }
+        Function {
+            reference,
+            is_callback: false,
+            uses_keys: any || names(source, "KEYS"),
+            uses_argv: any || names(source, "ARGV"),
+            has_libraries: seen.reach == Reach::ReadsFields,
+            takes_elements_only: !any && seen.takes_elements_only,
+        }
     }
 
     /// A function that a library registered.
@@ -110,6 +118,7 @@ impl Function {
             uses_keys: false,
             uses_argv: false,
             has_libraries: false,
+            takes_elements_only: false,
         }
     }
 }
@@ -227,8 +236,7 @@ impl Vm {
         };
         let doom = self.state.end();
         if status == ffi::LUA_OK {
-            let has_libraries = self.bridge.reach == Reach::ReadsFields;
-            return Ok(Function::new(self.bridge.compiled, source, has_libraries));
+            return Ok(Function::new(self.bridge.compiled, source, &self.bridge));
         }
         let reason = match doom {
             Some(doom) => doom.message().into_bytes(),
@@ -426,19 +434,23 @@ impl Vm {
 const SEEN_THROUGH_MOST: usize = 64 * 1024;
 
 /// What is seen of the function on the stack. One that may see globals it does not name is given the
-/// libraries by their proxies, as these are what it finds there.
+/// libraries by their proxies, as these are what it finds there. Beside that, whether KEYS and ARGV are
+/// never in its hands.
 ///
 /// # Safety
 /// A Lua function is on the stack. Cannot raise: a dump takes no memory of Lua's.
-unsafe fn reach(l: *mut ffi::lua_State, source: &[u8]) -> Reach {
+unsafe fn reach(l: *mut ffi::lua_State, source: &[u8]) -> (Reach, bool) {
     if source.len() > SEEN_THROUGH_MOST {
-        return Reach::Anything;
+        return (Reach::Anything, false);
     }
     let mut dump: Vec<u8> = Vec::new();
     // SAFETY: the caller's promise; the writer gets the vector, which outlives the call.
     let status = unsafe { ffi::lua_dump_(l, append, (&raw mut dump).cast()) };
     let most = if sees_all(source) { Reach::ReadsGlobals } else { Reach::ReadsFields };
-    if status == 0 { chunk::reach(&dump).min(most) } else { Reach::Anything }
+    if status != 0 {
+        return (Reach::Anything, false);
+    }
+    (chunk::reach(&dump).min(most), chunk::takes_elements_only(&dump))
 }
 
 /// Takes a piece of a dump.
@@ -467,7 +479,8 @@ unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
         if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
             ffi::lua_error(l);
         }
-        (*bridge).reach = reach(l, std::slice::from_raw_parts(source.start, source.len));
+        ((*bridge).reach, (*bridge).takes_elements_only) =
+            reach(l, std::slice::from_raw_parts(source.start, source.len));
         let environment = match (*bridge).reach {
             Reach::Anything => None,
             Reach::ReadsGlobals => Some((*bridge).globals),
