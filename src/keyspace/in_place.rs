@@ -85,7 +85,7 @@ impl Keyspace {
         element: &[u8],
     ) -> Result<usize, CommandError> {
         let slot = self.slot(key);
-        let mut anew = |list: &mut Editor<'_, List>| {
+        let anew = |list: &mut Editor<'_, List>| {
             list.push(end, element);
             list.len()
         };
