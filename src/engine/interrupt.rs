@@ -21,7 +21,7 @@ impl Engine {
     /// Has the host asked, about twenty times a second, whether a call that waits shall end: one
     /// that waits for a key, or for the end of another session's transaction. It is asked on the
     /// thread that waits. At `true` the call ends with the error of [`Engine::cancel`], or with
-    /// [`Error::Busy`]; a panic counts as `true`. Not asked while a script runs: it has its limits.
+    /// [`crate::Error::Busy`]; a panic counts as `true`. Not asked while a script runs: it has its limits.
     ///
     /// ```
     /// # use moonkv::Engine;
