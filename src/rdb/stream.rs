@@ -13,6 +13,7 @@ use super::{kind, listpack};
 use crate::number::parse_i64;
 use crate::value::Value;
 use crate::value::stream::{Cursor, Datum, Entry, Group, Id, Marks, Node, Pair, Pending, Stream};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The entry is deleted.
@@ -147,6 +148,9 @@ fn read_id(reader: &mut Reader<'_>) -> Option<Id> {
     Some(Id { ms: reader.count()?, seq: reader.count()? })
 }
 
+/// What most entries have few of.
+type Few<T> = SmallVec<[T; 8]>;
+
 /// The elements of a node not yet read.
 struct Elements<'a> {
     rest: std::vec::IntoIter<Element<'a>>,
@@ -158,8 +162,15 @@ impl<'a> Elements<'a> {
     }
 
     /// So many of them.
-    fn texts(&mut self, count: usize) -> Option<Vec<Text<'a>>> {
-        (0..count).map(|_| self.text()).collect()
+    fn texts(&mut self, count: usize) -> Option<Few<Text<'a>>> {
+        if count > self.rest.len() {
+            return None;
+        }
+        let mut texts = Few::new();
+        for _ in 0..count {
+            texts.push(self.text()?);
+        }
+        Some(texts)
     }
 
     fn integer(&mut self) -> Option<i64> {
@@ -185,7 +196,7 @@ fn read_node(stream: &mut Stream, first: Id, packed: &[u8]) -> Option<Option<Id>
     let mut elements = Elements { rest: elements.into_iter() };
     let (live, deleted, width) = (elements.count()?, elements.count()?, elements.count()?);
     let names = elements.texts(width)?;
-    let names: Vec<&[u8]> = names.iter().map(Text::as_bytes).collect();
+    let names: Few<&[u8]> = names.iter().map(Text::as_bytes).collect();
     if elements.integer()? != 0 || names.is_empty() {
         return None;
     }
@@ -220,7 +231,7 @@ fn read_entry(
         let count = elements.count().filter(|&width| width > 0)?.checked_mul(2)?;
         (elements.texts(count)?, count.checked_add(ENTRY_ELEMENTS + 1)?)
     };
-    let pairs: Vec<Pair<'_>> = if shares {
+    let pairs: Few<Pair<'_>> = if shares {
         names.iter().zip(&texts).map(|(name, value)| [*name, value.as_bytes()]).collect()
     } else {
         let (pairs, _) = texts.as_chunks();
