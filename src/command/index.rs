@@ -3,6 +3,7 @@
 use super::FAMILIES;
 use super::context::Caller;
 use super::spec::{Command, Flags};
+use crate::bytes::{SHORT_MOST, number};
 use crate::error::CommandError;
 use std::sync::OnceLock;
 
@@ -17,20 +18,16 @@ struct Packed([u64; 3], usize);
 impl Packed {
     #[inline]
     fn of(name: &[u8]) -> Option<Packed> {
-        let len = name.len();
-        let long = |chunk: Option<&[u8; 8]>| chunk.map(|bytes| u64::from_le_bytes(*bytes));
-        let short = |chunk: Option<&[u8; 4]>| chunk.map(|bytes| u32::from_le_bytes(*bytes).into());
-        let byte = |place: usize| name.get(place).map(|byte| u64::from(*byte));
-        let words = match len {
-            8..=NAME_MOST => {
+        let word = |chunk: Option<&[u8; 8]>| chunk.map(|bytes| u64::from_le_bytes(*bytes));
+        let words = match name.len() {
+            1..=SHORT_MOST => [number(name), 0, 0],
+            9..=NAME_MOST => {
                 let middle = name.get(8..).and_then(<[u8]>::first_chunk);
-                [long(name.first_chunk())?, long(middle).unwrap_or(0), long(name.last_chunk())?]
+                [word(name.first_chunk())?, word(middle).unwrap_or(0), word(name.last_chunk())?]
             }
-            4..8 => [short(name.first_chunk())?, 0, short(name.last_chunk())?],
-            1..4 => [byte(0)?, byte(len / 2)?, byte(len - 1)?],
             _ => return None,
         };
-        Some(Packed(words.map(lower), len))
+        Some(Packed(words.map(lower), name.len()))
     }
 
     #[inline]

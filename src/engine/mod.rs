@@ -136,7 +136,7 @@ impl Engine {
             Clock::Manual { start_ms } => Now::manual(start_ms),
         };
         options.check()?;
-        let options = &with_absolute_directory(options)?;
+        let options = with_absolute_directory(options)?;
         let mut keys = Keyspace::new(now, options.databases);
         let pairs = options.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let mut config = Config::open(options.databases, pairs)
@@ -148,9 +148,9 @@ impl Engine {
         Engine::with_keys(options, keys, config)
     }
 
-    fn with_keys(options: &Options, keys: Keyspace, config: Config) -> Result<Engine, Error> {
+    fn with_keys(options: Options, keys: Keyspace, config: Config) -> Result<Engine, Error> {
         let running = Arc::new(Running::new(options.on_error == OnError::Keep));
-        let scripts = Scripts::new(options, Arc::clone(&running))
+        let scripts = Scripts::new(&options, Arc::clone(&running))
             .map_err(|message| Error::Interpreter { message })?;
         let bells = Arc::new(Bells::default());
         let hosted = Arc::new(Registry::new(options.protocol));
@@ -161,7 +161,7 @@ impl Engine {
                 (keys, scripts, server),
                 hosted,
                 Arc::clone(&bells),
-                options,
+                &options,
             ))),
             inside: AtomicUsize::new(0),
             running,
@@ -172,7 +172,7 @@ impl Engine {
             turn: Condvar::new(),
             interrupt: Mutex::new(None),
             bells,
-            options: options.clone(),
+            options,
         };
         Ok(Engine { shared: Arc::new(shared) })
     }
@@ -202,7 +202,7 @@ impl Engine {
             (state.keys.snapshot(), config, users, state.scripts.library_codes())
         };
         let (keys, config, users, codes) = self.shared.enter_as(COMMON, copied)?;
-        let engine = Engine::with_keys(&self.shared.options, keys, config)?;
+        let engine = Engine::with_keys(self.shared.options.clone(), keys, config)?;
         engine.shared.enter_as(COMMON, |state| state.server.users = users)?;
         for code in codes {
             let load = |state: &mut State| state.scripts.load_library(&code, false);

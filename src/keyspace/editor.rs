@@ -81,19 +81,13 @@ impl Editor<'_, Hash> {
     pub(super) fn set_at(&mut self, spot: Spot, field: &[u8], value: &[u8]) -> bool {
         self.make_room(field.len().max(value.len()));
         let Editor { value: hash, key, journal, .. } = self;
-        let is_recorded = journal.is_open() && !journal.covers_field(key, field);
-        let mut old = None;
-        let keep = |bytes: &[u8]| {
-            if is_recorded {
-                old = Some(journal.keep(bytes));
-            }
-        };
+        let record = |old: &[u8]| journal.record_field(key, field, Some(old));
         let added = match spot {
-            Spot::Unknown => hash.set(field, value, keep),
-            Spot::Known(found) => hash.set_found(found, field, value, keep),
+            Spot::Unknown => hash.set(field, value, record),
+            Spot::Known(found) => hash.set_found(found, field, value, record),
         };
-        if is_recorded {
-            journal.record(key, |j| Change::Field { field: j.keep(field), old });
+        if added {
+            journal.record_field(key, field, None);
         }
         self.check_count();
         added

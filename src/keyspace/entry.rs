@@ -58,8 +58,8 @@ const KIND_SHIFT: u32 = 3;
 /// Bytes of flags and note.
 const FIXED: usize = 4;
 
-/// Blocks of up to this many bytes are copied where the other choice is to keep them.
-const COPIED_MOST: usize = 128;
+/// Up to this many bytes are copied where the other choice is to keep the block they are in.
+pub(super) const COPIED_MOST: usize = 128;
 
 /// What a packed string is made of.
 #[derive(Clone, Copy)]
@@ -142,6 +142,12 @@ impl Block {
     #[inline]
     fn close(&mut self, kind: Kind, bytes: Vec<u8>) {
         *self = Block::closed(kind, bytes);
+    }
+
+    /// Whether a collection of this kind lies in the block.
+    #[inline]
+    fn is(&self, kind: Kind) -> bool {
+        self.flags() >> KIND_SHIFT == kind as u8
     }
 
     /// The kind of collection that lies in the block; none if it is a string.
@@ -392,9 +398,7 @@ impl Entry {
     #[inline]
     pub(crate) fn block(&self, kind: Kind) -> Option<(&[u8], usize)> {
         match self {
-            Entry::Packed(block) if block.flags() >> KIND_SHIFT == kind as u8 => {
-                Some((&block.0, block.head_len()))
-            }
+            Entry::Packed(block) if block.is(kind) => Some((&block.0, block.head_len())),
             _ => None,
         }
     }
@@ -404,7 +408,7 @@ impl Entry {
     #[inline]
     pub(crate) fn block_mut(&mut self, kind: Kind) -> Option<(&mut [u8], usize)> {
         match self {
-            Entry::Packed(block) if block.flags() >> KIND_SHIFT == kind as u8 => {
+            Entry::Packed(block) if block.is(kind) => {
                 let prefix = block.head_len();
                 Some((&mut block.0, prefix))
             }

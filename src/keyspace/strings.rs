@@ -1,6 +1,6 @@
 //! The primitive changes of strings.
 
-use super::entry::{Content, Entry};
+use super::entry::{COPIED_MOST, Content, Entry};
 use super::journal::{Change, Journal};
 use super::{Keyspace, Location, NEVER, Slot, Text};
 use crate::clients::{Event, Events};
@@ -11,10 +11,6 @@ use crate::value::Value;
 /// A string written in place stays packed with its key up to this many bytes; above, it is kept
 /// with room to grow, so that many small appends to a large string cost what they add.
 const PACKED_MOST: usize = 512;
-
-/// What is overwritten in place is copied up to this many bytes; of longer ones the whole block is
-/// kept, and another made.
-const KEPT_MOST: usize = 128;
 
 impl Keyspace {
     /// Gives a key a string and a deadline, whatever it held before.
@@ -40,7 +36,7 @@ impl Keyspace {
         let Entry::Packed(block) = table.get_mut(at) else { return false };
         if journal.is_open() && !journal.covers(key) {
             let Some((old, was_due)) = block.replaced_by(content, deadline) else { return false };
-            if old.len() > KEPT_MOST {
+            if old.len() > COPIED_MOST {
                 return false;
             }
             if !journal.covers_content(key) {

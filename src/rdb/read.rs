@@ -238,7 +238,10 @@ impl<'a> Reader<'a> {
             Length::Special(0) => Text::integer(i8::from_le_bytes(self.array()?).into()),
             Length::Special(1) => Text::integer(i16::from_le_bytes(self.array()?).into()),
             Length::Special(2) => Text::integer(i32::from_le_bytes(self.array()?).into()),
-            Length::Special(3) => Text::Bytes(Cow::Owned(self.compressed()?)),
+            Length::Special(3) => {
+                let (compressed, len) = self.compressed()?;
+                Text::Bytes(Cow::Owned(lzf::decompress(compressed, len)?))
+            }
             Length::Special(_) => return None,
         })
     }
@@ -251,9 +254,7 @@ impl<'a> Reader<'a> {
         match self.length()? {
             Length::Plain(len) => self.take(usize::try_from(len).ok()?),
             Length::Special(3) => {
-                let compressed_len = usize::try_from(self.count()?).ok()?;
-                let len = usize::try_from(self.count()?).ok()?;
-                let compressed = self.take(compressed_len)?;
+                let (compressed, len) = self.compressed()?;
                 if len <= lzf::SHORT_MOST {
                     return lzf::decompress_short(compressed, len, &mut room.short);
                 }
@@ -265,10 +266,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn compressed(&mut self) -> Option<Vec<u8>> {
+    /// Compressed bytes, and how many they stand for.
+    fn compressed(&mut self) -> Option<(&'a [u8], usize)> {
         let compressed_len = usize::try_from(self.count()?).ok()?;
         let len = usize::try_from(self.count()?).ok()?;
-        lzf::decompress(self.take(compressed_len)?, len)
+        Some((self.take(compressed_len)?, len))
     }
 
     /// A string of just so many bytes.

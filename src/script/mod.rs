@@ -38,7 +38,7 @@ use crate::reply::ReplyBuf;
 use crate::server::Server;
 use cache::Cache;
 use failure::Origin;
-use stats::Outcome;
+use stats::{Counts, Outcome};
 use std::sync::Arc;
 use std::time::Instant;
 use vm::{Failure, Function, Run, Vm};
@@ -188,11 +188,7 @@ impl Scripts {
         let run = Run { input, read_only, name: &sha, keys, server, reply };
         let outcome = self.perform(function, Origin::Script(&sha), run);
         if let Some(counts) = self.cache.counts(id) {
-            counts.note(outcome);
-            #[cfg(feature = "luajit")]
-            if counts.settles() {
-                self.vm.forget_compiled(function);
-            }
+            note(counts, outcome, &mut self.vm, function);
         }
         Ok(())
     }
@@ -216,11 +212,7 @@ impl Scripts {
         let run = Run { input, read_only, name: &callee.name, keys, server, reply };
         let outcome = self.perform(callee.function, callee.origin(), run);
         if let Some(counts) = self.functions.counts(callee.place) {
-            counts.note(outcome);
-            #[cfg(feature = "luajit")]
-            if counts.settles() {
-                self.vm.forget_compiled(callee.function);
-            }
+            note(counts, outcome, &mut self.vm, callee.function);
         }
         Ok(())
     }
@@ -374,6 +366,17 @@ impl Scripts {
             fresh.flush(&mut self.vm);
             error
         })
+    }
+}
+
+/// Counts a run of a function.
+#[inline]
+#[cfg_attr(feature = "lua51", expect(unused_variables, reason = "it is LuaJIT's affair"))]
+fn note(counts: &mut Counts, outcome: Outcome, vm: &mut Vm, function: Function) {
+    counts.note(outcome);
+    #[cfg(feature = "luajit")]
+    if counts.settles() {
+        vm.forget_compiled(function);
     }
 }
 

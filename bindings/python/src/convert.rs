@@ -151,7 +151,10 @@ impl<'py> Sequence<'py> {
 
     /// Works with it as a command.
     pub(crate) fn lend<R>(&self, work: impl FnOnce(&[&[u8]]) -> PyResult<R>) -> PyResult<R> {
-        work(&self.arguments()?.slices())
+        match &self.0 {
+            Some(tuple) => lend(tuple, work),
+            None => work(&[]),
+        }
     }
 
     /// Works with it as KEYS and another one as ARGV.

@@ -114,9 +114,9 @@ unsafe fn make_refs(l: *mut lua_State, bridge: *mut Bridge) {
         refs.handler = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         ffi::lua_pushcclosure(l, call::run_protected, 0);
         refs.run = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
-        for reference in [&mut refs.keys_kept, &mut refs.argv_kept] {
+        for kept in &mut (*bridge).kept {
             ffi::lua_createtable(l, 4, 0);
-            *reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+            kept.table = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
         }
         for (reference, text) in [
             (&mut refs.keys_name, c"KEYS"),

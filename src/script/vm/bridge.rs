@@ -88,9 +88,6 @@ pub(super) struct Refs {
     pub(super) run: c_int,
     pub(super) keys_name: c_int,
     pub(super) argv_name: c_int,
-    /// The tables that are KEYS and ARGV of scripts which never have them in their hands.
-    pub(super) keys_kept: c_int,
-    pub(super) argv_kept: c_int,
     pub(super) ok: c_int,
     pub(super) ok_text: c_int,
     pub(super) err: c_int,
@@ -106,6 +103,19 @@ pub(super) struct Refs {
     pub(super) line: c_int,
 }
 
+/// A table that is filled anew for each script which never has it in its hands, so that a short run
+/// leaves nothing behind to be collected.
+pub(super) struct Kept {
+    /// Its registry reference.
+    pub(super) table: c_int,
+    /// How many elements there may be in it.
+    pub(super) filled: usize,
+}
+
+impl Kept {
+    const NONE: Kept = Kept { table: ffi::LUA_NOREF, filled: 0 };
+}
+
 impl Refs {
     const NONE: Refs = {
         const NO: c_int = ffi::LUA_NOREF;
@@ -114,8 +124,6 @@ impl Refs {
             run: NO,
             keys_name: NO,
             argv_name: NO,
-            keys_kept: NO,
-            argv_kept: NO,
             ok: NO,
             ok_text: NO,
             err: NO,
@@ -211,8 +219,8 @@ pub(super) struct Bridge {
     /// What was seen of it.
     pub(super) reach: Reach,
     pub(super) takes_elements_only: bool,
-    /// How many elements there are at most in the kept tables for KEYS and ARGV.
-    pub(super) kept: [usize; 2],
+    /// The tables that are KEYS and ARGV of scripts which never have them in their hands.
+    pub(super) kept: [Kept; 2],
     pub(super) libraries: Libraries,
     /// The real globals table, a registry reference.
     pub(super) globals: c_int,
@@ -247,7 +255,7 @@ impl Bridge {
             compiled: ffi::LUA_NOREF,
             reach: Reach::Anything,
             takes_elements_only: false,
-            kept: [0; 2],
+            kept: [Kept::NONE, Kept::NONE],
             libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,
             fields: ffi::LUA_NOREF,

@@ -1,6 +1,6 @@
 //! `redis.call` and `redis.pcall`, and the frame of a run.
 
-use super::bridge::{Bridge, Current};
+use super::bridge::{Bridge, Current, Kept};
 use super::peek::{self, Argument, Value};
 use super::{api, pull, push};
 use crate::command::{self, Caller, Context};
@@ -220,12 +220,10 @@ pub(super) unsafe extern "C-unwind" fn run_protected(l: *mut lua_State) -> c_int
         let again = current.function.takes_elements_only;
         let [keys_kept, argv_kept] = &mut (*bridge).kept;
         if current.function.uses_keys {
-            let kept = Kept { table: refs.keys_kept, filled: keys_kept };
-            set_list(l, refs.keys_name, current.argv_keys, again.then_some(kept));
+            set_list(l, refs.keys_name, current.argv_keys, again.then_some(keys_kept));
         }
         if current.function.uses_argv {
-            let kept = Kept { table: refs.argv_kept, filled: argv_kept };
-            set_list(l, refs.argv_name, current.argv_args, again.then_some(kept));
+            set_list(l, refs.argv_name, current.argv_args, again.then_some(argv_kept));
         }
         api::push_ref(l, current.function.reference);
         ffi::lua_call(l, 0, 1);
@@ -250,15 +248,6 @@ pub(super) unsafe extern "C-unwind" fn call_protected(l: *mut lua_State) -> c_in
     }
 }
 
-/// A table that is filled anew for each script which never has it in its hands, so that a short run
-/// leaves nothing behind to be collected.
-struct Kept<'a> {
-    /// Its registry reference.
-    table: c_int,
-    /// How many elements there may be in it.
-    filled: &'a mut usize,
-}
-
 /// Longer lists than this, or lists with more bytes, are given a table of their own: what is in a kept
 /// one stays until it is filled again.
 const KEPT_MOST: usize = 16;
@@ -273,7 +262,7 @@ unsafe fn set_list(
     l: *mut lua_State,
     name: c_int,
     texts: *const [&'static [u8]],
-    kept: Option<Kept<'_>>,
+    kept: Option<&mut Kept>,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -294,13 +283,13 @@ unsafe fn set_list(
 ///
 /// # Safety
 /// Under a protected call; the strings are alive, and no script has the table in its hands.
-unsafe fn push_kept(l: *mut lua_State, texts: *const [&'static [u8]], kept: Kept<'_>) {
+unsafe fn push_kept(l: *mut lua_State, texts: *const [&'static [u8]], kept: &mut Kept) {
     // SAFETY: the caller's promise. If there is no memory for a string, as many elements as are
     // noted are looked after by the next run.
     unsafe {
         let texts = &*texts;
-        let before = *kept.filled;
-        *kept.filled = before.max(texts.len());
+        let before = kept.filled;
+        kept.filled = before.max(texts.len());
         api::push_ref(l, kept.table);
         for (index, text) in texts.iter().enumerate() {
             ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
@@ -310,7 +299,7 @@ unsafe fn push_kept(l: *mut lua_State, texts: *const [&'static [u8]], kept: Kept
             ffi::lua_pushnil(l);
             ffi::lua_rawseti_(l, -2, index as c_int + 1);
         }
-        *kept.filled = texts.len();
+        kept.filled = texts.len();
     }
 }
 

@@ -20,6 +20,17 @@ pub(super) enum Argument<'a> {
     Other,
 }
 
+impl Argument<'_> {
+    /// The number, if it is one.
+    #[inline]
+    pub(super) fn number(self) -> Option<f64> {
+        match self {
+            Argument::Number(number) => Some(number),
+            Argument::Text(_) | Argument::Other => None,
+        }
+    }
+}
+
 /// The number that an argument is, if it is one. They are counted from 1, as by Lua.
 ///
 /// # Safety
@@ -27,12 +38,7 @@ pub(super) enum Argument<'a> {
 #[inline]
 pub(super) unsafe fn number(l: *mut lua_State, index: c_int) -> Option<f64> {
     // SAFETY: the caller's promise.
-    unsafe {
-        match arguments(l).get(index as usize - 1)?.read() {
-            Argument::Number(number) => Some(number),
-            _ => None,
-        }
-    }
+    unsafe { arguments(l).get(index as usize - 1)?.read().number() }
 }
 
 /// The bytes of an argument that is a text.

@@ -306,10 +306,7 @@ unsafe fn number_at(l: *mut lua_State, index: c_int) -> Option<f64> {
         let element = peek::arguments(l).first().and_then(|t| t.elements().get(index as usize));
         #[cfg(feature = "luajit")]
         if let Some(element) = element {
-            return match element.read() {
-                peek::Argument::Number(number) => Some(number),
-                _ => None,
-            };
+            return element.read().number();
         }
         ffi::lua_rawgeti_(l, 1, index);
         let kind = ffi::lua_type(l, 2);
