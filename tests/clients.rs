@@ -314,7 +314,11 @@ fn clients_close_one_another() {
          b: SUBSCRIBE x
          c: CLIENT KILL ID {a} ; CLIENT KILL TYPE pubsub ; CLIENT KILL ID {a}
          d: CLIENT KILL ID {d} SKIPME yes ; CLIENT KILL ID {d} SKIPME no ; PING
-         e: QUIT ; PING",
+         e: QUIT ; PING
+         g: ACL SETUSER u on nopass ~* +@all ; CLIENT KILL USER u ; CLIENT KILL USER nobody
+         h: AUTH u x ; PING
+         g: CLIENT KILL USER u ; CLIENT KILL USER u ID 1 ADDR ; ACL DELUSER u ; CLIENT KILL USER u
+         h: PING",
     );
 }
 

@@ -25,6 +25,7 @@ pub(crate) use news::{Misses, News, Pause, Told};
 pub(crate) use subscriptions::{Kind, Listening};
 pub(crate) use tracking::{Followed, Follower, Mode, Touched, Tracking};
 
+use crate::acl::DEFAULT;
 use crate::reply::Protocol;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ impl Default for Client {
         Client {
             id: 1,
             name: Box::default(),
-            user: b"default".as_slice().into(),
+            user: DEFAULT.into(),
             authenticated: true,
             origin: Origin::default(),
             attached: false,

@@ -9,6 +9,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, tips};
 use super::tracking;
+use crate::acl::Users;
 use crate::clients::{Kin, Pause, Replies, address, describe};
 use crate::error::{CommandError, CommandResult};
 use crate::number::{IntText, parse_i64};
@@ -193,7 +194,7 @@ fn kill(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let is_old_form = args.len() == 1;
     let victims = match is_old_form {
         true => Victims { peer: args.maybe_next(), with_self: true, ..Victims::default() },
-        false => victims(args)?,
+        false => victims(args, &cx.server.users)?,
     };
     let killed = end(cx.host()?, &victims);
     match is_old_form {
@@ -204,7 +205,7 @@ fn kill(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-fn victims(mut args: Args<'_>) -> Result<Victims<'_>, CommandError> {
+fn victims<'a>(mut args: Args<'a>, users: &Users) -> Result<Victims<'a>, CommandError> {
     let mut victims = Victims::default();
     while let Some(word) = args.maybe_next() {
         let value = args.next()?;
@@ -217,21 +218,16 @@ fn victims(mut args: Args<'_>) -> Result<Victims<'_>, CommandError> {
             b"type" => victims.kin = Some(kin(value)?),
             b"addr" => victims.peer = Some(value),
             b"laddr" => victims.local = Some(value),
-            b"user" => victims.user = Some(user(value)?),
+            b"user" if users.find(value).is_none() => {
+                return Err(CommandError::quoting(&[b"ERR No such user '", value, b"'"]));
+            }
+            b"user" => victims.user = Some(value),
             b"skipme" if value.eq_ignore_ascii_case(b"yes") => victims.with_self = false,
             b"skipme" if value.eq_ignore_ascii_case(b"no") => victims.with_self = true,
             _ => return Err(CommandError::Syntax),
         }
     }
     Ok(victims)
-}
-
-/// A user that exists.
-fn user(name: &[u8]) -> Result<&[u8], CommandError> {
-    match name == b"default" {
-        true => Ok(name),
-        false => Err(CommandError::quoting(&[b"ERR No such user '", name, b"'"])),
-    }
 }
 
 /// Has the engine close clients; returns how many. The engine itself, which all its users share, is

@@ -265,7 +265,7 @@ fn reset(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let client = &mut session.client;
     client.mailbox.set_protocol(Protocol::Resp2);
     client.name = Box::default();
-    client.user = b"default".as_slice().into();
+    client.user = DEFAULT.into();
     client.replies = Replies::All;
     client.authenticated = !(client.attached && needs_password);
     client.restrict();
