@@ -1,11 +1,11 @@
 #!/bin/sh
 # The RESP door beside redis-server: requests per second by redis-benchmark, one request at a time and
-# 32, each the best of several rounds in which the two take turns; before that what 5,000 idle
-# connections cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
+# 32, in several rounds in which the two take turns: shown is the middle of each column, so that the
+# ratio is the middle of the rounds' ratios; before that what 5,000 idle connections cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
 set -eu
 MOONKV=${MOONKV:-target/release/moonkv}
 REQUESTS=${REQUESTS:-100000}
-ROUNDS=${ROUNDS:-3}
+ROUNDS=${ROUNDS:-5}
 DEPTHS=${DEPTHS:-1 32}
 TESTS=${TESTS:-get set incr lpush hset zadd evalsha}
 OURS=${OURS_PORT:-16411}
@@ -59,14 +59,16 @@ rate() { # port, depth, test: requests per second
     "$@" 2>/dev/null | awk -F'","' 'END { print $2 }'
 }
 
+middle() { sort -g | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
+
 for depth in $DEPTHS; do
   echo "== pipeline of $depth: requests per second, moonkv, redis-server, ratio"
   for name in $TESTS; do
-    for round in $(seq "$ROUNDS"); do
+    rounds=$(for round in $(seq "$ROUNDS"); do
       echo "$(rate "$OURS" "$depth" "$name") $(rate "$THEIRS" "$depth" "$name")"
-    done | awk -v name="$name" '
-      { if ($1 > ours) ours = $1; if ($2 > theirs) theirs = $2 }
-      END { printf "%-10s %12.0f %12.0f %6.2f\n", name, ours, theirs, ours / theirs }'
+    done | awk '{ print $1, $2, $1 / $2 }')
+    column() { echo "$rounds" | cut -d ' ' -f "$1" | middle; }
+    printf '%-10s %12.0f %12.0f %6.2f\n' "$name" "$(column 1)" "$(column 2)" "$(column 3)"
     for port in "$OURS" "$THEIRS"; do redis-cli -p "$port" flushall >/dev/null; done
   done
 done
