@@ -219,8 +219,8 @@ pub(super) fn compress(bytes: &[u8], len: usize, out: &mut [u8]) -> Option<usize
 pub(super) fn compress_short(bytes: &Short, len: usize, out: &mut Short) -> Option<usize> {
     let runs = Runs::new(bytes, len, out)?;
     match len {
-        0..=128 => compress_with(&mut [0_u8; 256], runs),
-        _ => compress_with(&mut [0_u8; 512], runs),
+        0..=128 => compress_with(&mut [0_u8; 1024], runs),
+        _ => compress_with(&mut [0_u8; 2048], runs),
     }
 }
 
@@ -261,8 +261,9 @@ trait Seen {
 }
 
 /// A slot, as wide as places are. To make and clear slots costs more than to compress a short
-/// string, so that is given fewer and narrow ones. They are a power of two, and at least twice as
-/// many as places, unless there is one for each hash.
+/// string, so that is given fewer and narrow ones; with eight for a place two hashes rarely want the
+/// same, and to look for another costs more than to clear these. They are a power of two, and at
+/// least twice as many as places, unless there is one for each hash.
 trait Slot: Copy {
     fn holding(place: usize) -> Self;
     fn place(self) -> usize;
