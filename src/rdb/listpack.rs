@@ -108,8 +108,12 @@ impl Builder<'_> {
     /// Appends an integer in as few bytes as it takes.
     #[inline]
     pub(super) fn push_integer(&mut self, value: i64) {
+        if let 0..0x80 = value {
+            self.bytes.extend_from_slice(&[value as u8, 1]);
+            self.count += 1;
+            return;
+        }
         let (tag, rest, width) = match value {
-            0..128 => (value as u8, 0, 0),
             -4096..4096 => (0xc0 | (value >> 8) as u8 & 0x1f, value & 0xff, 1),
             -0x8000..0x8000 => (INTEGER_16, value & 0xffff, 2),
             -0x80_0000..0x80_0000 => (INTEGER_24, value & 0xff_ffff, 3),
@@ -117,6 +121,16 @@ impl Builder<'_> {
             _ => (INTEGER_64, value, 8),
         };
         self.push_short(tag, rest as u64, width);
+    }
+
+    /// Appends three integers, of which most take a byte.
+    #[inline]
+    pub(super) fn push_integers(&mut self, [a, b, c]: [i64; 3]) {
+        if (a | b | c) as u64 >= 0x80 {
+            return [a, b, c].into_iter().for_each(|value| self.push_integer(value));
+        }
+        self.bytes.extend_from_slice(&[a as u8, 1, b as u8, 1, c as u8, 1]);
+        self.count += 3;
     }
 
     /// Ends the listpack.

@@ -310,7 +310,7 @@ fn note_in<T: Slot, B: Padded + ?Sized>(
 ) -> usize {
     let (hash, mask) = (hash_of(three) as usize, slots.len() - 1);
     // Each hash another slot, if there are as many.
-    let mut slot = (hash ^ hash >> 8) & mask;
+    let mut slot = hash & mask;
     while let Some(held) = slots.get_mut(slot) {
         let place = held.place();
         if place == 0 {

@@ -102,6 +102,15 @@ impl Marks {
         self.clash = self.clash || !self.mark(text);
     }
 
+    /// The same of an element of a packed form.
+    #[inline]
+    pub(super) fn add_element(&mut self, element: Element<'_>) {
+        match element {
+            Element::Bytes(text) => self.add(text),
+            integer => integer.with_bytes(|text| self.add(text)),
+        }
+    }
+
     /// Marks a text; true if none had that mark, so that the text is none of them.
     #[inline]
     pub(super) fn mark(&mut self, text: &[u8]) -> bool {

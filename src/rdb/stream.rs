@@ -45,34 +45,32 @@ fn pack(out: &mut Vec<u8>, node: &Node) {
     if let Some(written) = node.written() {
         return out.extend_from_slice(written);
     }
-    let mut packed = listpack::Builder::new(out, 0);
+    let width = node.fields().len();
+    let mut packed = listpack::Builder::new(out, node.listpack_bytes());
     packed.push_integer(node.len() as i64);
     packed.push_integer(0);
-    packed.push_integer(node.fields().len() as i64);
+    packed.push_integer(width as i64);
     node.fields().for_each(|field| push_datum(&mut packed, field));
     packed.push_integer(0);
-    node.iter().for_each(|entry| pack_entry(&mut packed, node.first(), entry));
+    node.iter().for_each(|entry| pack_entry(&mut packed, node.first(), entry, width));
     packed.finish();
 }
 
-fn pack_entry(packed: &mut listpack::Builder<'_>, first: Id, entry: Entry<'_>) {
+/// Writes an entry of a node of so many fields.
+fn pack_entry(packed: &mut listpack::Builder<'_>, first: Id, entry: Entry<'_>, width: usize) {
     let before = packed.len();
     let shares = entry.shares_fields();
-    packed.push_integer(if shares { SAME_FIELDS } else { 0 });
-    packed.push_integer(entry.id.ms.wrapping_sub(first.ms) as i64);
-    packed.push_integer(entry.id.seq.wrapping_sub(first.seq) as i64);
+    let flags = if shares { SAME_FIELDS } else { 0 };
+    let ms = entry.id.ms.wrapping_sub(first.ms) as i64;
+    packed.push_integers([flags, ms, entry.id.seq.wrapping_sub(first.seq) as i64]);
     if !shares {
         packed.push_integer(entry.len() as i64);
     }
-    for (field, value) in entry.pairs() {
-        if !shares {
-            push_datum(packed, field);
-        }
-        push_datum(packed, value);
-    }
+    entry.data(width).for_each(|datum| push_datum(packed, datum));
     packed.push_integer((packed.len() - before) as i64);
 }
 
+#[inline]
 fn push_datum(packed: &mut listpack::Builder<'_>, datum: Datum<'_>) {
     match datum {
         Datum::Integer(value) => packed.push_integer(value),

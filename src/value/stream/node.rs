@@ -113,7 +113,8 @@ impl Node {
     /// The same node in the form that can be changed. What is left of deleted entries is their size.
     pub(super) fn opened(&self) -> Node {
         let (mut names, mut entries) = (Draft::new(), Packed::with_capacity(self.heap_size()));
-        push_varint(&mut names, self.fields().len() as u64);
+        let width = self.fields().len();
+        push_varint(&mut names, width as u64);
         for name in self.fields() {
             name.with_bytes(|name| {
                 push_varint(&mut names, name.len() as u64);
@@ -127,12 +128,7 @@ impl Node {
                 Datum::Integer(value) if push_integer(&mut draft, value) => (),
                 datum => drop(datum.with_bytes(|text| push_datum(&mut draft, text))),
             };
-            for (name, value) in entry.pairs() {
-                if !entry.shares_fields() {
-                    push(name);
-                }
-                push(value);
-            }
+            entry.data(width).for_each(&mut push);
             entries.push_back(&draft);
         }
         entries.fit();
@@ -157,7 +153,7 @@ impl Node {
     }
 
     /// What Redis's node takes.
-    fn listpack_bytes(&self) -> usize {
+    pub(crate) fn listpack_bytes(&self) -> usize {
         let counts = integer_size(self.len() as i64) + integer_size(self.deleted.into());
         EMPTY_BYTES + counts + self.bytes as usize
     }
@@ -349,6 +345,17 @@ enum Rest<K, W> {
     Written(W),
 }
 
+impl<'a> Rest<Reader<'a>, Elements<'a>> {
+    /// The next datum; an empty text past the end.
+    #[inline]
+    fn datum(&mut self) -> Datum<'a> {
+        match self {
+            Rest::Kept(reader) => reader.datum(),
+            Rest::Written(elements) => elements.element().unwrap_or(Datum::Bytes(&[])),
+        }
+    }
+}
+
 /// Field names.
 pub(crate) struct Names<'a> {
     rest: Rest<Reader<'a>, Elements<'a>>,
@@ -429,17 +436,22 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// All that is kept of it: its fields, if it has its own, and its values. It is one of a node of
+    /// so many fields.
+    #[inline]
+    pub(crate) fn data(&self, width: usize) -> impl Iterator<Item = Datum<'a>> + use<'a> {
+        let mut data = self.data;
+        let count = if self.shares_fields() { width } else { 2 * self.own_fields };
+        (0..count).map(move |_| data.datum())
+    }
+
     /// The fields with their values.
     pub(crate) fn pairs(&self) -> impl ExactSizeIterator<Item = (Datum<'a>, Datum<'a>)> + use<'a> {
         let (own, mut data) = (self.own_fields > 0, self.data);
-        let mut next = move || match &mut data {
-            Rest::Kept(reader) => reader.datum(),
-            Rest::Written(elements) => elements.element().unwrap_or(Datum::Bytes(&[])),
-        };
         let mut names = self.node.fields();
         (0..self.len()).map(move |_| {
-            let name = if own { next() } else { names.next().unwrap_or(Datum::Bytes(&[])) };
-            (name, next())
+            let name = if own { data.datum() } else { names.next().unwrap_or(Datum::Bytes(&[])) };
+            (name, data.datum())
         })
     }
 }

@@ -111,7 +111,14 @@ impl Raw<'_> {
 /// Reads an entry of a node that has so many fields.
 #[inline]
 fn entry<'a>(rest: &mut Elements<'a>, first: Id, width: usize) -> Option<Raw<'a>> {
-    let (flags, ms, seq) = (rest.integer()?, rest.integer()?, rest.integer()?);
+    let (flags, ms, seq) = match rest.rest {
+        // Most are a byte, and another for its length.
+        [a @ 0..0x80, 1, b @ 0..0x80, 1, c @ 0..0x80, 1, behind @ ..] => {
+            rest.rest = behind;
+            ((*a).into(), (*b).into(), (*c).into())
+        }
+        _ => (rest.integer()?, rest.integer()?, rest.integer()?),
+    };
     let id = Id { ms: first.ms.wrapping_add(ms as u64), seq: first.seq.wrapping_add(seq as u64) };
     let (own_fields, values, before) = match flags & SAME_FIELDS {
         0 => {
