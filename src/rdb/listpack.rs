@@ -106,13 +106,17 @@ impl Builder<'_> {
     }
 
     /// Appends an integer in as few bytes as it takes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_integer(&mut self, value: i64) {
-        if let 0..0x80 = value {
-            self.bytes.extend_from_slice(&[value as u8, 1]);
-            self.count += 1;
-            return;
+        if !(0..0x80).contains(&value) {
+            return self.push_wide(value);
         }
+        self.bytes.extend_from_slice(&[value as u8, 1]);
+        self.count += 1;
+    }
+
+    /// The same of one that takes more than a byte.
+    fn push_wide(&mut self, value: i64) {
         let (tag, rest, width) = match value {
             -4096..4096 => (0xc0 | (value >> 8) as u8 & 0x1f, value & 0xff, 1),
             -0x8000..0x8000 => (INTEGER_16, value & 0xffff, 2),

@@ -208,6 +208,7 @@ impl Node {
         found.map_or((self.len(), false), |(index, entry)| (index, entry.id == id))
     }
 
+    #[inline]
     fn read<'a>(&'a self, packed: &'a [u8]) -> Entry<'a> {
         let mut reader = Reader { rest: packed };
         let (ms, seq) = (reader.varint(), reader.varint());

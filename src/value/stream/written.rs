@@ -109,7 +109,7 @@ impl Raw<'_> {
 }
 
 /// Reads an entry of a node that has so many fields.
-#[inline]
+#[inline(always)]
 fn entry<'a>(rest: &mut Elements<'a>, first: Id, width: usize) -> Option<Raw<'a>> {
     let (flags, ms, seq) = match rest.rest {
         // Most are a byte, and another for its length.
