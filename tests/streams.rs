@@ -82,49 +82,68 @@ fn fail(engine: &Engine, commands: &str) {
     assert!(error.contains("undo it"), "{commands}: {error}");
 }
 
-#[test]
-fn every_kind_of_change_is_undone() {
-    let changes = [
-        "XADD s * f v",
-        "XADD s 251-* f v; XADD s 252-1 f v g w; XADD s 9999999999999-0 other v",
-        "XDEL s 7-1",
-        "XDEL s 250-1; XADD s * f v",
-        "XTRIM s MAXLEN 40; XDEL s 211-1 212-1 213-1; XTRIM s MAXLEN 0; XADD s * f v",
-        "XTRIM s MAXLEN ~ 100",
-        "XTRIM s MINID 130",
-        "XADD s MAXLEN 10 * f v; XADD s MAXLEN 9 * f v",
-        "XSETID s 900 ENTRIESADDED 1000 MAXDELETEDID 300",
-        // A node that was trimmed empty stays, and takes entries from before its own.
-        "XDEL s 250-1; XTRIM s MINID 250; XSETID s 90; XADD s 91-1 f v",
-        "XGROUP CREATE s new $; XREADGROUP GROUP new a STREAMS s 0",
-        "XGROUP DESTROY s g; XGROUP DESTROY s other; XGROUP CREATE s g 3",
-        "XGROUP SETID s g 4-0; XREADGROUP GROUP g a STREAMS s >",
-        "XGROUP CREATECONSUMER s g new; XREADGROUP GROUP g new COUNT 5 STREAMS s >",
-        "XGROUP DELCONSUMER s g b; XGROUP DELCONSUMER s g a; XGROUP CREATECONSUMER s g c",
-        "XREADGROUP GROUP g a STREAMS s >; XREADGROUP GROUP g b NOACK STREAMS s >",
-        "XREADGROUP GROUP g a STREAMS s 0",
-        "XACK s g 1-1 2-1 30-1",
-        "XCLAIM s g a 0 5-1 30-1 31-1 JUSTID; XCLAIM s g new 0 77-1 FORCE LASTID 90-0",
-        "XAUTOCLAIM s g c 1000 - COUNT 40",
-        "XDEL s 1-1; XAUTOCLAIM s g a 0 -; XGROUP DELCONSUMER s g b; XACK s g 2-1",
-        "DEL s; XADD s 1-1 f v",
-        "RENAME s t; XADD t * f v; XADD s * f v; RENAME t s",
-        "EXPIRE s 100; XADD s * f v; PERSIST s",
-    ];
-    let engine = ground();
-    let before = state(&engine);
-    for change in changes {
+/// Changes of the ground, each a script.
+const CHANGES: &[&str] = &[
+    "XADD s * f v",
+    "XADD s 251-* f v; XADD s 252-1 f v g w; XADD s 9999999999999-0 other v",
+    "XDEL s 7-1",
+    "XDEL s 250-1; XADD s * f v",
+    "XTRIM s MAXLEN 40; XDEL s 211-1 212-1 213-1; XTRIM s MAXLEN 0; XADD s * f v",
+    "XTRIM s MAXLEN ~ 100",
+    "XTRIM s MINID 130",
+    "XADD s MAXLEN 10 * f v; XADD s MAXLEN 9 * f v",
+    "XSETID s 900 ENTRIESADDED 1000 MAXDELETEDID 300",
+    // A node that was trimmed empty stays, and takes entries from before its own.
+    "XDEL s 250-1; XTRIM s MINID 250; XSETID s 90; XADD s 91-1 f v",
+    "XGROUP CREATE s new $; XREADGROUP GROUP new a STREAMS s 0",
+    "XGROUP DESTROY s g; XGROUP DESTROY s other; XGROUP CREATE s g 3",
+    "XGROUP SETID s g 4-0; XREADGROUP GROUP g a STREAMS s >",
+    "XGROUP CREATECONSUMER s g new; XREADGROUP GROUP g new COUNT 5 STREAMS s >",
+    "XGROUP DELCONSUMER s g b; XGROUP DELCONSUMER s g a; XGROUP CREATECONSUMER s g c",
+    "XREADGROUP GROUP g a STREAMS s >; XREADGROUP GROUP g b NOACK STREAMS s >",
+    "XREADGROUP GROUP g a STREAMS s 0",
+    "XACK s g 1-1 2-1 30-1",
+    "XCLAIM s g a 0 5-1 30-1 31-1 JUSTID; XCLAIM s g new 0 77-1 FORCE LASTID 90-0",
+    "XAUTOCLAIM s g c 1000 - COUNT 40",
+    "XDEL s 1-1; XAUTOCLAIM s g a 0 -; XGROUP DELCONSUMER s g b; XACK s g 2-1",
+    "DEL s; XADD s 1-1 f v",
+    "RENAME s t; XADD t * f v; XADD s * f v; RENAME t s",
+    "EXPIRE s 100; XADD s * f v; PERSIST s",
+];
+
+/// Holds every change to it that it is undone, to the last byte of what the stream is written as.
+fn all_is_undone(engine: &Engine) {
+    let (before, written) = (state(engine), run(engine, "DUMP s"));
+    for change in CHANGES {
         let copy = engine.fork().expect("a copy");
-        fail(&engine, change);
-        assert_eq!(text(&state(&engine)), text(&before), "{change}");
+        fail(engine, change);
+        assert_eq!(text(&state(engine)), text(&before), "{change}");
         assert_eq!(text(&state(&copy)), text(&before), "{change}: the copy");
+        assert!(run(engine, "DUMP s") == written, "{change}: it is written otherwise");
         change.split("; ").for_each(|command| {
             let reply = text(&run(&copy, command));
             assert!(!reply.starts_with("ERR") && !reply.starts_with("NO"), "{command}: {reply}");
         });
         assert_ne!(text(&state(&copy)), text(&before), "{change} changes something");
-        assert_eq!(text(&state(&engine)), text(&before), "{change}: the copy is one");
+        assert_eq!(text(&state(engine)), text(&before), "{change}: the copy is one");
     }
+}
+
+#[test]
+fn every_kind_of_change_to_a_stream_that_was_restored_is_undone() {
+    let engine = ground();
+    let before = text(&state(&engine));
+    let Reply::Bulk(payload) = run(&engine, "DUMP s") else { panic!("there is a stream") };
+    let restore: [&[u8]; 5] = [b"RESTORE", b"s", b"0", &payload, b"REPLACE"];
+    assert_eq!(text(&engine.command(&restore).expect("it is restored")), "OK");
+    assert_eq!(text(&state(&engine)), before);
+    all_is_undone(&engine);
+}
+
+#[test]
+fn every_kind_of_change_is_undone() {
+    let engine = ground();
+    all_is_undone(&engine);
     for command in ["XDEL s 250-1", "XTRIM s MINID 250", "XSETID s 90"] {
         run(&engine, command);
     }

@@ -1,7 +1,7 @@
 //! The primitive changes of streams, and how each is undone.
 
 use super::editor::Editor;
-use super::journal::{Change, Span};
+use super::journal::{Change, Journal, Span};
 use crate::value::stream::{
     ConsumerId, Cursor, Deleted, Group, Id, Marks, Node, Pair, Pending, Removed, Stream, Tail, Trim,
 };
@@ -13,6 +13,8 @@ pub(super) enum StreamChange {
     /// Entries were appended behind this ID, the last until then, when there were so many nodes
     /// and the last of them had this tail.
     Appended { last_id: Id, nodes: u32, tail: Span },
+    /// This node was as it was written, and was opened to be changed.
+    Opened(Arc<Node>),
     /// This entry was deleted and its node was not.
     Deleted { id: Id, entry: Span },
     /// This node lost its last entry.
@@ -47,6 +49,7 @@ impl Editor<'_, Stream> {
         if journal.is_open() && !journal.covers_append(key) {
             let last_id = stream.marks().last_id;
             let nodes = stream.nodes().len() as u32;
+            record_opened(journal, key, stream.written_last());
             journal.record(key, |j| {
                 let tail = j.keep(&stream.tail().to_bytes());
                 Change::Stream(StreamChange::Appended { last_id, nodes, tail })
@@ -58,6 +61,9 @@ impl Editor<'_, Stream> {
     /// Deletes the entry with an ID; tells whether there was one.
     pub(crate) fn delete(&mut self, id: Id) -> bool {
         let Editor { value: stream, key, journal, .. } = self;
+        if journal.is_open() {
+            record_opened(journal, key, stream.written_with(id));
+        }
         let mut entry = Span::default();
         let deleted = stream.delete(id, |bytes| {
             if journal.is_open() {
@@ -81,6 +87,9 @@ impl Editor<'_, Stream> {
             self.record(StreamChange::Trimmed(nodes));
         }
         let Editor { value: stream, key, journal, .. } = self;
+        if plan.entries > 0 && journal.is_open() {
+            record_opened(journal, key, stream.written_first());
+        }
         for _ in 0..plan.entries {
             let mut entry = Span::default();
             let id = stream.trim_front(|bytes| {
@@ -180,6 +189,13 @@ impl Editor<'_, Stream> {
     }
 }
 
+/// Records a node that a change is about to open.
+fn record_opened(journal: &mut Journal, key: &[u8], node: Option<Arc<Node>>) {
+    if let Some(node) = node {
+        journal.record(key, |_| Change::Stream(StreamChange::Opened(node)));
+    }
+}
+
 /// Undoes a change; `bytes` gives what the journal kept.
 pub(super) fn undo_in_stream<'a>(
     stream: &mut Stream,
@@ -192,6 +208,7 @@ pub(super) fn undo_in_stream<'a>(
                 stream.cut_after(last_id, nodes as usize, tail);
             }
         }
+        StreamChange::Opened(node) => stream.close_node(node),
         StreamChange::Deleted { id, entry } => stream.restore(id, bytes(entry)),
         StreamChange::Emptied(node) => stream.restore_node(node),
         StreamChange::Trimmed(nodes) => {

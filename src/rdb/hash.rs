@@ -1,10 +1,13 @@
 //! Hashes: fields and values in turn, one by one or packed.
 
+use super::listpack::Listpack;
 use super::read::{Marks, Packing, Reader, Room, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack, zipmap};
 use crate::bytes::SHORT_STORE;
 use crate::value::hash::{Hash, HashView};
+use crate::value::listpack::{COUNT_UNKNOWN, elements};
+use crate::value::packed::Packed;
 use crate::value::zset::PackedLimits;
 use crate::value::{Collection, Value};
 
@@ -95,9 +98,35 @@ pub(super) fn read_packed<P: Packing>(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
 ) -> Option<Value> {
-    let mut builder = Builder::new(limits);
+    let mut room = Room::new();
+    unpack::<P>(reader.packed(&mut room)?, limits)
+}
+
+/// The same of a listpack, which stays packed unless its fields are too many.
+pub(super) fn read_listpack(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
     let mut room = Room::new();
     let packed = reader.packed(&mut room)?;
+    let (elements, told) = elements(packed)?;
+    if told == COUNT_UNKNOWN || usize::from(told) / 2 > limits.entries {
+        return unpack::<Listpack>(packed, limits);
+    }
+    let (mut marks, mut is_field) = (Marks::new(), false);
+    let packed = Packed::of_listpack(elements, |element| {
+        is_field = !is_field;
+        if is_field {
+            marks.add_element(element);
+        }
+    })?;
+    let is_counted = packed.len() == usize::from(told) && !is_field;
+    let hash = Hash::Packed(packed);
+    if marks.clash() {
+        check_distinct(hash.iter().map(|(field, _)| field))?;
+    }
+    (is_counted && !hash.is_empty()).then_some(Value::Hash(hash))
+}
+
+fn unpack<P: Packing>(packed: &[u8], limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
     builder.hash.reserve(packed.len() + SHORT_STORE);
     pairs::<P>(packed, |field, value| {
         field.with_bytes(|field| value.with_bytes(|value| builder.add(field, value)))

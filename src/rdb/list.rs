@@ -7,6 +7,8 @@ use super::write::Writer;
 use super::ziplist::Ziplist;
 use crate::value::Value;
 use crate::value::list::{ChunkLimit, List, ListView};
+use crate::value::listpack::{COUNT_UNKNOWN, elements};
+use crate::value::packed::{Packed, frames_most};
 use std::iter::Peekable;
 
 /// A node that is one element.
@@ -73,6 +75,19 @@ fn append<P: Packing>(list: &mut List, node: &[u8], limit: ChunkLimit) -> Option
     })
 }
 
+/// The same of a listpack. The first one becomes a chunk as a whole if that surely holds it.
+fn append_listpack(list: &mut List, node: &[u8], limit: ChunkLimit) -> Option<()> {
+    let (elements, told) = elements(node)?;
+    let few = told != COUNT_UNKNOWN && usize::from(told) <= limit.entries;
+    if !list.is_empty() || !few || frames_most(elements) > limit.bytes {
+        return append::<Listpack>(list, node, limit);
+    }
+    let chunk = Packed::of_listpack(elements, |_| ())?;
+    let is_counted = chunk.len() == usize::from(told);
+    *list = List::of_chunk(chunk);
+    is_counted.then_some(())
+}
+
 /// One ziplist.
 pub(super) fn read_ziplist(reader: &mut Reader<'_>, limit: ChunkLimit) -> Option<Value> {
     let mut list = List::new();
@@ -98,7 +113,7 @@ pub(super) fn read_quicklist_2(reader: &mut Reader<'_>, limit: ChunkLimit) -> Op
                 [] => return None,
                 element => list.push_back(element, limit),
             },
-            PACKED => append::<Listpack>(&mut list, reader.packed(&mut room)?, limit)?,
+            PACKED => append_listpack(&mut list, reader.packed(&mut room)?, limit)?,
             _ => return None,
         }
     }

@@ -1,28 +1,18 @@
 //! The listpack: strings and integers back to back, which Redis 7 packs small collections into.
 //!
 //! In front stand the number of bytes and, where it fits 16 bits, of elements; a byte of ones ends
-//! it. An element is its encoding, its bytes, and the length of both, written so that it is read
-//! backwards: seven bits a byte, the highest first, a bit set in all but that one.
+//! it. What an element is, `value/listpack.rs` knows.
 
-use super::read::{Element, Packing, Reader};
+use super::read::{Element, Packing};
 use crate::bytes;
 use crate::number::parse_i64;
+use crate::value::listpack::{
+    BackLength, COUNT_UNKNOWN, END, HEADER_BYTES, INTEGER_16, INTEGER_24, INTEGER_32, INTEGER_64,
+    STRING_32, elements, split_first,
+};
 
-/// Bytes in front of the elements.
-const HEADER_BYTES: usize = 6;
-/// What the header says of elements that are too many to be counted in it.
-const COUNT_UNKNOWN: u16 = u16::MAX;
-/// The byte behind the last element.
-const END: u8 = 0xff;
 /// Texts longer than this are no integers.
 const INTEGER_TEXT_MOST: usize = 20;
-
-/// In front of a string whose length takes 32 bits.
-const STRING_32: u8 = 0xf0;
-const INTEGER_16: u8 = 0xf1;
-const INTEGER_24: u8 = 0xf2;
-const INTEGER_32: u8 = 0xf3;
-const INTEGER_64: u8 = 0xf4;
 
 /// The packing.
 pub(super) struct Listpack;
@@ -30,97 +20,15 @@ pub(super) struct Listpack;
 impl Packing for Listpack {
     #[inline]
     fn read<'a>(bytes: &'a [u8], mut visit: impl FnMut(Element<'a>) -> Option<()>) -> Option<()> {
-        let mut reader = Reader::new(bytes);
-        let size = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
-        let told = u16::from_le_bytes(reader.array()?);
-        let elements = reader.take(bytes.len().checked_sub(HEADER_BYTES + 1)?)?;
-        if size != bytes.len() || reader.byte()? != END {
-            return None;
-        }
-        let mut reader = Reader::new(elements);
+        let (mut rest, told) = elements(bytes)?;
         let mut count = 0_usize;
-        while !reader.is_empty() {
-            let before = reader.len();
-            let element = element(&mut reader)?;
-            let len = before - reader.len();
-            if !take_back_length(&mut reader, len)? {
-                return None;
-            }
+        while !rest.is_empty() {
+            let element;
+            (element, rest) = split_first(rest)?;
             visit(element)?;
             count += 1;
         }
         (told == COUNT_UNKNOWN || usize::from(told) == count).then_some(())
-    }
-}
-
-/// Takes the length behind an element; tells whether it is right.
-#[inline]
-fn take_back_length(reader: &mut Reader<'_>, len: usize) -> Option<bool> {
-    if len < 128 {
-        return Some(usize::from(reader.byte()?) == len);
-    }
-    let back = BackLength::of(len);
-    Some(reader.take(back.as_bytes().len())? == back.as_bytes())
-}
-
-/// An element without the length behind it.
-#[inline]
-fn element<'a>(reader: &mut Reader<'a>) -> Option<Element<'a>> {
-    let first = reader.byte()?;
-    Some(match first {
-        0x00..0x80 => Element::Integer(first.into()),
-        0x80..0xc0 => reader.take(usize::from(first & 0x3f))?.into(),
-        0xc0..0xe0 => {
-            let bits = u16::from_be_bytes([first & 0x1f, reader.byte()?]);
-            // Thirteen bits with a sign, shifted up to those of the type and down again.
-            Element::Integer((((bits << 3) as i16) >> 3).into())
-        }
-        0xe0..0xf0 => {
-            let len = u16::from_be_bytes([first & 0x0f, reader.byte()?]);
-            reader.take(len.into())?.into()
-        }
-        STRING_32 => {
-            let len = u32::from_le_bytes(reader.array()?);
-            reader.take(usize::try_from(len).ok()?)?.into()
-        }
-        INTEGER_16 => Element::Integer(i16::from_le_bytes(reader.array()?).into()),
-        INTEGER_24 => Element::Integer(read_i24(reader)?.into()),
-        INTEGER_32 => Element::Integer(i32::from_le_bytes(reader.array()?).into()),
-        INTEGER_64 => Element::Integer(i64::from_le_bytes(reader.array()?)),
-        _ => return None,
-    })
-}
-
-/// An integer of three bytes.
-pub(super) fn read_i24(reader: &mut Reader<'_>) -> Option<i32> {
-    let [a, b, c] = reader.array()?;
-    Some(i32::from_le_bytes([0, a, b, c]) >> 8)
-}
-
-/// The length behind an element.
-struct BackLength {
-    bytes: [u8; 5],
-    start: usize,
-}
-
-impl BackLength {
-    fn of(len: usize) -> BackLength {
-        let mut back = BackLength { bytes: [0; 5], start: 0 };
-        let mut rest = len;
-        for (at, byte) in back.bytes.iter_mut().enumerate().rev() {
-            *byte = (rest & 0x7f) as u8;
-            rest >>= 7;
-            if rest == 0 {
-                back.start = at;
-                break;
-            }
-        }
-        back.bytes.iter_mut().skip(back.start + 1).for_each(|byte| *byte |= 0x80);
-        back
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
     }
 }
 
@@ -198,10 +106,18 @@ impl Builder<'_> {
     }
 
     /// Appends an integer in as few bytes as it takes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_integer(&mut self, value: i64) {
+        if !(0..0x80).contains(&value) {
+            return self.push_wide(value);
+        }
+        self.bytes.extend_from_slice(&[value as u8, 1]);
+        self.count += 1;
+    }
+
+    /// The same of one that takes more than a byte.
+    fn push_wide(&mut self, value: i64) {
         let (tag, rest, width) = match value {
-            0..128 => (value as u8, 0, 0),
             -4096..4096 => (0xc0 | (value >> 8) as u8 & 0x1f, value & 0xff, 1),
             -0x8000..0x8000 => (INTEGER_16, value & 0xffff, 2),
             -0x80_0000..0x80_0000 => (INTEGER_24, value & 0xff_ffff, 3),
@@ -209,6 +125,16 @@ impl Builder<'_> {
             _ => (INTEGER_64, value, 8),
         };
         self.push_short(tag, rest as u64, width);
+    }
+
+    /// Appends three integers, of which most take a byte.
+    #[inline]
+    pub(super) fn push_integers(&mut self, [a, b, c]: [i64; 3]) {
+        if (a | b | c) as u64 >= 0x80 {
+            return [a, b, c].into_iter().for_each(|value| self.push_integer(value));
+        }
+        self.bytes.extend_from_slice(&[a as u8, 1, b as u8, 1, c as u8, 1]);
+        self.count += 3;
     }
 
     /// Ends the listpack.

@@ -219,8 +219,8 @@ pub(super) fn compress(bytes: &[u8], len: usize, out: &mut [u8]) -> Option<usize
 pub(super) fn compress_short(bytes: &Short, len: usize, out: &mut Short) -> Option<usize> {
     let runs = Runs::new(bytes, len, out)?;
     match len {
-        0..=128 => compress_with(&mut [0_u8; 256], runs),
-        _ => compress_with(&mut [0_u8; 512], runs),
+        0..=128 => compress_with(&mut [0_u8; 1024], runs),
+        _ => compress_with(&mut [0_u8; 2048], runs),
     }
 }
 
@@ -261,8 +261,9 @@ trait Seen {
 }
 
 /// A slot, as wide as places are. To make and clear slots costs more than to compress a short
-/// string, so that is given fewer and narrow ones. They are a power of two, and at least twice as
-/// many as places, unless there is one for each hash.
+/// string, so that is given fewer and narrow ones; with eight for a place two hashes rarely want the
+/// same, and to look for another costs more than to clear these. They are a power of two, and at
+/// least twice as many as places, unless there is one for each hash.
 trait Slot: Copy {
     fn holding(place: usize) -> Self;
     fn place(self) -> usize;
@@ -308,8 +309,8 @@ fn note_in<T: Slot, B: Padded + ?Sized>(
     at: usize,
 ) -> usize {
     let (hash, mask) = (hash_of(three) as usize, slots.len() - 1);
-    // Each hash another slot, if there are as many.
-    let mut slot = (hash ^ hash >> 8) & mask;
+    // Each hash another slot, if there are as many; hashes of small numbers differ in few low bits.
+    let mut slot = (hash ^ hash >> 5) & mask;
     while let Some(held) = slots.get_mut(slot) {
         let place = held.place();
         if place == 0 {
@@ -335,6 +336,11 @@ fn note_in<T: Slot, B: Padded + ?Sized>(
 /// bytes out, but for the shortest ones and for those of nineteen.
 #[inline(always)]
 fn repetition<B: Padded + ?Sized>(bytes: &B, from: usize, at: usize, left: usize) -> usize {
+    let differing = bytes.word(from) ^ bytes.word(at);
+    // Most are short, and the end is far.
+    if differing != 0 && left >= 2 + WORD {
+        return differing.trailing_zeros() as usize / 8;
+    }
     let most = match (left - 2).min(REPEAT_MOST) {
         most if most > 16 => most.max(19),
         most => most.max(REPEAT_LEAST),
@@ -384,13 +390,14 @@ impl<'a, B: Padded + ?Sized> Runs<'a, B> {
         self.len += 1;
     }
 
-    /// Writes what is in no run yet and lies before `end` as literals. There must be room for them.
+    /// Writes what is in no run yet and lies before `end` as literals, as far as there is room.
     #[inline(always)]
     fn literals(&mut self, end: usize) {
         while self.open < end {
             let count = (end - self.open).min(LITERALS_MOST);
             self.push((count - 1) as u8);
-            for at in (0..count).step_by(WORD) {
+            self.out.set_word(self.len, self.bytes.word(self.open));
+            for at in (WORD..count).step_by(WORD) {
                 self.out.set_word(self.len + at, self.bytes.word(self.open + at));
             }
             self.len += count;
@@ -401,26 +408,19 @@ impl<'a, B: Padded + ?Sized> Runs<'a, B> {
     /// Writes that the bytes at `at` are a repetition, and what comes before them.
     #[inline(always)]
     fn repeat(&mut self, at: usize, distance: usize, len: usize) -> Option<()> {
-        // The last literal must leave room, as each before it.
-        if let Some(before_last) = (at - self.open).checked_sub(1)
-            && self.len_with(before_last) >= self.room
-        {
-            return None;
-        }
         self.literals(at);
+        // Where literals had no room this has none either.
         if self.len + 4 >= self.room {
             return None;
         }
         let (far, code) = (distance - 1, len - 2);
-        let high = (far >> 8) as u8;
-        match code {
-            ..7 => self.push((code << 5) as u8 | high),
-            _ => {
-                self.push(7 << 5 | high);
-                self.push((code - 7) as u8);
-            }
-        }
-        self.push(far as u8);
+        let (high, low) = (far as u64 >> 8, far as u64 & 0xff);
+        let (run, bytes) = match code {
+            ..7 => ((code as u64) << 5 | high | low << 8, 2),
+            _ => (7 << 5 | high | (code as u64 - 7) << 8 | low << 16, 3),
+        };
+        self.out.set_word(self.len, run);
+        self.len += bytes;
         self.open = at + len;
         Some(())
     }

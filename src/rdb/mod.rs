@@ -26,7 +26,6 @@ pub(crate) use functions::{LibraryDamage, dump_libraries, libraries};
 
 use crate::value::{Limits, Value, ValueView};
 use crc::{CRC_64_REDIS, Crc, Table};
-use listpack::Listpack;
 pub(crate) use read::Reader;
 pub(crate) use write::Writer;
 use ziplist::Ziplist;
@@ -205,13 +204,13 @@ pub(crate) fn read(reader: &mut Reader<'_>, kind: u8, limits: &Limits) -> Option
         kind::HASH => hash::read(reader, limits.hash),
         kind::HASH_ZIPMAP => hash::read_zipmap(reader, limits.hash),
         kind::HASH_ZIPLIST => hash::read_packed::<Ziplist>(reader, limits.hash),
-        kind::HASH_LISTPACK => hash::read_packed::<Listpack>(reader, limits.hash),
+        kind::HASH_LISTPACK => hash::read_listpack(reader, limits.hash),
         kind::SET => set::read(reader, limits.set_intset_entries),
         kind::SET_INTSET => set::read_ints(reader, limits.set_intset_entries),
         kind::ZSET => zset::read(reader, limits.zset, Reader::score_text),
         kind::ZSET_2 => zset::read(reader, limits.zset, Reader::score),
         kind::ZSET_ZIPLIST => zset::read_packed::<Ziplist>(reader, limits.zset),
-        kind::ZSET_LISTPACK => zset::read_packed::<Listpack>(reader, limits.zset),
+        kind::ZSET_LISTPACK => zset::read_listpack(reader, limits.zset),
         kind::STREAM_LISTPACKS => stream::read(reader, false),
         kind::STREAM_LISTPACKS_2 => stream::read(reader, true),
         // Modules' values and what does not exist.

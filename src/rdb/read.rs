@@ -7,6 +7,7 @@ use super::lzf;
 use crate::bytes;
 use crate::number::{IntText, parse_f64};
 use crate::table::hash;
+pub(super) use crate::value::listpack::Element;
 use std::borrow::Cow;
 
 /// A string as it is written somewhere in a payload.
@@ -40,42 +41,6 @@ impl Text<'_> {
 impl<'a> From<&'a [u8]> for Text<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Text::Bytes(Cow::Borrowed(bytes))
-    }
-}
-
-/// An element of a packed form.
-#[derive(Clone, Copy)]
-pub(super) enum Element<'a> {
-    /// An integer, which stands for its digits.
-    Integer(i64),
-    /// Bytes as they are.
-    Bytes(&'a [u8]),
-}
-
-impl Element<'_> {
-    /// Runs something on the bytes of the element.
-    #[inline]
-    pub(super) fn with_bytes<R>(self, run: impl FnOnce(&[u8]) -> R) -> R {
-        match self {
-            Element::Integer(value @ 0..10) => run(&[b'0' + value as u8]),
-            Element::Integer(value) => run(IntText::new(value).as_bytes()),
-            Element::Bytes(bytes) => run(bytes),
-        }
-    }
-}
-
-impl<'a> From<&'a [u8]> for Element<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Element::Bytes(bytes)
-    }
-}
-
-impl<'a> From<Element<'a>> for Text<'a> {
-    fn from(element: Element<'a>) -> Self {
-        match element {
-            Element::Integer(value) => Text::integer(value),
-            Element::Bytes(bytes) => bytes.into(),
-        }
     }
 }
 
@@ -135,6 +100,15 @@ impl Marks {
     #[inline]
     pub(super) fn add(&mut self, text: &[u8]) {
         self.clash = self.clash || !self.mark(text);
+    }
+
+    /// The same of an element of a packed form.
+    #[inline]
+    pub(super) fn add_element(&mut self, element: Element<'_>) {
+        match element {
+            Element::Bytes(text) => self.add(text),
+            integer => integer.with_bytes(|text| self.add(text)),
+        }
     }
 
     /// Marks a text; true if none had that mark, so that the text is none of them.

@@ -82,6 +82,7 @@ impl Writer {
     }
 
     /// A number that is written as lengths are.
+    #[inline]
     pub(crate) fn number(&mut self, len: u64) {
         if len < 1 << 6 {
             return self.byte(len as u8);

@@ -3,8 +3,8 @@
 //! In front stand the number of bytes, where the last element starts and the number of elements; a
 //! byte of ones ends it. An element is the length of the one before it, its encoding and its bytes.
 
-use super::listpack::read_i24;
 use super::read::{Element, Packing, Reader};
+use crate::value::listpack::i24;
 
 /// Bytes in front of the elements.
 const HEADER_BYTES: usize = 10;
@@ -69,7 +69,7 @@ fn element<'a>(reader: &mut Reader<'a>) -> Option<Element<'a>> {
         0xc0 => Element::Integer(i16::from_le_bytes(reader.array()?).into()),
         0xd0 => Element::Integer(i32::from_le_bytes(reader.array()?).into()),
         0xe0 => Element::Integer(i64::from_le_bytes(reader.array()?)),
-        0xf0 => Element::Integer(read_i24(reader)?.into()),
+        0xf0 => Element::Integer(i24(reader.array()?).into()),
         0xf1..=0xfd => Element::Integer(i64::from(first & 0x0f) - 1),
         0xfe => Element::Integer(i8::from_le_bytes(reader.array()?).into()),
         _ => return None,

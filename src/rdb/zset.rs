@@ -1,9 +1,11 @@
 //! Sorted sets: members and scores in turn, one by one or packed.
 
+use super::listpack::Listpack;
 use super::read::{Element, Marks, Packing, Reader, Room, check_distinct, pairs};
 use super::write::Writer;
 use super::{kind, listpack};
 use crate::number::{F64Text, parse_f64};
+use crate::value::listpack::{COUNT_UNKNOWN, elements};
 use crate::value::zset::{PackedLimits, ZSet, ZSetView};
 use crate::value::{Collection, Value};
 
@@ -135,16 +137,43 @@ pub(super) fn read_packed<P: Packing>(
     reader: &mut Reader<'_>,
     limits: PackedLimits,
 ) -> Option<Value> {
-    let mut builder = Builder::new(limits);
+    let mut room = Room::new();
+    unpack::<P>(reader.packed(&mut room)?, limits)
+}
+
+/// The same of a listpack, which stays packed unless its members are too many. Its entries are in
+/// order, as a rule.
+pub(super) fn read_listpack(reader: &mut Reader<'_>, limits: PackedLimits) -> Option<Value> {
     let mut room = Room::new();
     let packed = reader.packed(&mut room)?;
+    let (elements, told) = elements(packed)?;
+    let mut marks = Marks::new();
+    let in_order = match told {
+        COUNT_UNKNOWN => None,
+        told if usize::from(told) / 2 > limits.entries => None,
+        _ => ZSet::of_listpack(elements, score_of, |member| marks.add_element(member)),
+    };
+    let Some(zset) = in_order.filter(|zset| !marks.clash() && zset.len() * 2 == told.into()) else {
+        return unpack::<Listpack>(packed, limits);
+    };
+    (!Collection::is_empty(&zset)).then_some(Value::ZSet(zset))
+}
+
+/// The score that an element stands for.
+#[inline]
+fn score_of(element: Element<'_>) -> Option<f64> {
+    match element {
+        Element::Integer(score) => Some(score as f64),
+        Element::Bytes(text) => parse_f64(text),
+    }
+}
+
+fn unpack<P: Packing>(packed: &[u8], limits: PackedLimits) -> Option<Value> {
+    let mut builder = Builder::new(limits);
     builder.zset.reserve(packed.len() + packed.len().min(SCORES_ROOM));
     pairs::<P>(packed, |member, score| {
         builder.make_room(0)?;
-        let score = match score {
-            Element::Integer(score) => score as f64,
-            Element::Bytes(text) => parse_f64(text)?,
-        };
+        let score = score_of(score)?;
         member.with_bytes(|member| builder.add(member, score))
     })?;
     builder.finish()

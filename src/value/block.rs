@@ -144,7 +144,11 @@ impl Value {
         mut self,
         prefix: impl FnOnce(usize) -> Vec<u8>,
     ) -> Result<(Kind, Vec<u8>), Value> {
-        let prefix = prefix(self.block_bytes());
+        let needed = self.block_bytes();
+        if needed == 0 {
+            return Err(self);
+        }
+        let prefix = prefix(needed);
         let len = prefix.len();
         self.move_behind(Some(prefix));
         self.close(len).ok_or_else(|| {

@@ -20,8 +20,10 @@ use crate::bytes::{SHORT_MOST, SHORT_STORE, append_short, number, same};
 use std::ops::Deref;
 
 mod closed;
+mod transcribed;
 
 pub(crate) use closed::{BLOCK_MOST, InBlock};
+pub(crate) use transcribed::{frames_most, transcribe};
 
 /// Marks a byte of a length that is followed by another.
 const CONTINUES: u8 = 0x80;

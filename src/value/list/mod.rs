@@ -114,6 +114,11 @@ impl List {
         Self { body: Body::One(Packed::behind(prefix)) }
     }
 
+    /// A list of elements that go into one chunk.
+    pub(crate) fn of_chunk(chunk: Packed) -> Self {
+        Self { body: Body::One(chunk) }
+    }
+
     /// The same list, borrowed.
     #[inline]
     pub(crate) fn view(&self) -> ListView<'_> {

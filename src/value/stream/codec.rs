@@ -10,13 +10,7 @@ use smallvec::SmallVec;
 pub(super) type Draft = SmallVec<[u8; 240]>;
 
 /// A field's name or value: numbers are kept as numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Datum<'a> {
-    /// An integer, whose text is its decimal digits.
-    Integer(i64),
-    /// Any bytes.
-    Bytes(&'a [u8]),
-}
+pub(crate) use crate::value::listpack::Element as Datum;
 
 /// Integers of up to this many bits fit beside the mark that tells them from texts.
 const INTEGER_LIMIT: u64 = 1 << 61;
@@ -35,17 +29,27 @@ pub(super) fn push_varint(draft: &mut Draft, mut value: u64) {
 #[inline]
 pub(super) fn push_datum(draft: &mut Draft, text: &[u8]) -> usize {
     let integer = parse_integer(text);
-    match integer {
-        Some(value) if value.unsigned_abs() < INTEGER_LIMIT => {
-            let zigzag = (value << 1 ^ value >> 63) as u64;
-            push_varint(draft, zigzag << 1 | 1);
-        }
-        _ => {
-            push_varint(draft, (text.len() as u64) << 1);
-            draft.extend_from_slice(text);
-        }
+    if !integer.is_some_and(|value| push_integer(draft, value)) {
+        push_text(draft, text);
     }
     integer.map_or_else(|| text_size(text.len()), integer_size)
+}
+
+/// Appends an integer; false if it does not fit.
+#[inline]
+pub(super) fn push_integer(draft: &mut Draft, value: i64) -> bool {
+    let fits = value.unsigned_abs() < INTEGER_LIMIT;
+    if fits {
+        let zigzag = (value << 1 ^ value >> 63) as u64;
+        push_varint(draft, zigzag << 1 | 1);
+    }
+    fits
+}
+
+#[inline]
+fn push_text(draft: &mut Draft, text: &[u8]) {
+    push_varint(draft, (text.len() as u64) << 1);
+    draft.extend_from_slice(text);
 }
 
 /// The integer a text is the digits of; most texts are told from such by their first byte.
@@ -134,9 +138,21 @@ impl<'a> Reader<'a> {
             let zigzag = head >> 1;
             return Datum::Integer((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64));
         }
-        let (text, rest) = self.rest.split_at_checked((head >> 1) as usize).unwrap_or_default();
+        Datum::Bytes(self.take((head >> 1) as usize))
+    }
+
+    /// The next text behind its length.
+    #[inline]
+    pub(super) fn text(&mut self) -> &'a [u8] {
+        let len = self.varint() as usize;
+        self.take(len)
+    }
+
+    #[inline]
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (text, rest) = self.rest.split_at_checked(len).unwrap_or_default();
         self.rest = rest;
-        Datum::Bytes(text)
+        text
     }
 }
 

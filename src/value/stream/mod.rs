@@ -12,6 +12,7 @@ mod id_map;
 mod node;
 mod radix;
 mod trim;
+mod written;
 
 #[cfg(test)]
 mod model_tests;
@@ -21,9 +22,10 @@ pub(crate) use group::{Consumer, ConsumerId, Cursor, Group, Pending, Removed};
 pub(crate) use id::{Id, IdText};
 pub(crate) use node::{Entry, NODE_BYTES_MOST, Node, NodeLimits, Pair, Tail};
 pub(crate) use trim::{Cut, Trim};
+pub(crate) use written::SAME_FIELDS;
 
 use super::{Collection, Kind, Value, ValueView};
-use crate::cow::own;
+use crate::cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -217,6 +219,48 @@ impl Stream {
     }
 }
 
+/// A node for change; one that is as it was written is opened.
+#[inline]
+fn own_node(node: &mut Arc<Node>) -> &mut Node {
+    if node.written().is_some() {
+        *node = Arc::new(node.opened());
+    }
+    cow::own(node)
+}
+
+/// Nodes that are as they were written, before a change opens them: to be kept by whoever may undo
+/// it.
+impl Stream {
+    /// The node that entries are appended to.
+    pub(crate) fn written_last(&self) -> Option<Arc<Node>> {
+        self.written_at(self.nodes.len().checked_sub(1)?)
+    }
+
+    /// The node that entries are trimmed from.
+    pub(crate) fn written_first(&self) -> Option<Arc<Node>> {
+        self.written_at(0)
+    }
+
+    /// The node that has the entry with an ID, unless that is the only one in it.
+    pub(crate) fn written_with(&self, id: Id) -> Option<Arc<Node>> {
+        let node = self.written_at(self.node_of(id))?;
+        (node.len() > 1 && node.search(id).1).then_some(node)
+    }
+
+    fn written_at(&self, at: usize) -> Option<Arc<Node>> {
+        let node = &self.nodes.get(at)?.node;
+        node.written().map(|_| Arc::clone(node))
+    }
+
+    /// Puts a node back that was opened.
+    pub(crate) fn close_node(&mut self, node: Arc<Node>) {
+        let at = self.node_of(node.first());
+        if let Some(slot) = self.nodes.get_mut(at).filter(|slot| slot.first == node.first()) {
+            slot.node = node;
+        }
+    }
+}
+
 /// Changing entries.
 impl Stream {
     /// Appends an entry; its ID must be greater than the last there was.
@@ -224,7 +268,7 @@ impl Stream {
         let text_bytes = pairs.iter().map(|[field, value]| field.len() + value.len()).sum();
         match self.nodes.back_mut() {
             Some(last) if last.node.admits(text_bytes, limits) => {
-                own(&mut last.node).push(id, pairs);
+                own_node(&mut last.node).push(id, pairs);
             }
             _ => {
                 self.begin_node(id, pairs.iter().map(|[field, _]| *field));
@@ -237,11 +281,7 @@ impl Stream {
     }
 
     /// Begins a node for entries from an ID on, with the fields most of them will have.
-    pub(crate) fn begin_node<'a>(
-        &mut self,
-        first: Id,
-        fields: impl ExactSizeIterator<Item = &'a [u8]>,
-    ) {
+    fn begin_node<'a>(&mut self, first: Id, fields: impl ExactSizeIterator<Item = &'a [u8]>) {
         // A node that somebody else holds, too, is not worth a copy.
         if let Some(last) = self.nodes.back_mut().and_then(|slot| Arc::get_mut(&mut slot.node)) {
             last.seal();
@@ -251,7 +291,7 @@ impl Stream {
 
     fn push(&mut self, id: Id, pairs: &[Pair<'_>]) {
         if let Some(last) = self.nodes.back_mut() {
-            own(&mut last.node).push(id, pairs);
+            own_node(&mut last.node).push(id, pairs);
         }
     }
 
@@ -268,7 +308,7 @@ impl Stream {
         if slot.node.len() == 1 {
             return self.nodes.remove(at).map(|slot| Deleted::Node(slot.node));
         }
-        own(&mut slot.node).delete(index, show);
+        own_node(&mut slot.node).delete(index, show);
         Some(Deleted::Entry)
     }
 
@@ -277,7 +317,7 @@ impl Stream {
     pub(crate) fn trim_front(&mut self, show: impl FnOnce(&[u8])) -> Option<Id> {
         let node = &mut self.nodes.front_mut()?.node;
         let id = node.iter().next()?.id;
-        own(node).delete(0, show);
+        own_node(node).delete(0, show);
         self.len -= 1;
         Some(id)
     }
@@ -286,7 +326,7 @@ impl Stream {
     pub(crate) fn restore(&mut self, id: Id, kept: &[u8]) {
         let at = self.node_of(id);
         if let Some(slot) = self.nodes.get_mut(at) {
-            own(&mut slot.node).restore(id, kept);
+            own_node(&mut slot.node).restore(id, kept);
             self.len += 1;
         }
     }
@@ -312,7 +352,7 @@ impl Stream {
             self.len -= slot.node.len();
         }
         if let Some(last) = self.nodes.back_mut().filter(|slot| slot.node.tail() != tail) {
-            self.len -= own(&mut last.node).cut_after(id, tail);
+            self.len -= own_node(&mut last.node).cut_after(id, tail);
         }
         self.marks.last_id = id;
         self.marks.added = self.marks.added.wrapping_sub((before - self.len) as u64);
@@ -333,17 +373,17 @@ impl Stream {
 
 /// Building a stream from what was written down. Marks and groups are set as otherwise.
 impl Stream {
-    /// Adds an entry to the node that was begun last.
-    pub(crate) fn load(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        self.push(id, pairs);
-        self.len += 1;
-    }
-
-    /// Notes an entry of the node that was begun last as one that is deleted.
-    pub(crate) fn load_deleted(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        if let Some(last) = self.nodes.back_mut() {
-            own(&mut last.node).push_deleted(id, pairs);
+    /// Adds a node behind all others from the listpack that it was written as; returns the ID of
+    /// its last entry, its own if it has none. None if it is no node, or comes before another.
+    pub(crate) fn load(&mut self, first: Id, packed: &[u8]) -> Option<Id> {
+        let node = Node::from_written(first, packed)?;
+        let (last, is_behind) = (node.last(), |slot: &Slot| slot.node.last() < first);
+        if !self.nodes.back().is_none_or(is_behind) {
+            return None;
         }
+        self.len += node.len();
+        self.nodes.push_back(Slot { first, node: Arc::new(node) });
+        Some(last)
     }
 }
 
@@ -370,7 +410,7 @@ impl Stream {
 
     /// The group at a place, for change.
     pub(crate) fn group_mut(&mut self, at: usize) -> Option<&mut Group> {
-        self.groups.get_mut(at).map(own)
+        self.groups.get_mut(at).map(cow::own)
     }
 
     /// Adds a group whose name is free; returns its place.

@@ -271,41 +271,6 @@ fn views(group: &Group) -> Views {
     (pending, consumers)
 }
 
-#[test]
-fn a_loaded_stream_is_as_the_one_that_was_written() {
-    let mut random = Rng::with_seed(7);
-    let (mut stream, _) = random_stream(&mut random);
-    let last = stream.marks().last_id;
-    stream.append(id(last.ms + 1, 0), &[[b"f", b"v"]], LIMITS);
-    stream.delete(id(last.ms + 1, 0), |_| ());
-    let mut loaded = Stream::default();
-    for node in stream.nodes() {
-        let names: Vec<&[u8]> = node.fields().collect();
-        loaded.begin_node(node.first(), names.into_iter());
-        for entry in node.iter() {
-            let (id, fields) = fields(entry);
-            loaded.load(id, &pairs(&fields));
-        }
-    }
-    let content = |stream: &Stream| -> Vec<_> {
-        stream
-            .nodes()
-            .map(|node| (node.first(), node.iter().map(fields).collect::<Vec<_>>()))
-            .collect()
-    };
-    assert_eq!((content(&loaded), loaded.len()), (content(&stream), stream.len()));
-    // A deleted entry counts for the size of its node.
-    let mut other = Stream::default();
-    for stream in [&mut loaded, &mut other] {
-        *stream = Stream::default();
-        stream.begin_node(id(1, 0), [&b"f"[..]].into_iter());
-    }
-    loaded.load_deleted(id(1, 0), &[[b"f", b"v"]]);
-    other.load(id(1, 0), &[[b"f", b"v"]]);
-    assert_eq!(loaded.tail(), other.tail());
-    assert_eq!((loaded.len(), other.len()), (0, 1));
-}
-
 /// What 100,000 entries with two fields take: Redis 7.0.15 needs 30 bytes for each.
 #[test]
 fn entries_are_lean() {

@@ -4,9 +4,14 @@
 //! holds its values only. IDs are kept as their distance from the node's first. Beside what it
 //! holds a node knows how large Redis's would be, deleted entries included: how many entries go
 //! into a node decides what approximate trimming leaves, so that has to be the same.
+//!
+//! A node that was read is kept as it was written (`written.rs`); it is opened to be changed.
 
-use super::codec::{Datum, Draft, Reader, datum_size, integer_size, push_datum, push_varint};
+use super::codec::{
+    Datum, Draft, Reader, datum_size, integer_size, push_datum, push_integer, push_varint,
+};
 use super::id::Id;
+use super::written::{self, Elements, Summary};
 use crate::value::packed::{self, Packed};
 
 /// When a node is full: `stream-node-max-entries` and `stream-node-max-bytes`, 0 for no limit.
@@ -46,6 +51,11 @@ pub(crate) struct Node {
     deleted: u32,
     /// What the entries take in a listpack.
     bytes: u32,
+    /// The whole node as it was written, while it was not changed; there are no fields and entries
+    /// beside it.
+    written: Option<Box<[u8]>>,
+    /// How many entries are in what was written.
+    written_len: u32,
 }
 
 /// What a node must remember to forget entries that are appended.
@@ -70,9 +80,61 @@ impl Node {
             names.extend_from_slice(field);
             size += datum_size(field);
         }
+        Node { fields: names.as_slice().into(), bytes: saturate(size), ..Node::empty(first) }
+    }
+
+    fn empty(first: Id) -> Node {
+        Node {
+            first,
+            last: first,
+            fields: Box::default(),
+            entries: Packed::new(),
+            deleted: 0,
+            bytes: 0,
+            written: None,
+            written_len: 0,
+        }
+    }
+
+    /// The node that was written as this listpack, if it is one.
+    pub(super) fn from_written(first: Id, packed: &[u8]) -> Option<Node> {
+        let Summary { len, deleted, last } = written::check(first, packed)?;
+        let counts = integer_size(len.into()) + integer_size(deleted.into());
+        let bytes = saturate(packed.len().saturating_sub(EMPTY_BYTES + counts));
+        let written = Some(packed.into());
+        Some(Node { last, deleted, bytes, written, written_len: len, ..Node::empty(first) })
+    }
+
+    /// What was written, while it was not changed.
+    pub(crate) fn written(&self) -> Option<&[u8]> {
+        self.written.as_deref()
+    }
+
+    /// The same node in the form that can be changed. What is left of deleted entries is their size.
+    pub(super) fn opened(&self) -> Node {
+        let (mut names, mut entries) = (Draft::new(), Packed::with_capacity(self.heap_size()));
+        let width = self.fields().len();
+        push_varint(&mut names, width as u64);
+        for name in self.fields() {
+            name.with_bytes(|name| {
+                push_varint(&mut names, name.len() as u64);
+                names.extend_from_slice(name);
+            });
+        }
+        for entry in self.iter() {
+            let mut draft = Draft::new();
+            self.push_head(&mut draft, entry.id, entry.own_fields);
+            let mut push = |datum: Datum<'_>| match datum {
+                Datum::Integer(value) if push_integer(&mut draft, value) => (),
+                datum => drop(datum.with_bytes(|text| push_datum(&mut draft, text))),
+            };
+            entry.data(width).for_each(&mut push);
+            entries.push_back(&draft);
+        }
+        entries.fit();
+        let Node { first, last, deleted, bytes, .. } = *self;
         let fields = names.as_slice().into();
-        let bytes = saturate(size);
-        Node { first, last: first, fields, entries: Packed::new(), deleted: 0, bytes }
+        Node { last, fields, entries, deleted, bytes, ..Node::empty(first) }
     }
 
     /// The ID its entries are counted from.
@@ -87,11 +149,11 @@ impl Node {
 
     /// Number of entries that are not deleted.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.written_len as usize
     }
 
     /// What Redis's node takes.
-    fn listpack_bytes(&self) -> usize {
+    pub(crate) fn listpack_bytes(&self) -> usize {
         let counts = integer_size(self.len() as i64) + integer_size(self.deleted.into());
         EMPTY_BYTES + counts + self.bytes as usize
     }
@@ -107,28 +169,34 @@ impl Node {
     }
 
     /// The field names that entries of the node share.
-    pub(crate) fn fields(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        let mut reader = Reader { rest: &self.fields };
-        let count = reader.varint() as usize;
-        (0..count).map(move |_| {
-            let len = reader.varint() as usize;
-            let (name, rest) = reader.rest.split_at_checked(len).unwrap_or_default();
-            reader.rest = rest;
-            name
-        })
+    #[inline]
+    pub(crate) fn fields(&self) -> Names<'_> {
+        if let Some(written) = &self.written {
+            let (names, left) = written::names(written);
+            return Names { rest: Rest::Written(names), left };
+        }
+        let mut rest = Reader { rest: &self.fields };
+        let left = rest.varint() as usize;
+        Names { rest: Rest::Kept(rest), left }
     }
 
     /// Bytes allocated, this struct excluded.
     pub(super) fn heap_size(&self) -> usize {
-        self.fields.len() + self.entries.heap_size()
+        let written = self.written.as_ref().map_or(0, |written| written.len());
+        self.fields.len() + self.entries.heap_size() + written
     }
 }
 
 /// Reading.
 impl Node {
     /// The entries in order, from both ends.
+    #[inline]
     pub(crate) fn iter(&self) -> Entries<'_> {
-        Entries { node: self, packed: self.entries.iter() }
+        let rest = match &self.written {
+            None => Rest::Kept(self.entries.iter()),
+            Some(written) => Rest::Written(written::Entries::new(self.first, written)),
+        };
+        Entries { node: self, rest }
     }
 
     /// The first entry with this ID or a later one, by its index, and whether it has that ID.
@@ -140,13 +208,20 @@ impl Node {
         found.map_or((self.len(), false), |(index, entry)| (index, entry.id == id))
     }
 
+    #[inline]
     fn read<'a>(&'a self, packed: &'a [u8]) -> Entry<'a> {
         let mut reader = Reader { rest: packed };
         let (ms, seq) = (reader.varint(), reader.varint());
         // Numbers within the first millisecond are distances, too.
         let base = if ms == 0 { self.first.seq } else { 0 };
         let id = Id { ms: self.first.ms.wrapping_add(ms), seq: base.wrapping_add(seq) };
-        Entry { id, node: self, own_fields: reader.varint() as usize, data: reader }
+        let own_fields = reader.varint() as usize;
+        Entry { id, node: self, own_fields, data: Rest::Kept(reader) }
+    }
+
+    fn of_raw<'a>(&'a self, raw: written::Raw<'a>) -> Entry<'a> {
+        let written::Raw { id, own_fields, data, .. } = raw;
+        Entry { id, node: self, own_fields, data: Rest::Written(data) }
     }
 }
 
@@ -155,7 +230,8 @@ impl Node {
     /// Whether an entry has just the fields of the node.
     fn shares_fields(&self, pairs: &[Pair<'_>]) -> bool {
         let fields = self.fields();
-        fields.len() == pairs.len() && fields.zip(pairs).all(|(name, [field, _])| name == *field)
+        let same = |(name, [field, _]): (Datum<'_>, &Pair<'_>)| name == Datum::Bytes(field);
+        fields.len() == pairs.len() && fields.zip(pairs).all(same)
     }
 
     /// Appends an entry behind all others.
@@ -164,13 +240,6 @@ impl Node {
         let size = self.draft(&mut draft, id, pairs);
         self.entries.make_ample_room(draft.len());
         self.entries.push_back(&draft);
-        self.grow(id, size);
-    }
-
-    /// Notes an entry that is deleted already.
-    pub(super) fn push_deleted(&mut self, id: Id, pairs: &[Pair<'_>]) {
-        let size = self.draft(&mut Draft::new(), id, pairs);
-        self.deleted += 1;
         self.grow(id, size);
     }
 
@@ -184,11 +253,7 @@ impl Node {
     #[inline]
     fn draft(&self, draft: &mut Draft, id: Id, pairs: &[Pair<'_>]) -> usize {
         let shares = self.shares_fields(pairs);
-        let ms = id.ms.wrapping_sub(self.first.ms);
-        let seq = id.seq.wrapping_sub(self.first.seq);
-        push_varint(draft, ms);
-        push_varint(draft, if ms == 0 { seq } else { id.seq });
-        push_varint(draft, if shares { 0 } else { pairs.len() as u64 });
+        let (ms, seq) = self.push_head(draft, id, if shares { 0 } else { pairs.len() });
         let mut size = 2 + integer_size(ms as i64) + integer_size(seq as i64);
         if !shares {
             size += integer_size(pairs.len() as i64);
@@ -201,6 +266,18 @@ impl Node {
         }
         let elements = if shares { pairs.len() + 3 } else { 2 * pairs.len() + 4 };
         size + integer_size(elements as i64)
+    }
+
+    /// Writes what an entry is kept behind: the distances of its ID, which are returned, and how many
+    /// fields of its own it has.
+    #[inline]
+    fn push_head(&self, draft: &mut Draft, id: Id, own_fields: usize) -> (u64, u64) {
+        let ms = id.ms.wrapping_sub(self.first.ms);
+        let seq = id.seq.wrapping_sub(self.first.seq);
+        push_varint(draft, ms);
+        push_varint(draft, if ms == 0 { seq } else { id.seq });
+        push_varint(draft, own_fields as u64);
+        (ms, seq)
     }
 
     /// Deletes the entry with this index, after what is kept of it was shown.
@@ -262,11 +339,54 @@ impl Tail {
     }
 }
 
+/// What is not read yet, as it is kept here or as it was written.
+#[derive(Clone, Copy)]
+enum Rest<K, W> {
+    Kept(K),
+    Written(W),
+}
+
+impl<'a> Rest<Reader<'a>, Elements<'a>> {
+    /// The next datum; an empty text past the end.
+    #[inline]
+    fn datum(&mut self) -> Datum<'a> {
+        match self {
+            Rest::Kept(reader) => reader.datum(),
+            Rest::Written(elements) => elements.element().unwrap_or(Datum::Bytes(&[])),
+        }
+    }
+}
+
+/// Field names.
+pub(crate) struct Names<'a> {
+    rest: Rest<Reader<'a>, Elements<'a>>,
+    left: usize,
+}
+
+impl<'a> Iterator for Names<'a> {
+    type Item = Datum<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Datum<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(match &mut self.rest {
+            Rest::Kept(reader) => Datum::Bytes(reader.text()),
+            Rest::Written(elements) => elements.element().unwrap_or(Datum::Bytes(&[])),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Names<'_> {}
+
 /// The entries of a node, from both ends.
 #[derive(Clone)]
 pub(crate) struct Entries<'a> {
     node: &'a Node,
-    packed: packed::Iter<'a>,
+    rest: Rest<packed::Iter<'a>, written::Entries<'a>>,
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -274,14 +394,20 @@ impl<'a> Iterator for Entries<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        self.packed.next().map(|packed| self.node.read(packed))
+        match &mut self.rest {
+            Rest::Kept(packed) => packed.next().map(|packed| self.node.read(packed)),
+            Rest::Written(raw) => raw.next().map(|raw| self.node.of_raw(raw)),
+        }
     }
 }
 
 impl DoubleEndedIterator for Entries<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.packed.next_back().map(|packed| self.node.read(packed))
+        match &mut self.rest {
+            Rest::Kept(packed) => packed.next_back().map(|packed| self.node.read(packed)),
+            Rest::Written(raw) => raw.next_back().map(|raw| self.node.of_raw(raw)),
+        }
     }
 }
 
@@ -293,7 +419,7 @@ pub(crate) struct Entry<'a> {
     node: &'a Node,
     /// How many fields of its own it has, 0 for those of the node.
     own_fields: usize,
-    data: Reader<'a>,
+    data: Rest<Reader<'a>, Elements<'a>>,
 }
 
 impl<'a> Entry<'a> {
@@ -306,9 +432,18 @@ impl<'a> Entry<'a> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         match self.own_fields {
-            0 => Reader { rest: &self.node.fields }.varint() as usize,
+            0 => self.node.fields().len(),
             own => own,
         }
+    }
+
+    /// All that is kept of it: its fields, if it has its own, and its values. It is one of a node of
+    /// so many fields.
+    #[inline]
+    pub(crate) fn data(&self, width: usize) -> impl Iterator<Item = Datum<'a>> + use<'a> {
+        let mut data = self.data;
+        let count = if self.shares_fields() { width } else { 2 * self.own_fields };
+        (0..count).map(move |_| data.datum())
     }
 
     /// The fields with their values.
@@ -316,8 +451,7 @@ impl<'a> Entry<'a> {
         let (own, mut data) = (self.own_fields > 0, self.data);
         let mut names = self.node.fields();
         (0..self.len()).map(move |_| {
-            let name =
-                if own { data.datum() } else { Datum::Bytes(names.next().unwrap_or_default()) };
+            let name = if own { data.datum() } else { names.next().unwrap_or(Datum::Bytes(&[])) };
             (name, data.datum())
         })
     }

@@ -17,6 +17,7 @@ mod tree;
 use std::mem;
 
 use crate::table::{Table, hash};
+use crate::value::listpack::Element;
 
 use super::{Borrowed, Kind, Owned, Storage};
 use member::{Place, Scored};
@@ -67,6 +68,17 @@ impl ZSet {
     /// An empty, packed set behind a prefix.
     pub(crate) fn behind(prefix: Vec<u8>) -> ZSet {
         ZSet { form: Form::Packed(Packed::behind(prefix)) }
+    }
+
+    /// A packed set of the members and scores in a listpack, if they are in order; each member is
+    /// shown. Whether one is there twice is not looked at.
+    pub(crate) fn of_listpack<'a>(
+        elements: &'a [u8],
+        score: impl Fn(Element<'a>) -> Option<f64>,
+        show: impl FnMut(Element<'a>),
+    ) -> Option<ZSet> {
+        let packed = Packed::of_listpack(elements, score, show)?;
+        Some(ZSet { form: Form::Packed(packed) })
     }
 
     /// The same set, borrowed.

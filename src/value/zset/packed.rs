@@ -14,7 +14,8 @@
 
 use super::member::Place;
 use crate::bytes::{SHORT_MOST, SHORT_STORE, append_short, number, same};
-use crate::value::packed::BLOCK_MOST;
+use crate::value::listpack::{Element, split_first};
+use crate::value::packed::{BLOCK_MOST, transcribe};
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
 
@@ -23,6 +24,9 @@ type Span = std::ops::Range<usize>;
 
 /// The bytes of a score.
 const SCORE_BYTES: usize = size_of::<f64>();
+
+/// So many bytes more, at most, are given room for scores that are read.
+const SCORES_ROOM: usize = 512;
 
 /// The longest entry that moves without an allocation; those of the usual limit of 64 bytes do.
 const MOVED_BYTES: usize = 80;
@@ -85,6 +89,35 @@ impl Packed {
         let (len, spare) = note(&bytes, prefix);
         bytes.truncate(bytes.len() - spare);
         Packed { bytes, base: (prefix + NOTE_BYTES) as u32, len: len as u32 }
+    }
+
+    /// The entries of a listpack, members and scores in turn, if they are in order; each member is
+    /// shown.
+    pub(super) fn of_listpack<'a>(
+        elements: &'a [u8],
+        score: impl Fn(Element<'a>) -> Option<f64>,
+        mut show: impl FnMut(Element<'a>),
+    ) -> Option<Packed> {
+        // Scores are integers of a few bytes, as a rule, and take eight here.
+        let room = elements.len() + elements.len().min(SCORES_ROOM) + SHORT_STORE;
+        let mut bytes = Vec::with_capacity(room);
+        let (mut rest, mut len, mut last) = (elements, 0, None::<(f64, Element<'a>)>);
+        while !rest.is_empty() {
+            let place = bytes.len();
+            bytes.extend_from_slice(&[0; SCORE_BYTES]);
+            let (member, told);
+            (member, rest) = transcribe(&mut bytes, rest)?;
+            (told, rest) = split_first(rest)?;
+            let score = score(told)?;
+            if !last.is_none_or(|last| is_before(last, (score, member))) {
+                return None;
+            }
+            *bytes.get_mut(place..)?.first_chunk_mut()? = score.to_le_bytes();
+            show(member);
+            last = Some((score, member));
+            len += 1;
+        }
+        Some(Packed { bytes, base: 0, len })
     }
 
     /// Closes the entries up into a block, if they lie behind a prefix of so many bytes and are not too
@@ -429,6 +462,13 @@ fn entry_size(len: usize) -> usize {
 fn length_size(len: usize) -> usize {
     let bits = usize::BITS - len.leading_zeros();
     bits.div_ceil(7).max(1) as usize
+}
+
+/// The order of entries, of which members are mostly not looked at.
+#[inline]
+fn is_before((score, member): (f64, Element<'_>), next: (f64, Element<'_>)) -> bool {
+    score < next.0
+        || score == next.0 && member.with_bytes(|member| next.1.with_bytes(|next| member < next))
 }
 
 /// Appends the entry for `place`.
