@@ -10,11 +10,11 @@ use super::listpack::Listpack;
 use super::read::{Element, Packing, Reader, Text};
 use super::write::Writer;
 use super::{kind, listpack};
+use crate::cow::Arc;
 use crate::number::parse_i64;
 use crate::value::Value;
 use crate::value::stream::{Cursor, Datum, Entry, Group, Id, Marks, Node, Pair, Pending, Stream};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// The entry is deleted.
 const DELETED: i64 = 1;

@@ -23,9 +23,8 @@ pub(crate) use node::{Entry, NODE_BYTES_MOST, Node, NodeLimits, Pair, Tail};
 pub(crate) use trim::{Cut, Trim};
 
 use super::{Collection, Kind, Value, ValueView};
-use crate::cow::own;
+use crate::cow::{Arc, own};
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// A stream.
 #[derive(Clone, Default)]
