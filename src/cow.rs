@@ -1,9 +1,13 @@
 //! Copy on write: changing what may be shared with a snapshot.
 
-use std::sync::Arc;
+/// A pointer that several copies of a collection may share. It is not the standard library's, which
+/// asks for weak references too before it lets go of a value for change: an exchange under a lock, for
+/// which everything written before has to reach the caches, and one is taken at each level of each
+/// change.
+pub(crate) use triomphe::Arc;
 
 /// The value for change; copied first if somebody else holds it too. As `Arc::make_mut`, with the
-/// rare copy kept out of the caller's way. No weak reference to such values exists.
+/// rare copy kept out of the caller's way.
 #[inline]
 pub(crate) fn own<T: Clone>(shared: &mut Arc<T>) -> &mut T {
     if Arc::strong_count(shared) != 1 {

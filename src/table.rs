@@ -12,12 +12,11 @@
 mod segment;
 
 use crate::bytes::same;
-use crate::cow::own;
+use crate::cow::{Arc, own};
 use foldhash::quality::FixedState;
 use segment::Segment;
 use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 
 /// Mean number of elements a segment when the next one is split. Segments hold between half and
 /// twice as many; around this size all tags of a segment are compared at once, and a copy of
@@ -244,30 +243,31 @@ impl<E: Keyed> Table<E> {
     /// Adds one segment, and moves into it what belongs there from the one it is split off.
     fn split_next(&mut self) {
         let added = self.segments.len();
-        self.segments.push(Arc::new(Segment::new()));
+        let mut new = Segment::new();
+        if added > 0 {
+            // The bit of a hash by which the two are told apart.
+            let bit = (added + 1).next_power_of_two() / 2;
+            let partner = added - bit;
+            let old = own(&mut self.segments[partner]);
+            new = Segment::with_capacity(old.len() / 2 + 4);
+            let mut at = 0;
+            while let Some(element) = old.get(at) {
+                let hash = hash(element.key());
+                if segment_bits(hash) & bit == 0 {
+                    at += 1;
+                } else if let Some(element) = old.remove(at, |e| self::hash(e.key())) {
+                    new.push(hash, element);
+                }
+            }
+            old.trim();
+            self.note_earliest(partner);
+        }
+        self.segments.push(Arc::new(new));
         self.mask = (added + 1).next_power_of_two() - 1;
         if E::EXPIRES {
             self.earliest.push(NEVER);
+            self.note_earliest(added);
         }
-        if added == 0 {
-            return;
-        }
-        let partner = added - (added + 1).next_power_of_two() / 2;
-        let mut from = std::mem::take(&mut self.segments[partner]);
-        let old = own(&mut from);
-        let mut new = Segment::with_capacity(old.len() / 2);
-        let mut at = 0;
-        while let Some(element) = old.get(at) {
-            let hash = hash(element.key());
-            if self.segment_of(hash) == partner {
-                at += 1;
-            } else if let Some(element) = old.remove(at, |e| self::hash(e.key())) {
-                new.push(hash, element);
-            }
-        }
-        old.trim();
-        self.put_segment(partner, from);
-        self.put_segment(added, Arc::new(new));
     }
 
     /// Undoes the latest split, when many elements have gone.
@@ -279,20 +279,19 @@ impl<E: Keyed> Table<E> {
         let left = self.segments.len();
         let partner = left - (left + 1).next_power_of_two() / 2;
         self.mask = left.next_power_of_two() - 1;
-        let mut both = std::mem::take(&mut self.segments[partner]);
-        let segment = own(&mut both);
+        let segment = own(&mut self.segments[partner]);
         for element in Arc::unwrap_or_clone(last) {
             segment.push(hash(element.key()), element);
         }
-        self.put_segment(partner, both);
+        self.note_earliest(partner);
     }
 
-    /// Puts a segment into its place, with the bound of its deadlines.
-    fn put_segment(&mut self, index: usize, segment: Arc<Segment<E>>) {
+    /// Makes the bound of a segment's deadlines exact.
+    fn note_earliest(&mut self, index: usize) {
         if E::EXPIRES {
-            self.earliest[index] = segment.iter().map(Keyed::deadline).min().unwrap_or(NEVER);
+            let deadlines = self.segments[index].iter().map(Keyed::deadline);
+            self.earliest[index] = deadlines.min().unwrap_or(NEVER);
         }
-        self.segments[index] = segment;
     }
 
     /// An element at random, each as likely as any other; `below` gives numbers below a bound.
@@ -349,8 +348,8 @@ impl<E: Keyed> Table<E> {
         let step = self.segments.len().div_ceil(looked).max(1);
         let (mut bytes, mut elements) = (0, 0);
         for segment in self.segments.iter().step_by(step) {
-            // An `Arc` keeps two counters beside the segment.
-            bytes += size_of::<Segment<E>>() + 2 * size_of::<usize>() + segment.allocation_size();
+            // An `Arc` keeps a counter beside the segment.
+            bytes += size_of::<Segment<E>>() + size_of::<usize>() + segment.allocation_size();
             bytes += segment.iter().map(&own).sum::<usize>();
             elements += segment.len();
         }
@@ -363,6 +362,56 @@ impl<E: Keyed> Table<E> {
     /// All elements, in no particular order, but the same one for the same history.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
         self.segments.iter().flat_map(|segment| segment.iter())
+    }
+
+    /// Visits the elements that some other tables have too, until the visitor has seen enough;
+    /// returns how many it saw.
+    ///
+    /// Where an element lies tells most of its hash: the segment in a table that has no more of
+    /// them, and the byte by which it is found there. It is hashed only for larger tables.
+    pub(crate) fn in_all<'a, 'o>(
+        &'a self,
+        others: &[&'o Self],
+        mut visit: impl FnMut(&'a E) -> bool,
+    ) -> usize {
+        let mut count = 0;
+        let mut sides: SmallVec<[(&Self, Option<&Segment<E>>); 4]> = SmallVec::new();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let alike = |other: &&'o Self| other.segment_like(index, self.mask_of(index));
+            sides.clear();
+            sides.extend(others.iter().map(|other| (*other, alike(other))));
+            for (tag, element) in segment.iter_tagged() {
+                let mut hash = None;
+                let everywhere = sides.iter().all(|(table, segment)| match segment {
+                    Some(segment) if tag != 0 => {
+                        let is_sought = |e: &E| same(e.key(), element.key());
+                        segment.position_tagged(tag, is_sought).is_some()
+                    }
+                    _ => {
+                        let hash = *hash.get_or_insert_with(|| self::hash(element.key()));
+                        table.find_hashed(hash, element.key()).is_some()
+                    }
+                });
+                count += usize::from(everywhere);
+                if everywhere && !visit(element) {
+                    return count;
+                }
+            }
+        }
+        count
+    }
+
+    /// The segment that holds, or would hold, all of what another table has in the segment `index`
+    /// that is addressed under a mask; none if it may be in one of several, or there is no segment.
+    fn segment_like(&self, index: usize, mask: usize) -> Option<&Segment<E>> {
+        let (full, half) = (self.mask, self.mask >> 1);
+        let is_known = full & !mask == 0;
+        if !is_known && (half & !mask != 0 || self.mask_of(index & half) != half) {
+            return None;
+        }
+        let place = index & full;
+        let place = if is_known && place < self.segments.len() { place } else { index & half };
+        self.segments.get(place).map(|segment| &**segment)
     }
 
     /// One step of a walk that may span many calls with changes in between: visits some elements
@@ -460,6 +509,37 @@ mod tests {
         assert!(table.segments.len() <= 3, "{} segments for 10 keys", table.segments.len());
         assert_eq!(table.iter().count(), 10);
         assert!((9_990..10_000).all(|i| table.find(key(i).key()).is_some()));
+    }
+
+    #[test]
+    fn what_is_in_all_of_some_tables_is_found_whatever_their_sizes() {
+        let sizes = [0, 1, 7, 20, 21, 41, 50, 60, 61, 99, 160, 400, 1_300];
+        // Of the second every third key of the first, of the third every second.
+        let spread = |step: usize, n: usize| {
+            let mut table = Table::new();
+            (0..n).for_each(|i| _ = table.insert(key(i * step)));
+            table
+        };
+        for (n, m) in sizes.iter().flat_map(|&n| sizes.map(|m| (n, m))) {
+            let (first, second, third) = (spread(1, n), spread(3, m), spread(2, 500));
+            let mut seen = BTreeSet::new();
+            let all = [&second, &third];
+            let count = first.in_all(&all, |e| seen.insert(e.0.clone()));
+            let expected = (0..n).step_by(6).filter(|i| i / 3 < m && i / 2 < 500);
+            assert_eq!(seen, expected.map(|i| key(i).0).collect(), "{n} and {m}");
+            assert_eq!(count, seen.len());
+            assert_eq!(first.in_all(&[&second], |_| false), n.min(m).min(1), "it has seen enough");
+            assert_eq!(second.in_all(&[&first], |_| true), n.div_ceil(3).min(m));
+        }
+        // Segments with more elements than have tags.
+        let (mut many, other) = (Table::with_capacity(1), spread(1, 1_000));
+        many.segments = vec![Arc::new(Segment::new())];
+        (0..150).for_each(|i| _ = own(&mut many.segments[0]).push(hash(key(i).key()), key(i)));
+        (many.len, many.earliest) = (150, vec![NEVER]);
+        assert_eq!(
+            (many.in_all(&[&other], |_| true), other.in_all(&[&many], |_| true)),
+            (150, 150)
+        );
     }
 
     #[test]

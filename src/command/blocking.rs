@@ -11,7 +11,7 @@ use super::range::Order;
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
-use super::zset::{self, take};
+use super::zset;
 
 use crate::clients::words;
 use crate::error::{CommandError, CommandResult};
@@ -214,7 +214,7 @@ fn pop_ranked(cx: &mut Context<'_>, args: Args<'_>, order: Order) -> CommandResu
             let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
             reply.array(3);
             reply.bulk(key);
-            take(zset, rank, |member, score| {
+            zset.take(rank, |member, score| {
                 reply.bulk(member);
                 reply.double(score);
             });

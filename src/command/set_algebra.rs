@@ -195,8 +195,11 @@ fn store(cx: &mut Context<'_>, mut args: Args<'_>, combine: Combine) -> CommandR
 /// it saw.
 fn intersect(sources: &Sources<'_>, visit: impl FnMut(Member<'_>) -> bool) -> usize {
     // A missing key is an empty set.
-    let all = sources.iter().map(Option::as_ref).collect::<Option<SmallVec<[&SetView<'_>; 8]>>>();
-    let mut sets = all.unwrap_or_default();
+    if sources.iter().any(Option::is_none) {
+        return 0;
+    }
+    let mut sets = SmallVec::<[&SetView<'_>; 8]>::with_capacity(sources.len());
+    sources.iter().flatten().for_each(|set| sets.push(set));
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return 0 };
     Set::intersect(smallest, others, visit)

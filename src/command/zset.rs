@@ -417,7 +417,7 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
     let removed = cx.keys.edit_existing(key, |zset: &mut Editor<'_, ZSet>| {
         let span = range.span(zset, Order::Ascending);
         for _ in 0..span.count {
-            take(zset, span.start, |_, _| ());
+            zset.take(span.start, |_, _| ());
         }
         span.count
     })?;
@@ -426,14 +426,6 @@ fn remove_range(cx: &mut Context<'_>, mut args: Args<'_>, by: By) -> CommandResu
     }
     cx.reply.count(removed.unwrap_or(0));
     Ok(())
-}
-
-/// Removes the member of a rank, after it was shown.
-pub(super) fn take(zset: &mut Editor<'_, ZSet>, rank: usize, show: impl FnOnce(&[u8], f64)) {
-    let Some((member, score)) = zset.range(rank, 1).next() else { return };
-    show(member, score);
-    let member = SmallVec::<[u8; 64]>::from_slice(member);
-    zset.remove(&member);
 }
 
 fn zpopmin(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -487,7 +479,7 @@ pub(super) fn pop_command(order: Order) -> &'static [u8] {
     }
 }
 
-/// Removes so many members from an end, each after it was shown.
+/// Removes so many members from an end, each of which is shown.
 fn take_from(
     zset: &mut Editor<'_, ZSet>,
     order: Order,
@@ -496,7 +488,7 @@ fn take_from(
 ) {
     for _ in 0..count {
         let rank = if order == Order::Ascending { 0 } else { zset.len() - 1 };
-        take(zset, rank, &mut show);
+        zset.take(rank, &mut show);
     }
 }
 

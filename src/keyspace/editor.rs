@@ -299,6 +299,15 @@ impl Editor<'_, ZSet> {
         old
     }
 
+    /// Removes the member with this rank, which `show` sees, and its score.
+    pub(crate) fn take(&mut self, rank: usize, show: impl FnOnce(&[u8], f64)) {
+        let Editor { value: zset, key, journal, .. } = self;
+        zset.take(rank, |member, score| {
+            show(member, score);
+            journal.record_score(key, member, Some(score));
+        });
+    }
+
     fn record_score(&mut self, member: &[u8], old: Option<f64>) {
         self.journal.record_score(self.key, member, old);
     }

@@ -4,13 +4,12 @@
 //! object behind an `Arc`, so that a copy of a shared segment of the table copies nothing large.
 
 use super::{NEVER, Text};
-use crate::cow::own;
+use crate::cow::{Arc, own};
 use crate::number::parse_i64;
 use crate::table::Keyed;
 use crate::value::{Collection, Kind, Value, ValueView};
 use smallvec::SmallVec;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A key and what it holds.

@@ -415,9 +415,14 @@ impl Keyspace {
         if self.table.has_deadlines() {
             keys.iter().for_each(|key| _ = self.slot_unused(key));
         }
-        let slots: SmallVec<[Slot; 8]> = keys.iter().map(|key| self.slot(key)).collect();
+        let mut slots: SmallVec<[Slot; 8]> = SmallVec::with_capacity(keys.len());
+        keys.iter().for_each(|key| slots.push(self.slot(key)));
         let settled = &*self;
-        slots.into_iter().map(|slot| collection::<C>(settled.entry(slot))).collect()
+        let mut found = SmallVec::with_capacity(keys.len());
+        for slot in slots {
+            found.push(collection::<C>(settled.entry(slot))?);
+        }
+        Ok(found)
     }
 
     /// Changes the collection a key holds; a missing key is an empty collection, and an emptied

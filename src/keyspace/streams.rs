@@ -2,10 +2,10 @@
 
 use super::editor::Editor;
 use super::journal::{Change, Journal, Span};
+use crate::cow::Arc;
 use crate::value::stream::{
     ConsumerId, Cursor, Deleted, Group, Id, Marks, Node, Pair, Pending, Removed, Stream, Tail, Trim,
 };
-use std::sync::Arc;
 
 /// The inverse of one change to a stream. Groups are told by their place, which is the same again
 /// once all later changes are undone.

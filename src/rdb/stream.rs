@@ -7,11 +7,11 @@
 use super::read::{Reader, Room};
 use super::write::Writer;
 use super::{kind, listpack};
+use crate::cow::Arc;
 use crate::value::Value;
 use crate::value::stream::{
     Cursor, Datum, Entry, Group, Id, Marks, Node, Pending, SAME_FIELDS, Stream,
 };
-use std::sync::Arc;
 
 /// How many entries a group has read, where that cannot be told.
 const READ_UNKNOWN: u64 = u64::MAX;

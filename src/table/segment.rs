@@ -6,13 +6,13 @@
 
 /// So many elements have a byte here; hardly ever a segment has more, which are looked at one by
 /// one. With it a segment in its `Arc` is 88 bytes, just what an allocator's block holds.
-const TAGS: usize = 48;
+const TAGS: usize = 56;
 
 /// Few segments have more than so many.
 const USUAL: usize = 32;
 
 /// Elements grow by this many places.
-const GROWTH: usize = 4;
+const GROWTH: usize = 8;
 
 /// Elements found by their hashes. Their places hold until one is added or removed.
 #[derive(Clone)]
@@ -71,6 +71,13 @@ impl<E> Segment<E> {
         self.elements.iter()
     }
 
+    /// The elements, each with the byte of its hash; 0 where that is not kept.
+    #[inline]
+    pub(super) fn iter_tagged(&self) -> impl Iterator<Item = (u8, &E)> {
+        let tag = |at: usize| self.tags.get(at).copied().unwrap_or(0);
+        self.elements.iter().enumerate().map(move |(at, element)| (tag(at), element))
+    }
+
     /// The element at a place.
     #[inline(always)]
     pub(super) fn get(&self, at: usize) -> Option<&E> {
@@ -86,12 +93,18 @@ impl<E> Segment<E> {
     /// The place of the first element with a hash that is the one sought.
     #[inline(always)]
     pub(super) fn position(&self, hash: u64, is_sought: impl Fn(&E) -> bool) -> Option<usize> {
+        self.position_tagged(tag(hash), is_sought)
+    }
+
+    /// The same of a hash with this byte.
+    #[inline(always)]
+    pub(super) fn position_tagged(&self, tag: u8, is_sought: impl Fn(&E) -> bool) -> Option<usize> {
         let ([first, second, third, fourth, rest @ ..], _) = self.tags.as_chunks::<8>() else {
             return None;
         };
-        let mut same = same_tags(&[*first, *second, *third, *fourth], tag(hash));
+        let mut same = same_tags(&[*first, *second, *third, *fourth], tag);
         if self.elements.len() > USUAL {
-            same |= same_tags(rest, tag(hash)) << 4;
+            same |= same_tags(rest, tag) << 4;
         }
         while same != 0 {
             let bit = same.trailing_zeros() as usize;
@@ -101,7 +114,10 @@ impl<E> Segment<E> {
             }
             same &= same - 1;
         }
-        self.position_untagged(is_sought)
+        match self.elements.len() {
+            ..=TAGS => None,
+            _ => self.position_untagged(is_sought),
+        }
     }
 
     /// The element that `position` finds.
@@ -110,7 +126,7 @@ impl<E> Segment<E> {
         self.get(self.position(hash, is_sought)?)
     }
 
-    #[inline]
+    #[cold]
     fn position_untagged(&self, is_sought: impl Fn(&E) -> bool) -> Option<usize> {
         let untagged = self.elements.get(TAGS..)?;
         untagged.iter().position(is_sought).map(|at| at + TAGS)
@@ -152,12 +168,6 @@ impl<E> Segment<E> {
         if self.elements.capacity() - self.elements.len() > 2 * GROWTH {
             self.elements.shrink_to(self.elements.len() + GROWTH);
         }
-    }
-}
-
-impl<E> Default for Segment<E> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

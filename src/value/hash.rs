@@ -1,7 +1,7 @@
 //! The hash: fields with values.
 //!
 //! A small hash is a packed sequence of fields and values in turn, in the order they were added;
-//! a large one is a [`Table`] of pairs, each pair in one allocation. The caller decides when to
+//! a large one is a [`Table`] of pairs, most of which lie whole in their slots. The caller decides when to
 //! convert, because only it knows the limits and can undo; nothing converts back.
 //!
 //! This room knows no commands, replies or journals.
@@ -23,40 +23,91 @@ pub(crate) enum Hash<S: Storage = Owned> {
 /// A hash, borrowed for reading.
 pub(crate) type HashView<'a> = Hash<Borrowed<'a>>;
 
-/// A field and its value in one allocation: the length of the field, the field, the value.
+/// A field and its value as the table holds them: 24 bytes, in which most pairs lie whole.
 #[derive(Clone)]
-pub(crate) struct Pair(Box<[u8]>);
+pub(crate) enum Pair {
+    /// The field and the value side by side.
+    Short { field_len: u8, value_len: u8, bytes: [u8; SHORT_BYTES] },
+    /// In an allocation: the length of the field, the field, the value.
+    Long(Box<[u8]>),
+}
 
-/// Bytes of the length in front of a pair.
+/// The most bytes of a field and its value that need no allocation.
+const SHORT_BYTES: usize = 21;
+
+// What a large hash weighs depends on it.
+const _: () = assert!(size_of::<Pair>() == 24);
+
+/// Bytes of the length in front of a long pair.
 const LENGTH: usize = size_of::<u32>();
 
 impl Pair {
+    #[inline]
     fn new(field: &[u8], value: &[u8]) -> Pair {
+        let mut bytes = [0; SHORT_BYTES];
+        let Some((head, rest)) = bytes.split_at_mut_checked(field.len()) else {
+            return Pair::long(field, value);
+        };
+        let Some(tail) = rest.get_mut(..value.len()) else { return Pair::long(field, value) };
+        head.copy_from_slice(field);
+        tail.copy_from_slice(value);
+        Pair::Short { field_len: field.len() as u8, value_len: value.len() as u8, bytes }
+    }
+
+    #[inline(never)]
+    fn long(field: &[u8], value: &[u8]) -> Pair {
         let mut bytes = Vec::with_capacity(LENGTH + field.len() + value.len());
         bytes.extend_from_slice(&(field.len() as u32).to_le_bytes());
         bytes.extend_from_slice(field);
         bytes.extend_from_slice(value);
-        Pair(bytes.into_boxed_slice())
+        Pair::Long(bytes.into_boxed_slice())
     }
 
+    #[inline]
     fn split(&self) -> (&[u8], &[u8]) {
-        let (length, rest) = self.0.split_first_chunk::<LENGTH>().unwrap_or((&[0; LENGTH], &[]));
-        rest.split_at_checked(u32::from_le_bytes(*length) as usize).unwrap_or_default()
+        match self {
+            Pair::Short { field_len, value_len, bytes } => {
+                let parts = bytes.split_at_checked((*field_len).into());
+                let (field, rest) = parts.unwrap_or_default();
+                (field, rest.get(..(*value_len).into()).unwrap_or_default())
+            }
+            Pair::Long(bytes) => {
+                let (length, rest) =
+                    bytes.split_first_chunk::<LENGTH>().unwrap_or((&[0; LENGTH], &[]));
+                rest.split_at_checked(u32::from_le_bytes(*length) as usize).unwrap_or_default()
+            }
+        }
     }
 
     /// Overwrites the value in place if the new one is as long.
     fn overwrite(&mut self, field_len: usize, value: &[u8]) -> bool {
-        match self.0.get_mut(LENGTH + field_len..) {
-            Some(old) if old.len() == value.len() => {
+        let (bytes, start, len) = match self {
+            Pair::Short { value_len, bytes, .. } => (&mut bytes[..], 0, (*value_len).into()),
+            Pair::Long(bytes) => {
+                let len = bytes.len() - LENGTH - field_len;
+                (&mut bytes[..], LENGTH, len)
+            }
+        };
+        match bytes.get_mut(start + field_len..start + field_len + len) {
+            Some(old) if len == value.len() => {
                 old.copy_from_slice(value);
                 true
             }
             _ => false,
         }
     }
+
+    /// Bytes allocated outside of the slot.
+    fn heap_size(&self) -> usize {
+        match self {
+            Pair::Short { .. } => 0,
+            Pair::Long(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Keyed for Pair {
+    #[inline]
     fn key(&self) -> &[u8] {
         self.split().0
     }
@@ -106,7 +157,7 @@ impl Hash {
         match self {
             Hash::Packed(packed) => packed.heap_size(),
             Hash::Table(table) => {
-                size_of::<Table<Pair>>() + table.heap_size(samples, |pair| pair.0.len())
+                size_of::<Table<Pair>>() + table.heap_size(samples, Pair::heap_size)
             }
         }
     }
@@ -391,6 +442,29 @@ mod tests {
             assert_eq!((old.as_slice(), hash.len()), (&b"1"[..], 2));
             assert!(!hash.remove(b"a", |_, _| panic!("nothing to remove")));
             assert_eq!(hash.get(b"a"), None);
+        }
+    }
+
+    #[test]
+    fn pairs_of_every_length_come_back_and_take_values_of_every_length() {
+        let text: Vec<u8> = (0..60).collect();
+        let lengths = || [0, 1, 10, 20, 21, 22, 30, 60].into_iter();
+        for (field, value) in lengths().flat_map(|field| lengths().map(move |value| (field, value)))
+        {
+            let (field, value) = (&text[..field], &text[60 - value..]);
+            let pair = Pair::new(field, value);
+            assert_eq!(pair.split(), (field, value));
+            assert_eq!(pair.heap_size() == 0, field.len() + value.len() <= SHORT_BYTES);
+            let mut hash = Hash::new();
+            hash.unpack();
+            hash.set(field, value, |_| panic!("nothing to overwrite"));
+            for other in lengths().map(|len| &text[..len]) {
+                let before = hash.get(field).unwrap().to_vec();
+                let mut old = Vec::new();
+                assert!(!hash.set(field, other, |value| old = value.to_vec()));
+                assert_eq!((old, hash.get(field)), (before, Some(other)));
+                assert_eq!((hash.len(), hash.iter().next()), (1, Some((field, other))));
+            }
         }
     }
 

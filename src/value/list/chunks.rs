@@ -2,9 +2,8 @@
 //!
 //! This room knows chunks and their limits; which form a list has is its parent's business.
 
-use crate::cow::own;
+use crate::cow::{Arc, own};
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::super::packed::{Packed, Position};
 use super::{ChunkLimit, Iter};

@@ -7,10 +7,10 @@
 
 mod chunks;
 
+use crate::cow::Arc;
 use std::collections::vec_deque;
 use std::mem;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use super::packed::{self, Packed};
 use super::{Borrowed, Kind, Owned, Storage};

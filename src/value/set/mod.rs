@@ -18,6 +18,7 @@ use crate::bytes::same;
 use crate::number::{IntText, parse_i64};
 use crate::table::{Location, Table, hash};
 use member::Stored;
+use smallvec::SmallVec;
 use std::collections::HashSet;
 
 /// A packed set has so many members at most: walking more costs more than the table does.
@@ -45,6 +46,9 @@ pub(super) enum Small<'a> {
     Ints(&'a mut Ints),
     Packed(&'a mut Packed),
 }
+
+/// The tables of some large sets.
+type Tables<'a> = SmallVec<[&'a Table<Stored>; 8]>;
 
 /// A member as a set holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,23 +295,16 @@ impl Set {
         others: &[&SetView<'_>],
         mut visit: impl FnMut(Member<'_>) -> bool,
     ) -> usize {
+        let tables = others.iter().map(|other| other.table());
+        if let (Some(table), Some(others)) = (set.table(), tables.collect::<Option<Tables<'_>>>()) {
+            return table.in_all(&others, |stored| visit(Member::Bytes(stored.as_bytes())));
+        }
         let mut count = 0;
-        let mut see = |member: Member<'_>, everywhere: bool| {
+        set.iter().all(|member| {
+            let everywhere = others.iter().all(|other| other.has(member));
             count += usize::from(everywhere);
             !everywhere || visit(member)
-        };
-        match &set.0 {
-            // A member is hashed once for all tables.
-            Form::Table(table) => table.iter().all(|stored| {
-                let bytes = stored.as_bytes();
-                let hash = hash(bytes);
-                see(Member::Bytes(bytes), others.iter().all(|other| other.has_hashed(hash, bytes)))
-            }),
-            _ => set.iter().all(|member| {
-                let everywhere = others.iter().all(|other| other.has(member));
-                see(member, everywhere)
-            }),
-        };
+        });
         count
     }
 
@@ -383,12 +380,11 @@ impl<S: Storage> Set<S> {
         }
     }
 
-    /// Whether a member is in the set, whose hash the caller has at hand.
-    #[inline(always)]
-    fn has_hashed(&self, hash: u64, member: &[u8]) -> bool {
+    /// The table of a large set.
+    fn table(&self) -> Option<&Table<Stored>> {
         match &self.0 {
-            Form::Table(table) => table.find_hashed(hash, member).is_some(),
-            _ => self.contains(member),
+            Form::Table(table) => Some(table),
+            _ => None,
         }
     }
 

@@ -5,8 +5,7 @@
 
 use super::id::Id;
 use super::id_map::IdMap;
-use crate::cow::own;
-use std::sync::Arc;
+use crate::cow::{Arc, own};
 
 /// A consumer of a group, by its place there; good until the consumer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

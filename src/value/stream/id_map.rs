@@ -5,9 +5,8 @@
 //! clones and copied when first written to.
 
 use super::id::Id;
-use crate::cow::own;
+use crate::cow::{Arc, own};
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// The most elements of a chunk.
 const CHUNK: usize = 128;

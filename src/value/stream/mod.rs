@@ -25,9 +25,8 @@ pub(crate) use trim::{Cut, Trim};
 pub(crate) use written::SAME_FIELDS;
 
 use super::{Collection, Kind, Value, ValueView};
-use crate::cow;
+use crate::cow::{Arc, own};
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// A stream.
 #[derive(Clone, Default)]
@@ -225,7 +224,7 @@ fn own_node(node: &mut Arc<Node>) -> &mut Node {
     if node.written().is_some() {
         *node = Arc::new(node.opened());
     }
-    cow::own(node)
+    own(node)
 }
 
 /// Nodes that are as they were written, before a change opens them: to be kept by whoever may undo
@@ -410,7 +409,7 @@ impl Stream {
 
     /// The group at a place, for change.
     pub(crate) fn group_mut(&mut self, at: usize) -> Option<&mut Group> {
-        self.groups.get_mut(at).map(cow::own)
+        self.groups.get_mut(at).map(own)
     }
 
     /// Adds a group whose name is free; returns its place.

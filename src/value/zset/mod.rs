@@ -22,6 +22,7 @@ use crate::value::listpack::Element;
 use super::{Borrowed, Kind, Owned, Storage};
 use member::{Place, Scored};
 use packed::{Found, Packed};
+use smallvec::SmallVec;
 use tree::Tree;
 
 /// What the index takes for each member, on average: its slot, its share of
@@ -225,6 +226,24 @@ impl ZSet {
         match &mut self.form {
             Form::Packed(packed) => packed.remove(member),
             Form::Indexed(indexed) => indexed.remove(member),
+        }
+    }
+
+    /// Takes the member with this rank out; `taken` sees it and its score. Keeps the representation.
+    pub(crate) fn take(&mut self, rank: usize, taken: impl FnOnce(&[u8], f64)) {
+        match &mut self.form {
+            Form::Packed(packed) => {
+                let Some(place) = packed.range(rank, 1).next() else { return };
+                let member = SmallVec::<[u8; 64]>::from_slice(place.member);
+                taken(&member, place.score);
+                packed.remove(&member);
+            }
+            Form::Indexed(indexed) => {
+                if let Some(entry) = indexed.take(rank) {
+                    let place = entry.place();
+                    taken(place.member, place.score);
+                }
+            }
         }
     }
 }
@@ -453,6 +472,16 @@ impl Indexed {
         self.tree.remove(entry.place());
         self.member_bytes = self.member_bytes.saturating_sub(entry.heap_size());
         Some(entry.score)
+    }
+
+    /// `ZSet::take`, from the tree first, as that knows ranks.
+    fn take(&mut self, rank: usize) -> Option<Scored> {
+        let entry = self.tree.remove_rank(rank)?;
+        if let Some(at) = self.index.find(entry.place().member) {
+            self.index.remove(at);
+        }
+        self.member_bytes = self.member_bytes.saturating_sub(entry.heap_size());
+        Some(entry)
     }
 }
 

@@ -9,11 +9,10 @@
 //! granted that the caller adds no place twice.
 
 use std::slice::Iter;
-use std::sync::Arc;
 
 use super::entries::{Entries, Run, WIDTH, grow, trim};
 use super::member::{ARC_HEADER_BYTES, Place, Scored};
-use crate::cow::own;
+use crate::cow::{Arc, own};
 
 /// The width which two nodes may have together to become one. It leaves room,
 /// lest the next insertion split them again.
@@ -58,6 +57,26 @@ struct Below {
     nodes: Vec<Arc<Node>>,
 }
 
+/// Which entry is meant.
+#[derive(Clone, Copy)]
+enum Spot<'a> {
+    /// The one at this place, if there is one.
+    Place(Place<'a>),
+    /// The one with so many before it.
+    Rank(usize),
+}
+
+impl Spot<'_> {
+    /// Whether it is this entry, the first of those below a node.
+    #[inline]
+    fn is_first(self, first: Place<'_>) -> bool {
+        match self {
+            Spot::Place(place) => first.is(place),
+            Spot::Rank(rank) => rank == 0,
+        }
+    }
+}
+
 /// A node that is to become the child of another.
 struct Child {
     low: Scored,
@@ -93,12 +112,17 @@ impl Tree {
 
     /// Takes out the entry at `place`.
     pub(crate) fn remove(&mut self, place: Place<'_>) -> Option<Scored> {
-        self.take(place, None)
+        self.take(Spot::Place(place), None)
+    }
+
+    /// Takes out the entry with this rank.
+    pub(crate) fn remove_rank(&mut self, rank: usize) -> Option<Scored> {
+        self.take(Spot::Rank(rank), None)
     }
 
     /// Gives the entry at `place` another score, and its new position.
     pub(crate) fn move_to(&mut self, place: Place<'_>, score: f64) {
-        if let Some(mut entry) = self.take(place, Some(score)) {
+        if let Some(mut entry) = self.take(Spot::Place(place), Some(score)) {
             entry.score = score;
             self.insert(entry);
         }
@@ -143,22 +167,16 @@ impl Tree {
     fn leaf_at(&self, mut rank: usize) -> (&Entries, usize) {
         let mut node = &self.root;
         while let Node::Inner(inner) = &**node {
-            let below = inner.below.counts.iter().position(|&count| {
-                let is_below = rank < count as usize;
-                rank -= if is_below { 0 } else { count as usize };
-                is_below
-            });
-            match below.and_then(|at| inner.below.nodes.get(at)) {
-                Some(child) => node = child,
-                None => break,
-            }
+            let (at, left) = inner.child_of_rank(rank);
+            let Some(child) = inner.below.nodes.get(at) else { break };
+            (node, rank) = (child, left);
         }
         (node.entries(), rank)
     }
 
     /// Takes an entry out, unless it can be given the score `to` in its leaf.
-    fn take(&mut self, place: Place<'_>, to: Option<f64>) -> Option<Scored> {
-        let taken = edit(&mut self.root, &mut self.heap, |root, heap| root.take(place, to, heap))?;
+    fn take(&mut self, spot: Spot<'_>, to: Option<f64>) -> Option<Scored> {
+        let taken = edit(&mut self.root, &mut self.heap, |root, heap| root.take(spot, to, heap))?;
         self.len -= 1;
         self.shrink();
         Some(taken)
@@ -268,19 +286,26 @@ impl Node {
         Some(Child { low, count: right.count(), node: Arc::new(right) })
     }
 
-    /// Takes the entry at `place` out and gives it, or, if `to` is a score that
+    /// Takes the entry at `spot` out and gives it, or, if `to` is a score that
     /// leaves it between others of its leaf, moves it there and gives `None`.
-    fn take(&mut self, place: Place<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
+    fn take(&mut self, spot: Spot<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
         match self {
             Node::Leaf(entries) => {
-                let at = entries.position(place);
-                entries.place(at).filter(|found| found.is(place))?;
+                let at = match spot {
+                    Spot::Place(place) => {
+                        let at = entries.position_of(place);
+                        entries.place(at).filter(|found| found.is(place))?;
+                        at
+                    }
+                    Spot::Rank(rank) if rank < entries.len() => rank,
+                    Spot::Rank(_) => return None,
+                };
                 if to.is_some_and(|score| entries.rescore(at, score)) {
                     return None;
                 }
                 Some(entries.remove(at))
             }
-            Node::Inner(inner) => inner.take(place, to, heap),
+            Node::Inner(inner) => inner.take(spot, to, heap),
         }
     }
 
@@ -341,6 +366,18 @@ impl Inner {
     #[inline]
     fn child_for(&self, place: Place<'_>) -> usize {
         self.lows.count_up_to(place).saturating_sub(1)
+    }
+
+    /// The position of the child below which the entry with a rank is, and how many of that child's
+    /// are before it.
+    #[inline]
+    fn child_of_rank(&self, mut rank: usize) -> (usize, usize) {
+        let below = self.below.counts.iter().position(|&count| {
+            let is_below = rank < count as usize;
+            rank -= if is_below { 0 } else { count as usize };
+            is_below
+        });
+        (below.unwrap_or(WIDTH), rank)
     }
 
     /// The number of entries below the children before one.
@@ -419,13 +456,19 @@ impl Inner {
     }
 
     /// `Node::take`; keeps counts and first entries right.
-    fn take(&mut self, place: Place<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
-        let at = self.child_for(place);
+    fn take(&mut self, spot: Spot<'_>, to: Option<f64>, heap: &mut usize) -> Option<Scored> {
+        let (at, spot) = match spot {
+            Spot::Place(place) => (self.child_for(place), spot),
+            Spot::Rank(rank) => {
+                let (at, left) = self.child_of_rank(rank);
+                (at, Spot::Rank(left))
+            }
+        };
         let Below { counts, nodes } = &mut *self.below;
         let (count, node) = (counts.get_mut(at)?, nodes.get_mut(at)?);
-        let taken = edit(node, heap, |node, heap| node.take(place, to, heap))?;
+        let taken = edit(node, heap, |node, heap| node.take(spot, to, heap))?;
         *count -= 1;
-        let low_is_gone = self.lows.place(at).is_some_and(|low| low.is(place));
+        let low_is_gone = self.lows.place(at).is_some_and(|low| spot.is_first(low));
         if low_is_gone && let Some(low) = node.entries().get(0) {
             self.lows.replace(at, low);
         }
@@ -598,6 +641,25 @@ mod tests {
             }
             assert!(matches!(&*tree.root, Node::Leaf(entries) if entries.len() == 0));
         }
+    }
+
+    #[test]
+    fn entries_are_taken_by_rank() {
+        let mut tree = filled(0..10_007);
+        let mut left: Vec<u32> = (0..10_007).collect();
+        for step in 0..10_007 {
+            let rank = [0, left.len() - 1, left.len() / 2, step * 7919 % left.len()][step % 4];
+            let taken = tree.remove_rank(rank).map(|entry| entry.score);
+            assert_eq!(taken, Some(f64::from(left.remove(rank))));
+            if step % 500 == 0 || step > 9_990 {
+                check_tree(&tree);
+                let scores = tree.range(0, usize::MAX).map(|place| place.score);
+                assert!(scores.eq(left.iter().copied().map(f64::from)));
+            }
+        }
+        assert!(tree.remove_rank(0).is_none());
+        assert!(filled(0..100).remove_rank(100).is_none());
+        assert!(filled(0..1_000).remove_rank(1_000).is_none());
     }
 
     #[test]
