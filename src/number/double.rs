@@ -113,11 +113,8 @@ impl F64Text {
         let mut text = StackText::new();
         let (whole, fraction) = split_double(value, 10_000);
         text.push(itoa::Buffer::new().format(whole).as_bytes());
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(fraction).as_bytes();
-        text.push(b".");
-        text.push_zeros(4 - digits.len());
-        text.push(digits);
+        let digit = |scale: u64| b'0' + (fraction / scale % 10) as u8;
+        text.push(&[b'.', digit(1000), digit(100), digit(10), digit(1)]);
         F64Text(text)
     }
 

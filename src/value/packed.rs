@@ -233,11 +233,11 @@ impl<B: Deref<Target = [u8]>> Packed<B> {
 
     /// The offset behind the first `steps` elements.
     fn offset_from_front(&self, steps: usize) -> usize {
-        let mut offset = self.head();
+        let mut rest = self.live();
         for _ in 0..steps {
-            offset += front_frame(self.from(offset)).unwrap_or(0);
+            rest = rest.get(front_frame(rest).unwrap_or(0)..).unwrap_or_default();
         }
-        offset
+        self.bytes.len() - rest.len()
     }
 
     /// The offset before the last `steps` elements.
