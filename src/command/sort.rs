@@ -14,6 +14,7 @@ use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
+use crate::reply::ReplyBuf;
 use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::set::{Member, Set};
@@ -154,6 +155,11 @@ impl<'a> Options<'a> {
         let text =
             format!("ERR {denied} option of SORT denied due to insufficient ACL permissions.");
         Err(CommandError::Text(text.into()))
+    }
+
+    /// Whether the answer is the elements in their own order.
+    fn is_plain(&self) -> bool {
+        self.by.is_none() && self.get.is_empty() && self.store.is_none()
     }
 
     /// Whether the elements stay in the order they have.
@@ -348,12 +354,8 @@ impl Sorting {
     /// Sorts, as far as the first `needed` elements go.
     fn sort(&mut self, options: &Options<'_>, needed: usize) {
         let mut items = std::mem::take(&mut self.items);
-        let compare = |a: &Item, b: &Item| self.compare(a, b, options);
-        if options.is_total() && needed < items.len() {
-            items.select_nth_unstable_by(needed, compare);
-            items.truncate(needed);
-        }
-        items.sort_by(compare);
+        let needed = if options.is_total() { needed } else { items.len() };
+        sort_first(&mut items, needed, |a: &Item, b: &Item| self.compare(a, b, options));
         self.items = items;
     }
 
@@ -414,6 +416,9 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResu
     let mut options = Options::parse(args, may_store)?;
     options.check_rights(cx)?;
     let in_script = matches!(cx.caller, Caller::Script { .. });
+    if options.is_plain() && reply_plainly(cx, key, &options)? {
+        return Ok(());
+    }
     let mut sorting = load(cx.keys, key, &mut options, in_script)?;
     if !options.keeps_order() {
         sorting.weigh(cx.keys, &options)?;
@@ -426,6 +431,84 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResu
             Ok(())
         }
     }
+}
+
+/// Answers with the elements of a list or set by their own order, without copying them; false if
+/// the key holds neither.
+fn reply_plainly(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    options: &Options<'_>,
+) -> Result<bool, CommandError> {
+    let slot = cx.keys.slot_unused(key);
+    match cx.keys.type_name(slot) {
+        Some("list") => {
+            let Some(list) = cx.keys.read::<List>(key)? else { return Ok(false) };
+            reply_sorted(cx.reply, list.iter().map(Member::Bytes), options)?;
+        }
+        Some("set") => {
+            let Some(set) = cx.keys.read::<Set>(key)? else { return Ok(false) };
+            reply_sorted(cx.reply, set.iter(), options)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Elements that lie where they are kept, and their scores.
+type InPlace<'e> = SmallVec<[(f64, Member<'e>); 32]>;
+
+/// Answers with elements in their own order.
+fn reply_sorted<'e>(
+    reply: &mut ReplyBuf,
+    elements: impl Iterator<Item = Member<'e>>,
+    options: &Options<'_>,
+) -> CommandResult {
+    let mut items = InPlace::with_capacity(elements.size_hint().0);
+    let mut are_numbers = true;
+    elements.for_each(|element| {
+        let score = match element {
+            _ if options.alpha => Some(0.0),
+            Member::Integer(value) => Some(value as f64),
+            Member::Bytes(bytes) => score(bytes),
+        };
+        are_numbers &= score.is_some();
+        items.push((score.unwrap_or(0.0), element));
+    });
+    if !are_numbers {
+        return Err(NO_NUMBER);
+    }
+    let (start, count) = options.window(items.len());
+    let needed = start + count;
+    let compare = |(a_score, a): &(f64, Member<'_>), (b_score, b): &(f64, Member<'_>)| {
+        let by_score = a_score.partial_cmp(b_score).unwrap_or(Ordering::Equal);
+        let order = by_score.then_with(|| {
+            a.with_bytes(|a| {
+                b.with_bytes(|b| if options.alpha { collate(a, b, options) } else { a.cmp(b) })
+            })
+        });
+        if options.descending { order.reverse() } else { order }
+    };
+    sort_first(&mut items, needed, compare);
+    reply.array(count);
+    for (_, element) in items.get(start..needed).unwrap_or_default() {
+        match *element {
+            Member::Integer(value) => reply.bulk_integer(value),
+            Member::Bytes(bytes) => reply.bulk(bytes),
+        }
+    }
+    Ok(())
+}
+
+/// Sorts as far as the first `needed` elements go, where the order of any two is sure unless they
+/// are the same.
+fn sort_first<T>(items: &mut [T], needed: usize, compare: impl Fn(&T, &T) -> Ordering + Copy) {
+    let mut wanted = items;
+    if needed < wanted.len() {
+        wanted.select_nth_unstable_by(needed, compare);
+        wanted = wanted.split_at_mut(needed).0;
+    }
+    wanted.sort_by(compare);
 }
 
 /// Copies the elements, or those that LIMIT leaves where the order is known.

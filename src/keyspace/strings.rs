@@ -19,7 +19,9 @@ impl Keyspace {
         if let Some(at) = slot.at
             && self.put_in_place(at, key, content, deadline)
         {
-            self.table.note_deadline(at, deadline);
+            if deadline != NEVER {
+                self.table.note_deadline(at, deadline);
+            }
             return;
         }
         self.put_entry(slot, Entry::string(key, deadline, content));
