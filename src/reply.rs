@@ -172,6 +172,17 @@ impl ReplyBuf {
         self.nodes.push(Node::Bulk(self.bytes.len() - start));
     }
 
+    /// A bulk string in place of the null at a mark, ahead of all that was written behind it.
+    pub(crate) fn bulk_at(&mut self, at: Mark, text: &[u8]) {
+        if let Some(node) = self.nodes.get_mut(at.nodes) {
+            *node = Node::Bulk(text.len());
+            self.bytes.extend_from_slice(text);
+            if let Some(behind) = self.bytes.get_mut(at.bytes..) {
+                behind.rotate_right(text.len());
+            }
+        }
+    }
+
     /// A bulk string, or null where there is none.
     pub(crate) fn bulk_or_null(&mut self, text: Option<&[u8]>) {
         match text {
@@ -357,12 +368,13 @@ impl ReplyBuf {
         }
     }
 
-    /// The reply, if it is a single integer or string: what most commands answer.
+    /// The reply, if it is a single integer, string or status: what most commands answer.
     #[inline]
     pub(crate) fn plain(&self) -> Option<Item<'_>> {
         match self.nodes.as_slice() {
             [Node::Integer(value)] => Some(Item::Integer(*value)),
             [Node::Bulk(_)] => Some(Item::Bulk(&self.bytes)),
+            [Node::Status(_)] => Some(Item::Status(&self.bytes)),
             _ => None,
         }
     }

@@ -420,7 +420,7 @@ impl<E: Keyed> Table<E> {
     ///
     /// The cursor counts through the segments' addresses with their bits in reverse order, so a
     /// segment and those it is later split into are neighbours in the walk.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&E)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut (impl FnMut(&E) + ?Sized)) -> u64 {
         if self.segments.is_empty() {
             return 0;
         }

@@ -149,3 +149,120 @@ fn scripts_get_sets_in_order() {
     let sorted = engine.eval(script, &[""; 0], &[""; 0]).expect("the script ends well");
     assert_eq!(sorted.as_str(), Some("apple fig pear"));
 }
+
+/// What BITOP makes of strings, byte by byte.
+fn combined(operation: &str, texts: &[Vec<u8>]) -> Vec<u8> {
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    let column = |at: usize| {
+        let mut bytes = texts.iter().map(move |text| text.get(at).copied().unwrap_or(0));
+        let first = bytes.next().unwrap_or(0);
+        match operation {
+            "AND" => bytes.fold(first, |a, b| a & b),
+            "OR" => bytes.fold(first, |a, b| a | b),
+            "XOR" => bytes.fold(first, |a, b| a ^ b),
+            _ => !first,
+        }
+    };
+    (0..longest).map(column).collect()
+}
+
+#[test]
+fn strings_of_any_length_are_combined_and_a_failed_script_undoes_it() {
+    let engine = Engine::new().expect("an engine opens");
+    let call = |argv: &[&[u8]]| engine.command(argv).expect("the command works");
+    let mut random = fastrand::Rng::with_seed(11);
+    for round in 0..400 {
+        // Up to 512 bytes a result lies in a block with its key.
+        let most = [0, 3, 40, 511, 513, 1500][round % 6];
+        let count = 1 + round % 4;
+        let keys: Vec<String> = (0..count).map(|nth| format!("k{nth}")).collect();
+        let mut texts = Vec::new();
+        for key in &keys {
+            let text: Vec<u8> = match random.usize(..5) {
+                0 => random.u32(..).to_string().into_bytes(),
+                1 => Vec::new(),
+                _ => (0..random.usize(..=most)).map(|_| random.u8(..)).collect(),
+            };
+            match text.is_empty() {
+                true => call(&[b"DEL", key.as_bytes()]),
+                false => call(&[b"SET", key.as_bytes(), &text]),
+            };
+            texts.push(text);
+        }
+        let operation = if count == 1 { "NOT" } else { ["AND", "OR", "XOR"][random.usize(..3)] };
+        let target = if random.bool() { "to" } else { "k0" };
+        let mut argv: Vec<&[u8]> = vec![b"BITOP", operation.as_bytes(), target.as_bytes()];
+        argv.extend(keys.iter().map(|key| key.as_bytes()));
+        let before = call(&[b"GET", target.as_bytes()]);
+        let words: Vec<&str> =
+            argv.iter().map(|word| std::str::from_utf8(word).expect("words")).collect();
+        let script = "redis.call(unpack(ARGV)) error('undone')";
+        assert!(engine.eval(script, &[""; 0], &words).is_err());
+        assert_eq!(call(&[b"GET", target.as_bytes()]), before);
+        let expected = combined(operation, &texts);
+        assert_eq!(call(&argv).as_integer(), Some(expected.len() as i64));
+        let found = call(&[b"GET", target.as_bytes()]);
+        assert_eq!(found.as_bytes().unwrap_or_default(), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn lists_and_sets_are_sorted_as_one_by_one() {
+    // Some of these are the same double, and then it is their texts that tell.
+    const NUMBERS: [&str; 13] = [
+        "9999999999999999",
+        "10000000000000000",
+        "9007199254740993",
+        "9007199254740992",
+        "-9007199254740993",
+        "-9007199254740992",
+        "1.5",
+        "01",
+        "1",
+        "-0",
+        "1e3",
+        "inf",
+        "17",
+    ];
+    let engine = Engine::new().expect("an engine opens");
+    let call = |words: &[&str]| engine.command(words).expect("the command works");
+    let mut random = fastrand::Rng::with_seed(12);
+    for round in 0..600 {
+        call(&["DEL", "k"]);
+        let is_list = round % 2 == 0;
+        let add = if is_list { "RPUSH" } else { "SADD" };
+        let mut elements: Vec<String> = (0..random.usize(1..60))
+            .map(|_| match random.usize(..4) {
+                0 if round % 3 > 0 => NUMBERS[random.usize(..NUMBERS.len())].to_owned(),
+                _ => random.i32(-50..50).to_string(),
+            })
+            .collect();
+        elements.iter().for_each(|element| drop(call(&[add, "k", element])));
+        elements.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        if !is_list {
+            elements.dedup();
+        }
+        let by_text = random.bool();
+        if !by_text {
+            let score = |text: &String| text.parse::<f64>().expect("a number");
+            elements.sort_by(|a, b| score(a).partial_cmp(&score(b)).expect("no NaN"));
+        }
+        let descends = random.bool();
+        if descends {
+            elements.reverse();
+        }
+        let (start, count) = (random.usize(..20), random.usize(..20));
+        let limit = [start.to_string(), count.to_string()];
+        let mut words = vec![if random.bool() { "SORT" } else { "SORT_RO" }, "k"];
+        words.extend(by_text.then_some("ALPHA"));
+        words.extend(descends.then_some("DESC"));
+        if random.bool() {
+            words.extend(["LIMIT", &limit[0], &limit[1]]);
+            elements = elements.into_iter().skip(start).take(count).collect();
+        }
+        let reply = call(&words);
+        let found: Vec<&str> =
+            reply.as_array().expect("an array").iter().filter_map(|text| text.as_str()).collect();
+        assert_eq!(found, elements, "{words:?}");
+    }
+}

@@ -8,10 +8,13 @@ use super::keyspec::{specs, uses};
 use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyed as row;
 use super::spec::{Family, Flags, Group, Keys};
+use crate::bytes::number;
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{NEVER, Text};
 use crate::number::parse_i64;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = READ.and(Flags::FAST);
@@ -140,14 +143,17 @@ fn bitcount(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn count_bits(bytes: &[u8], start: usize, end: usize) -> usize {
     let (first, last) = (start / 8, end.div_ceil(8));
     let Some(part) = bytes.get(first..last).filter(|part| !part.is_empty()) else { return 0 };
-    let ones = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones() as usize).sum::<usize>();
     let (words, rest) = part.as_chunks::<8>();
     let all: usize = words.iter().map(|word| u64::from_le_bytes(*word).count_ones() as usize).sum();
+    let all = all + number(rest).count_ones() as usize;
+    if (start | end).is_multiple_of(8) {
+        return all;
+    }
     // Less those before the first bit in its byte, and those from the end on in its own.
     let head = part.first().map_or(0, |byte| byte & !(0xff >> (start % 8)));
     let tail =
         part.last().map_or(0, |byte| byte & 0xff_u8.checked_shr(tail_width(end)).unwrap_or(0));
-    all + ones(rest) - ones(&[head]) - ones(&[tail])
+    all - head.count_ones() as usize - tail.count_ones() as usize
 }
 
 /// How many bits of the last byte are before an end.
@@ -239,17 +245,21 @@ impl Operation {
         found.map(|(_, operation)| operation).ok_or(CommandError::Syntax)
     }
 
-    /// Combines bytes with others of the same number.
+    /// Combines bytes with others of the same number; by NOT with none.
     fn apply(self, result: &mut [u8], bytes: &[u8]) {
         let pairs = result.iter_mut().zip(bytes);
         match self {
             Operation::And => pairs.for_each(|(to, from)| *to &= from),
             Operation::Or => pairs.for_each(|(to, from)| *to |= from),
             Operation::Xor => pairs.for_each(|(to, from)| *to ^= from),
-            Operation::Not => pairs.for_each(|(to, from)| *to = !from),
+            Operation::Not => result.iter_mut().for_each(|byte| *byte = !*byte),
         }
     }
 }
+
+/// What is made of the strings: up to so many bytes, which fit into a key's own block, without an
+/// allocation.
+type Combined = SmallVec<[u8; 512]>;
 
 fn bitop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let operation = Operation::parse(args.next()?)?;
@@ -257,40 +267,45 @@ fn bitop(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if operation == Operation::Not && sources.len() != 1 {
         return Err(CommandError::text("ERR BITOP NOT must be called with a single source key."));
     }
-    let mut longest = 0;
-    for key in sources {
-        longest = longest.max(cx.keys.string(key)?.map_or(0, Text::len));
-    }
-    let mut result = vec![0; longest];
+    let mut result = Combined::new();
     for (nth, key) in sources.iter().enumerate() {
         let text = cx.keys.string(key)?.unwrap_or(Text::Bytes(b""));
         text.with_bytes(|bytes| combine(operation, nth == 0, &mut result, bytes));
     }
     let slot = cx.keys.slot(target);
-    if result.is_empty() {
+    let longest = result.len();
+    if longest == 0 {
         if cx.keys.remove_slot(slot) {
             cx.event(Event::DEL, target);
         }
     } else {
-        cx.keys.put_raw(slot, target, result, NEVER);
+        let text = match result.spilled() {
+            true => Cow::Owned(result.into_vec()),
+            false => Cow::Borrowed(&*result),
+        };
+        cx.keys.put_raw(slot, target, text, NEVER);
         cx.event(Event::SET, target);
     }
     cx.reply.count(longest);
     Ok(())
 }
 
-/// Adds one string to a result; what it is shorter counts as zeros.
-fn combine(operation: Operation, is_first: bool, result: &mut [u8], bytes: &[u8]) {
-    let (front, behind) = result.split_at_mut(bytes.len().min(result.len()));
-    match operation {
-        Operation::Not => operation.apply(front, bytes),
-        _ if is_first => front.copy_from_slice(bytes),
-        _ => {
-            operation.apply(front, bytes);
-            if operation == Operation::And {
-                behind.fill(0);
-            }
+/// Adds one string to a result; what either is shorter counts as zeros.
+fn combine(operation: Operation, is_first: bool, result: &mut Combined, bytes: &[u8]) {
+    let missing = bytes.len().saturating_sub(result.len());
+    result.reserve_exact(missing);
+    if is_first {
+        result.extend_from_slice(bytes);
+        if operation == Operation::Not {
+            operation.apply(result, b"");
         }
+        return;
+    }
+    result.resize(result.len() + missing, 0);
+    let (front, behind) = result.split_at_mut(bytes.len());
+    operation.apply(front, bytes);
+    if operation == Operation::And {
+        behind.fill(0);
     }
 }
 

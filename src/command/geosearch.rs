@@ -6,7 +6,7 @@ use super::partial_sort::sort_first;
 use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, Keyspace};
-use crate::number::{F64Text, parse_f64};
+use crate::number::{parse_f64, push_with_four_places};
 use crate::reply::ReplyBuf;
 use crate::value::geohash::{Area, Point, Shape};
 use crate::value::zset::{ZSet, ZSetView};
@@ -43,7 +43,7 @@ pub(super) fn place(zset: &ZSetView<'_>, member: &[u8]) -> Option<Point> {
 }
 
 pub(super) fn reply_distance(reply: &mut ReplyBuf, distance: f64) {
-    reply.bulk(F64Text::with_four_places(distance).as_bytes());
+    reply.bulk_by(|text| push_with_four_places(text, distance));
 }
 
 pub(super) fn reply_point(reply: &mut ReplyBuf, point: Point) {

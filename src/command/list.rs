@@ -262,11 +262,8 @@ fn lindex(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 /// As in LINDEX, the key is looked at first.
 fn lset(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let (key, index, element) = (args.key()?, args.next()?, args.next()?);
-    let set = cx.keys.edit_existing(key, |list: &mut Editor<'_, List>| {
-        let index = index_in(index, list.len())?;
-        Ok(index.is_some_and(|index| list.set(index, element)))
-    })?;
-    match set.ok_or(CommandError::NoSuchKey)?? {
+    let set = cx.keys.set_element(key, |len| index_in(index, len), element)?;
+    match set.ok_or(CommandError::NoSuchKey)? {
         true => {
             cx.event(Event::LSET, key);
             cx.reply.ok();

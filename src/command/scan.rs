@@ -90,8 +90,10 @@ fn cursor_from(text: &[u8]) -> Option<u64> {
 
 fn scan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let scan = Scan::parse(&mut args, true)?;
-    walk(cx.reply, &scan, |cursor, visit| {
-        cx.keys.scan(cursor, &mut |key, type_name| visit(&[key], scan.matches_type(type_name)))
+    walk(cx.reply, &scan, |cursor, found| {
+        cx.keys.scan(cursor, &mut |key, type_name| {
+            found.visit(&[key], scan.matches_type(type_name));
+        })
     });
     Ok(())
 }
@@ -105,57 +107,53 @@ pub(super) fn reply_scan(
     width: usize,
     mut step: impl FnMut(u64, &mut dyn FnMut(&[&[u8]])) -> u64,
 ) {
-    walk(reply, scan, |cursor, visit| {
+    walk(reply, scan, |cursor, found| {
         step(cursor, &mut |element| {
             debug_assert_eq!(element.len(), width);
-            visit(element, true);
+            found.visit(element, true);
         })
     });
 }
 
 /// [`reply_scan`], where the step may also refuse an element, which then counts as visited.
-fn walk(
-    reply: &mut ReplyBuf,
-    scan: &Scan<'_>,
-    mut step: impl FnMut(u64, &mut dyn FnMut(&[&[u8]], bool)) -> u64,
-) {
-    let (mut cursor, mut visited) = (scan.cursor, 0);
-    let mut found = Texts::default();
+fn walk(reply: &mut ReplyBuf, scan: &Scan<'_>, mut step: impl FnMut(u64, &mut Walk<'_>) -> u64) {
+    reply.array(2);
+    // The cursor comes first in the reply, and is known last.
+    let cursor_at = reply.mark();
+    reply.null();
+    let found_at = reply.mark();
+    reply.array(0);
+    let mut walk = Walk { reply, scan, visited: 0, found: 0 };
+    let mut cursor = scan.cursor;
     for _ in 0..scan.count.saturating_mul(STEPS_PER_ELEMENT) {
-        cursor = step(cursor, &mut |element, wanted| {
-            visited += 1;
-            if wanted && element.first().is_some_and(|name| scan.matches(name)) {
-                element.iter().for_each(|text| found.push(text));
-            }
-        });
-        if cursor == 0 || visited >= scan.count {
+        cursor = step(cursor, &mut walk);
+        if cursor == 0 || walk.visited >= scan.count {
             break;
         }
     }
-    reply.array(2);
-    reply.bulk(cursor.to_string().as_bytes());
-    found.write(reply);
+    let found = walk.found;
+    reply.set_len(found_at, found);
+    reply.bulk_at(cursor_at, itoa::Buffer::new().format(cursor).as_bytes());
 }
 
-/// Texts kept back until the cursor, which comes before them in the reply, is known.
-#[derive(Default)]
-struct Texts {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+/// What a call has come upon.
+struct Walk<'a> {
+    reply: &'a mut ReplyBuf,
+    scan: &'a Scan<'a>,
+    /// How many elements.
+    visited: u64,
+    /// How many texts of those that are asked for.
+    found: usize,
 }
 
-impl Texts {
-    fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.array(self.ends.len());
-        let mut start = 0;
-        for &end in &self.ends {
-            reply.bulk(self.bytes.get(start..end).unwrap_or_default());
-            start = end;
+impl Walk<'_> {
+    /// Answers with an element, the texts of one, if it is asked for.
+    #[inline]
+    fn visit(&mut self, element: &[&[u8]], wanted: bool) {
+        self.visited += 1;
+        if wanted && element.first().is_some_and(|name| self.scan.matches(name)) {
+            element.iter().for_each(|text| self.reply.bulk(text));
+            self.found += element.len();
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::clients::Event;
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::{Editor, End, Keyspace, Text};
 use crate::number::parse_f64;
+use crate::reply::ReplyBuf;
 use crate::value::hash::Hash;
 use crate::value::list::List;
-use crate::value::set::Set;
+use crate::value::set::{Member, Set};
 use crate::value::zset::ZSet;
 use memchr::memmem;
 use smallvec::SmallVec;
@@ -156,6 +157,11 @@ impl<'a> Options<'a> {
         Err(CommandError::Text(text.into()))
     }
 
+    /// Whether the answer is the elements in their own order.
+    fn is_plain(&self) -> bool {
+        self.by.is_none() && self.get.is_empty() && self.store.is_none()
+    }
+
     /// Whether the elements stay in the order they have.
     fn keeps_order(&self) -> bool {
         matches!(self.by, Some(Pattern::Nothing | Pattern::Element))
@@ -189,13 +195,40 @@ struct Span {
     len: usize,
 }
 
+impl Span {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..self.start + self.len).unwrap_or_default()
+    }
+}
+
 /// An element and what it is sorted by.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Item {
     element: Span,
-    score: f64,
-    text: Option<Span>,
+    weight: Weight,
 }
+
+/// What an element is sorted by.
+#[derive(Clone, Copy)]
+enum Weight {
+    /// Nothing, or it is not known yet.
+    None,
+    Score(f64),
+    Text(Span),
+}
+
+impl Weight {
+    fn is_text(self) -> bool {
+        matches!(self, Weight::Text(_))
+    }
+}
+
+/// Of an element that is to be sorted by a number and has none.
+const NO_NUMBER: CommandError =
+    CommandError::text("ERR One or more scores can't be converted into double");
+
+/// Most elements are not longer.
+const LEN_USUAL: usize = 12;
 
 /// Elements on their way into order.
 #[derive(Default)]
@@ -214,8 +247,18 @@ impl Sorting {
     }
 
     fn push(&mut self, element: &[u8]) {
+        self.push_weighed(element, Weight::None);
+    }
+
+    fn push_weighed(&mut self, element: &[u8], weight: Weight) {
         let element = self.keep(element);
-        self.items.push(Item { element, ..Item::default() });
+        self.items.push(Item { element, weight });
+    }
+
+    /// Makes room for so many elements, most of which are short.
+    fn reserve(&mut self, count: usize) {
+        self.items.reserve(count);
+        self.bytes.reserve(count * LEN_USUAL);
     }
 
     /// Which elements of so many to copy: all of those that are to be sorted, else those that
@@ -223,7 +266,7 @@ impl Sorting {
     fn part(&mut self, options: &Options<'_>, len: usize) -> (usize, usize) {
         self.is_limited = options.keeps_order();
         let (start, count) = if self.is_limited { options.window(len) } else { (0, len) };
-        self.items.reserve(count);
+        self.reserve(count);
         if self.is_limited && options.descending {
             (len - start - count, count)
         } else {
@@ -245,7 +288,7 @@ impl Sorting {
     }
 
     fn get(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.start..span.start + span.len).unwrap_or_default()
+        span.of(&self.bytes)
     }
 
     /// Finds what each element is sorted by. One that has nothing is sorted by 0, or first.
@@ -253,31 +296,46 @@ impl Sorting {
         if options.alpha && options.by.is_none() {
             return Ok(());
         }
-        let pattern = options.by.unwrap_or(Pattern::Element);
+        let pattern = match options.by {
+            None | Some(Pattern::Element) if !options.alpha => return self.weigh_elements(),
+            pattern => pattern.unwrap_or(Pattern::Element),
+        };
         let mut are_numbers = true;
         for at in 0..self.items.len() {
-            let Some(mut item) = self.items.get(at).copied() else { continue };
-            if options.alpha {
+            let Some(element) = self.items.get(at).map(|item| item.element) else { continue };
+            let weight = if options.alpha {
                 let mut name = SmallVec::<[u8; 64]>::new();
-                name.extend_from_slice(self.get(item.element));
-                item.text = pattern.look_up(keys, &name, |text| {
+                name.extend_from_slice(self.get(element));
+                let kept = pattern.look_up(keys, &name, |text| {
                     text.map(|text| text.with_bytes(|bytes| self.keep(bytes)))
                 });
+                kept.map_or(Weight::None, Weight::Text)
             } else {
-                let score = pattern.look_up(keys, self.get(item.element), |text| match text {
+                let score = pattern.look_up(keys, self.get(element), |text| match text {
                     None => Some(0.0),
                     Some(Text::Integer(value)) => Some(value as f64),
                     Some(Text::Bytes(bytes)) => score(bytes),
                 });
                 are_numbers &= score.is_some();
-                item.score = score.unwrap_or(0.0);
-            }
-            if let Some(place) = self.items.get_mut(at) {
-                *place = item;
+                Weight::Score(score.unwrap_or(0.0))
+            };
+            if let Some(item) = self.items.get_mut(at) {
+                item.weight = weight;
             }
         }
-        let error = "ERR One or more scores can't be converted into double";
-        if are_numbers { Ok(()) } else { Err(CommandError::text(error)) }
+        if are_numbers { Ok(()) } else { Err(NO_NUMBER) }
+    }
+
+    /// The same where the elements are sorted by the numbers they are.
+    fn weigh_elements(&mut self) -> CommandResult {
+        let Sorting { bytes, items, .. } = self;
+        for item in items {
+            if let Weight::None = item.weight {
+                let score = score(item.element.of(bytes)).ok_or(NO_NUMBER)?;
+                item.weight = Weight::Score(score);
+            }
+        }
+        Ok(())
     }
 
     /// Sorts what is to be sorted, and leaves what LIMIT leaves.
@@ -296,12 +354,8 @@ impl Sorting {
     /// Sorts, as far as the first `needed` elements go.
     fn sort(&mut self, options: &Options<'_>, needed: usize) {
         let mut items = std::mem::take(&mut self.items);
-        let compare = |a: &Item, b: &Item| self.compare(a, b, options);
-        if options.is_total() && needed < items.len() {
-            items.select_nth_unstable_by(needed, compare);
-            items.truncate(needed);
-        }
-        items.sort_by(compare);
+        let needed = if options.is_total() { needed } else { items.len() };
+        sort_first(&mut items, needed, |a: &Item, b: &Item| self.compare(a, b, options));
         self.items = items;
     }
 
@@ -309,13 +363,17 @@ impl Sorting {
         let elements = || (self.get(a.element), self.get(b.element));
         let order = match (options.alpha, options.by) {
             (false, _) => {
-                let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
+                let by_score = match (a.weight, b.weight) {
+                    (Weight::Score(a), Weight::Score(b)) => a.partial_cmp(&b),
+                    _ => None,
+                };
+                let by_score = by_score.unwrap_or(Ordering::Equal);
                 by_score.then_with(|| elements().0.cmp(elements().1))
             }
             (true, None) => collate(elements().0, elements().1, options),
-            (true, Some(_)) => match (a.text, b.text) {
-                (Some(a), Some(b)) => collate(self.get(a), self.get(b), options),
-                (a, b) => a.is_some().cmp(&b.is_some()),
+            (true, Some(_)) => match (a.weight, b.weight) {
+                (Weight::Text(a), Weight::Text(b)) => collate(self.get(a), self.get(b), options),
+                (a, b) => a.is_text().cmp(&b.is_text()),
             },
         };
         if options.descending { order.reverse() } else { order }
@@ -333,6 +391,10 @@ fn collate(a: &[u8], b: &[u8], options: &Options<'_>) -> Ordering {
 /// The number a text is, read as `strtod` does: space before it is skipped, it ends at a NUL, and
 /// nothing at all is 0. What is beyond the normal range of doubles is refused.
 fn score(text: &[u8]) -> Option<f64> {
+    // Most are numbers without anything else.
+    if let Some(score) = parse_f64(text) {
+        return (!score.is_subnormal()).then_some(score);
+    }
     let text = until_nul(text);
     if text.is_empty() {
         return Some(0.0);
@@ -354,6 +416,9 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResu
     let mut options = Options::parse(args, may_store)?;
     options.check_rights(cx)?;
     let in_script = matches!(cx.caller, Caller::Script { .. });
+    if options.is_plain() && reply_plainly(cx, key, &options)? {
+        return Ok(());
+    }
     let mut sorting = load(cx.keys, key, &mut options, in_script)?;
     if !options.keeps_order() {
         sorting.weigh(cx.keys, &options)?;
@@ -366,6 +431,84 @@ fn run(cx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> CommandResu
             Ok(())
         }
     }
+}
+
+/// Answers with the elements of a list or set by their own order, without copying them; false if
+/// the key holds neither.
+fn reply_plainly(
+    cx: &mut Context<'_>,
+    key: &[u8],
+    options: &Options<'_>,
+) -> Result<bool, CommandError> {
+    let slot = cx.keys.slot_unused(key);
+    match cx.keys.type_name(slot) {
+        Some("list") => {
+            let Some(list) = cx.keys.read::<List>(key)? else { return Ok(false) };
+            reply_sorted(cx.reply, list.iter().map(Member::Bytes), options)?;
+        }
+        Some("set") => {
+            let Some(set) = cx.keys.read::<Set>(key)? else { return Ok(false) };
+            reply_sorted(cx.reply, set.iter(), options)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Elements that lie where they are kept, and their scores.
+type InPlace<'e> = SmallVec<[(f64, Member<'e>); 32]>;
+
+/// Answers with elements in their own order.
+fn reply_sorted<'e>(
+    reply: &mut ReplyBuf,
+    elements: impl Iterator<Item = Member<'e>>,
+    options: &Options<'_>,
+) -> CommandResult {
+    let mut items = InPlace::with_capacity(elements.size_hint().0);
+    let mut are_numbers = true;
+    elements.for_each(|element| {
+        let score = match element {
+            _ if options.alpha => Some(0.0),
+            Member::Integer(value) => Some(value as f64),
+            Member::Bytes(bytes) => score(bytes),
+        };
+        are_numbers &= score.is_some();
+        items.push((score.unwrap_or(0.0), element));
+    });
+    if !are_numbers {
+        return Err(NO_NUMBER);
+    }
+    let (start, count) = options.window(items.len());
+    let needed = start + count;
+    let compare = |(a_score, a): &(f64, Member<'_>), (b_score, b): &(f64, Member<'_>)| {
+        let by_score = a_score.partial_cmp(b_score).unwrap_or(Ordering::Equal);
+        let order = by_score.then_with(|| {
+            a.with_bytes(|a| {
+                b.with_bytes(|b| if options.alpha { collate(a, b, options) } else { a.cmp(b) })
+            })
+        });
+        if options.descending { order.reverse() } else { order }
+    };
+    sort_first(&mut items, needed, compare);
+    reply.array(count);
+    for (_, element) in items.get(start..needed).unwrap_or_default() {
+        match *element {
+            Member::Integer(value) => reply.bulk_integer(value),
+            Member::Bytes(bytes) => reply.bulk(bytes),
+        }
+    }
+    Ok(())
+}
+
+/// Sorts as far as the first `needed` elements go, where the order of any two is sure unless they
+/// are the same.
+fn sort_first<T>(items: &mut [T], needed: usize, compare: impl Fn(&T, &T) -> Ordering + Copy) {
+    let mut wanted = items;
+    if needed < wanted.len() {
+        wanted.select_nth_unstable_by(needed, compare);
+        wanted = wanted.split_at_mut(needed).0;
+    }
+    wanted.sort_by(compare);
 }
 
 /// Copies the elements, or those that LIMIT leaves where the order is known.
@@ -391,8 +534,14 @@ fn load(
         Some("set") => {
             options.settle(in_script);
             if let Some(set) = keys.read::<Set>(key)? {
-                sorting.items.reserve(set.len());
-                set.iter().for_each(|member| member.with_bytes(|bytes| sorting.push(bytes)));
+                sorting.reserve(set.len());
+                for member in set.iter() {
+                    let weight = match member {
+                        Member::Integer(value) => Weight::Score(value as f64),
+                        Member::Bytes(_) => Weight::None,
+                    };
+                    member.with_bytes(|bytes| sorting.push_weighed(bytes, weight));
+                }
             }
         }
         Some(_) => {

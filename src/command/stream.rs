@@ -44,7 +44,11 @@ pub(super) const FAMILY: Family = Family {
 
 /// Answers with an ID.
 pub(super) fn reply_id(reply: &mut ReplyBuf, id: Id) {
-    reply.bulk(id.text().as_bytes());
+    reply.bulk_by(|bytes| {
+        bytes.extend_from_slice(itoa::Buffer::new().format(id.ms).as_bytes());
+        bytes.push(b'-');
+        bytes.extend_from_slice(itoa::Buffer::new().format(id.seq).as_bytes());
+    });
 }
 
 /// Answers with an entry: its ID, then its fields and their values.
@@ -195,7 +199,10 @@ fn xadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let mut left;
     let id = loop {
         left = args.len();
-        if args.take_word("*") {
+        // No option begins with a digit.
+        if let Some([b'0'..=b'9', ..]) = args.rest().first() {
+            break new_id_from(args.next()?)?;
+        } else if args.take_word("*") {
             break NewId::Auto;
         } else if args.take_word("nomkstream") {
             if_present = true;

@@ -26,8 +26,18 @@ pub(super) enum NewId {
     Exact(Id),
 }
 
+/// Reads an ID of two numbers without anything else, as most are.
+#[inline]
+fn plain_id_from(text: &[u8]) -> Option<Id> {
+    let dash = text.iter().position(|&byte| byte == b'-')?;
+    Some(Id { ms: parse_u64(text.get(..dash)?)?, seq: parse_u64(text.get(dash + 1..)?)? })
+}
+
 /// Reads an ID; one without a number within the millisecond gets this one.
 pub(super) fn id_from(text: &[u8], seq: u64) -> Result<Id, CommandError> {
+    if let Some(id) = plain_id_from(text) {
+        return Ok(id);
+    }
     let (ms, own) = split(text);
     let parsed = number(ms).zip(own.map_or(Some(seq), number));
     let (ms, seq) = parsed.ok_or(CommandError::InvalidStreamId)?;
@@ -36,6 +46,9 @@ pub(super) fn id_from(text: &[u8], seq: u64) -> Result<Id, CommandError> {
 
 /// Reads the ID of an entry to be added.
 pub(super) fn new_id_from(text: &[u8]) -> Result<NewId, CommandError> {
+    if let Some(id) = plain_id_from(text) {
+        return Ok(NewId::Exact(id));
+    }
     match split(text) {
         (ms, Some(b"*")) => number(ms).map(NewId::Within).ok_or(CommandError::InvalidStreamId),
         _ => id_from(text, 0).map(NewId::Exact),

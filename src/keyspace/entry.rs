@@ -156,8 +156,9 @@ impl Block {
     }
 
     /// Whether it is a string.
+    #[inline]
     pub(crate) fn is_string(&self) -> bool {
-        self.kind().is_none()
+        self.flags() >> KIND_SHIFT == 0
     }
 
     /// Length of all that lies before the value.
@@ -167,6 +168,7 @@ impl Block {
         start + len
     }
 
+    #[inline]
     fn flags(&self) -> u8 {
         self.0.first().copied().unwrap_or(0)
     }
@@ -188,6 +190,7 @@ impl Block {
         self.0.get(start..start + len).unwrap_or_default()
     }
 
+    #[inline]
     fn value_bytes(&self) -> &[u8] {
         let (start, len) = self.key_span();
         self.0.get(start + len..).unwrap_or_default()
@@ -442,7 +445,7 @@ impl Entry {
     #[inline]
     pub(crate) fn text(&self) -> Option<Text<'_>> {
         match self {
-            Entry::Packed(block) => block.kind().is_none().then(|| block.text()),
+            Entry::Packed(block) => block.is_string().then(|| block.text()),
             Entry::Object(object) => match &object.value {
                 Value::Text(bytes) => Some(Text::Bytes(bytes)),
                 _ => None,

@@ -130,6 +130,39 @@ impl Keyspace {
         self.edit_at(at, key, |list: &mut Editor<'_, List>| list.pop(end, show))
     }
 
+    /// Replaces the element of the list a key holds that `choose` makes of the number of elements;
+    /// tells whether there is such an element, none where there is no list.
+    pub(crate) fn set_element(
+        &mut self,
+        key: &[u8],
+        choose: impl FnOnce(usize) -> Result<Option<usize>, CommandError>,
+        element: &[u8],
+    ) -> Result<Option<bool>, CommandError> {
+        let Some(at) = self.slot(key).at else { return Ok(None) };
+        let Keyspace { table, journal, closed, .. } = self;
+        let Some((block, prefix)) = table.get_mut(at).block_mut(Kind::List) else {
+            let set = self.edit_at(at, key, |list: &mut Editor<'_, List>| {
+                let index = choose(list.len())?;
+                Ok(index.is_some_and(|index| list.set(index, element)))
+            });
+            return set?.map(Some);
+        };
+        let mut list = InBlock::new(block, prefix);
+        let Some(index) = choose(list.view().len())? else { return Ok(Some(false)) };
+        let Some(position) = list.view().position(index) else { return Ok(Some(false)) };
+        match list.at(position) {
+            Some(old) if old.len() == element.len() => {
+                let journal = journal.unless_covered(key, closed);
+                journal.record(key, |j| Change::Element { index, old: j.keep(old) });
+                old.copy_from_slice(element);
+                Ok(Some(true))
+            }
+            _ => self
+                .edit_at(at, key, |list: &mut Editor<'_, List>| list.set(index, element))
+                .map(Some),
+        }
+    }
+
     /// Gives a member of the sorted set a key holds the score that `decide` makes of the one it has,
     /// if any; where it gives none, nothing changes.
     pub(crate) fn update_score(
@@ -284,6 +317,19 @@ mod tests {
                 assert_eq!(popped, editors.edit_existing(name, pop).map(|it| it.is_some()));
                 assert_eq!(one, other);
             }
+            ("l", 2) => {
+                let index = random.below(12);
+                let choose = |len: usize| match index {
+                    11 => Err(CommandError::NotInteger),
+                    index => Ok((index < 10).then_some(len.saturating_sub(index))),
+                };
+                let set = |list: &mut Editor<'_, List>| {
+                    let index = choose(list.len())?;
+                    Ok(index.is_some_and(|index| list.set(index, &a)))
+                };
+                let edited = editors.edit_existing(name, set).unwrap().transpose();
+                assert_eq!(places.set_element(name, choose, &a), edited);
+            }
             ("l", _) => {
                 let push = |list: &mut Editor<'_, List>| {
                     list.push(end, &a);
@@ -357,11 +403,13 @@ mod tests {
         let mut keys = keyspace();
         keys.set_field(b"h", b"field", b"old").unwrap();
         keys.push(b"l", End::Right, b"element").unwrap();
+        keys.push(b"l", End::Right, b"second").unwrap();
         keys.update_score(b"z", b"member", |_| Some(1.0)).unwrap();
         let before = shown(&mut keys);
         let table = keys.table.clone();
         keys.set_field(b"h", b"field", b"new").unwrap();
         keys.push(b"l", End::Right, b"e").unwrap();
+        assert_eq!(keys.set_element(b"l", |_| Ok(Some(1)), b"SECOND"), Ok(Some(true)));
         keys.update_score(b"z", b"member", |_| Some(2.0)).unwrap();
         assert_ne!(shown(&mut keys), before);
         keys.table = table;
@@ -377,6 +425,8 @@ mod tests {
         keys.set_field(b"h", b"f", b"v").unwrap();
         assert_eq!(keys.push(b"h", End::Left, b"e"), Err(CommandError::WrongType));
         assert_eq!(keys.pop(b"h", End::Left, |_| ()), Err(CommandError::WrongType));
+        assert_eq!(keys.set_element(b"h", |_| Ok(Some(0)), b"e"), Err(CommandError::WrongType));
+        assert_eq!(keys.set_element(b"none", |_| Ok(Some(0)), b"e"), Ok(None));
         assert_eq!(keys.pop(b"none", End::Left, |_| ()), Ok(false));
     }
 }

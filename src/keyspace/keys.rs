@@ -97,7 +97,7 @@ impl Keyspace {
 
     /// One step of SCAN over the live keys, each with the name of its type. Those that have expired
     /// are removed.
-    pub(crate) fn scan(&mut self, cursor: u64, visit: &mut dyn FnMut(&[u8], &'static str)) -> u64 {
+    pub(crate) fn scan(&mut self, cursor: u64, visit: &mut impl FnMut(&[u8], &'static str)) -> u64 {
         let mut expired: Vec<Box<[u8]>> = Vec::new();
         let next = self.table.scan(cursor, &mut |entry| match self.is_past(entry.deadline()) {
             true => expired.push(entry.key().into()),

@@ -356,8 +356,8 @@ impl Keyspace {
     /// The string a key holds, or none.
     #[inline]
     pub(crate) fn string(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, CommandError> {
-        let slot = self.slot(key);
-        self.string_at(slot)
+        let Some(at) = self.slot(key).at else { return Ok(None) };
+        self.table.get(at).text().map(Some).ok_or(CommandError::WrongType)
     }
 
     /// The string at a slot, or none.

@@ -7,6 +7,7 @@ use crate::clients::{Event, Events};
 use crate::cow::own;
 use crate::table::Keyed;
 use crate::value::Value;
+use std::borrow::Cow;
 
 /// A string written in place stays packed with its key up to this many bytes; above, it is kept
 /// with room to grow, so that many small appends to a large string cost what they add.
@@ -18,7 +19,9 @@ impl Keyspace {
         if let Some(at) = slot.at
             && self.put_in_place(at, key, content, deadline)
         {
-            self.table.note_deadline(at, deadline);
+            if deadline != NEVER {
+                self.table.note_deadline(at, deadline);
+            }
             return;
         }
         self.put_entry(slot, Entry::string(key, deadline, content));
@@ -142,11 +145,19 @@ impl Keyspace {
     }
 
     /// Gives a key a string as if it had been written in place, whatever it held before.
-    pub(crate) fn put_raw(&mut self, slot: Slot, key: &[u8], text: Vec<u8>, deadline: i64) {
+    pub(crate) fn put_raw<'t>(
+        &mut self,
+        slot: Slot,
+        key: &[u8],
+        text: impl Into<Cow<'t, [u8]>>,
+        deadline: i64,
+    ) {
+        let text = text.into();
         if text.len() <= PACKED_MOST {
             self.put(slot, key, Content::Raw(&text), deadline);
         } else {
-            self.put_entry(slot, Entry::value(key, deadline, Value::Text(text)));
+            let value = Value::Text(text.into_owned());
+            self.put_entry(slot, Entry::value(key, deadline, value));
         }
     }
 

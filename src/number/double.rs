@@ -67,6 +67,18 @@ fn parse_decimal_f64(text: &[u8]) -> Option<f64> {
     in_range.then_some(value)
 }
 
+/// Appends a double below 2^52 that has no sign as C's `%.4f` writes it: as Redis writes distances.
+pub(crate) fn push_with_four_places(text: &mut Vec<u8>, value: f64) {
+    let (whole, fraction) = split_double(value, 10_000);
+    text.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    // Written behind a one, the fraction has all its digits.
+    let mut buffer = itoa::Buffer::new();
+    if let [_, digits @ ..] = buffer.format(10_000 + fraction).as_bytes() {
+        text.push(b'.');
+        text.extend_from_slice(digits);
+    }
+}
+
 /// The text of a double as C's `%.17g` writes it, without heap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct F64Text(StackText);
@@ -105,19 +117,6 @@ impl F64Text {
         }
         text.push(itoa::Buffer::new().format(whole).as_bytes());
         push_fixed_fraction(&mut text, fraction, FRACTION_DIGITS);
-        F64Text(text)
-    }
-
-    /// Writes a double below 2^52 that has no sign as C's `%.4f` does: as Redis writes distances.
-    pub(crate) fn with_four_places(value: f64) -> Self {
-        let mut text = StackText::new();
-        let (whole, fraction) = split_double(value, 10_000);
-        text.push(itoa::Buffer::new().format(whole).as_bytes());
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(fraction).as_bytes();
-        text.push(b".");
-        text.push_zeros(4 - digits.len());
-        text.push(digits);
         F64Text(text)
     }
 
@@ -254,15 +253,20 @@ mod tests {
         ] {
             assert_eq!(text(F64Text::decimal(value)), decimal);
         }
+        let with_four_places = |value| {
+            let mut text = b"km".to_vec();
+            push_with_four_places(&mut text, value);
+            String::from_utf8_lossy(&text[2..]).into_owned()
+        };
         // The standard library rounds as C does.
         for exponent in -60..52 {
             for mantissa in [1.0, 1.03125, 1.1, 1.23456789, 1.999_999_999] {
                 let value = mantissa * 2_f64.powi(exponent);
-                assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
+                assert_eq!(with_four_places(value), format!("{value:.4}"));
             }
         }
         for value in [0.0, 0.00005, 0.00015, 0.03125, 0.99995, 0.999_95, 9.99996, 20_020_734.0] {
-            assert_eq!(text(F64Text::with_four_places(value)), format!("{value:.4}"));
+            assert_eq!(with_four_places(value), format!("{value:.4}"));
         }
     }
 

@@ -15,7 +15,7 @@ mod places;
 mod short_sum;
 mod text;
 
-pub(crate) use double::{F64Text, parse_f64, parse_hexadecimal_f64};
+pub(crate) use double::{F64Text, parse_f64, parse_hexadecimal_f64, push_with_four_places};
 pub(crate) use integer::{IntText, parse_i64, parse_loose_u64, parse_u64};
 pub(crate) use long_double::LongDouble;
 pub(crate) use short_sum::short_sum;

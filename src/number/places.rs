@@ -23,13 +23,25 @@ pub(super) fn split_double(value: f64, scale: u64) -> (u64, u64) {
 pub(super) fn split_fixed(mantissa: u64, shift: u32, scale: u64) -> (u64, u64) {
     let whole = mantissa.checked_shr(shift).unwrap_or(0);
     let remainder = mantissa - whole.checked_shl(shift).unwrap_or(0);
-    // Both factors stay below 2^64 and 2^57: no overflow.
-    let scaled = u128::from(remainder) * u128::from(scale);
-    match shift_right_to_even(scaled, shift) {
+    let fraction = match remainder.checked_mul(scale) {
+        Some(scaled) if shift < u64::BITS => short_shift_right_to_even(scaled, shift),
+        // Both factors stay below 2^64 and 2^57: no overflow.
+        _ => shift_right_to_even(u128::from(remainder) * u128::from(scale), shift),
+    };
+    match fraction {
         // Rounding up to 1.0 carries into the integer.
         fraction if fraction == scale => (whole + 1, 0),
         fraction => (whole, fraction),
     }
+}
+
+/// `value / 2^shift` for a shift below 64.
+fn short_shift_right_to_even(value: u64, shift: u32) -> u64 {
+    let quotient = value >> shift;
+    let lost = value - (quotient << shift);
+    let half = 1_u64 << (shift - 1);
+    let up = lost > half || (lost == half && quotient & 1 == 1);
+    quotient + u64::from(up)
 }
 
 /// `value / 2^shift` for a value below 2^121 whose quotient is at most 10^17.

@@ -235,19 +235,28 @@ impl<B: Deref<Target = [u8]>> Packed<B> {
 
     /// The offset behind the first `steps` elements.
     fn offset_from_front(&self, steps: usize) -> usize {
-        let mut offset = self.head();
+        let mut rest = self.live();
         for _ in 0..steps {
-            offset += front_frame(self.from(offset)).unwrap_or(0);
+            rest = match rest {
+                // All but a few are short, and of these nothing is read but one length.
+                [length, behind @ ..] if *length < CONTINUES => {
+                    behind.get(usize::from(*length) + 1..).unwrap_or_default()
+                }
+                _ => rest.get(front_frame(rest).unwrap_or(0)..).unwrap_or_default(),
+            };
         }
-        offset
+        self.bytes.len() - rest.len()
     }
 
     /// The offset before the last `steps` elements.
     fn offset_from_back(&self, steps: usize) -> usize {
         let mut rest: &[u8] = &self.bytes;
         for _ in 0..steps {
-            let before = rest.len() - back_frame(rest).unwrap_or(0);
-            rest = rest.get(..before).unwrap_or_default();
+            let frame = match rest.last() {
+                Some(length) if *length < CONTINUES => usize::from(*length) + 2,
+                _ => back_frame(rest).unwrap_or(0),
+            };
+            rest = rest.get(..rest.len().saturating_sub(frame)).unwrap_or_default();
         }
         rest.len()
     }

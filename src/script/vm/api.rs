@@ -123,6 +123,7 @@ unsafe fn make_refs(l: *mut lua_State, bridge: *mut Bridge) {
             (&mut refs.argv_name, c"ARGV"),
             (&mut refs.ok, c"ok"),
             (&mut refs.ok_text, c"OK"),
+            (&mut refs.pong_text, c"PONG"),
             (&mut refs.err, c"err"),
             (&mut refs.ignore, c"ignore_error_stats_update"),
             (&mut refs.double, c"double"),

@@ -22,6 +22,7 @@ pub(super) unsafe fn answer(l: *mut lua_State, bridge: *mut Bridge) {
             Some(Item::Bulk(text)) => {
                 return ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
             }
+            Some(Item::Status(text)) => return status(l, &(*bridge).refs, text),
             _ => (),
         }
         let protocol = (*bridge).current.map_or(Protocol::Resp2, |current| current.protocol);
@@ -58,8 +59,7 @@ unsafe fn value(l: *mut lua_State, refs: &Refs, walker: &mut Walker<'_>, protoco
         match walker.next() {
             Item::Integer(number) => ffi::lua_pushnumber(l, number as f64),
             Item::Bulk(text) => ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len()),
-            Item::Status(b"OK") => ok_table(l, refs),
-            Item::Status(text) => text_table(l, refs.ok, text),
+            Item::Status(text) => status(l, refs, text),
             Item::Error(text) => text_table(l, refs.err, text),
             Item::Null if protocol == Protocol::Resp3 => ffi::lua_pushnil(l),
             Item::Null | Item::NullArray => ffi::lua_pushboolean(l, 0),
@@ -79,13 +79,21 @@ unsafe fn value(l: *mut lua_State, refs: &Refs, walker: &mut Walker<'_>, protoco
     }
 }
 
-/// Pushes `{ok = "OK"}`, the reply of most writes, from strings that are interned already.
-unsafe fn ok_table(l: *mut lua_State, refs: &Refs) {
+/// Pushes `{ok = text}`; that of "OK", the reply of most writes, is made from strings that are
+/// interned already, and so is that of PING.
+#[inline]
+unsafe fn status(l: *mut lua_State, refs: &Refs, text: &[u8]) {
+    let known = match text {
+        b"OK" => refs.ok_text,
+        b"PONG" => refs.pong_text,
+        // SAFETY: as value.
+        _ => return unsafe { text_table(l, refs.ok, text) },
+    };
     // SAFETY: as value.
     unsafe {
         ffi::lua_createtable(l, 0, 1);
         push_ref(l, refs.ok);
-        push_ref(l, refs.ok_text);
+        push_ref(l, known);
         ffi::lua_rawset(l, -3);
     }
 }
