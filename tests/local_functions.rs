@@ -32,6 +32,26 @@ const ALIKE: &[(&str, &str)] = &[
         "Array([Integer(1), Array([Integer(2)])])",
     ),
     ("local n = 0 local function add() n = n + 1 return n end add() return add()", "Integer(2)"),
+    // What never changes is the variable's that is in scope.
+    (
+        "local base, name = 1, 'x' local none local big = 1e300 local yes = true \
+         local function f(n) return name .. n + base end \
+         local function g() return none == nil and big == 1e300 and yes end \
+         return {f(1), g() and 1}",
+        "Array([Bulk(x2), Integer(1)])",
+    ),
+    (
+        "local t = {} do local n = 1 function t.a() return n end end \
+         do local n = 2 local function f() return n end t.b = f end \
+         do local n = 3 local function f() return n end t.c = f end \
+         return {t.a(), t.b(), t.c()}",
+        "Array([Integer(1), Integer(2), Integer(3)])",
+    ),
+    (
+        "local function f() return 1 end local r do local n = 5 \
+         local function g() return n + f() end r = g() end f = nil return r",
+        "Integer(6)",
+    ),
     // Two of them are two, and one made twice is two, too.
     (
         "local function a() end local function b() end local t = {} \

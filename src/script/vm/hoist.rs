@@ -6,9 +6,10 @@
 //! functions that cannot tell one run from another are made when the script is compiled, and a run takes
 //! them from upvalues of the script's own.
 //!
-//! Such is a function that is made once in a run and refers to nothing but itself and others of the
-//! kind. It has nothing in it that could change, and nobody can compare it with that of another run.
-//! It has to be a local variable's first value, too: what errors call it stays as it is then.
+//! Such is a function that is made once in a run and refers to nothing but itself, others of the kind,
+//! and variables that are a number, a text or the like from their beginning to their end. It has nothing
+//! in it that could change, and nobody can compare it with that of another run. It has to be a local
+//! variable's first value, too: what errors call it stays as it is then.
 //!
 //! What is read and written here are dumps in LuaJIT's own form, version 2. Of any other nothing is made.
 
@@ -38,7 +39,8 @@ const INTEGER: usize = 3;
 const NUMBER: usize = 4;
 
 /// Instructions: their last halves are an operand, or where they jump to from the next one, with an
-/// offset.
+/// offset. The first ones load a constant.
+const LOADS: [u32; 4] = [39, 41, 42, 43];
 const UPVALUE_GET: u32 = 45;
 const UPVALUE_SET: u32 = 46;
 const UPVALUES_CLOSE: u32 = 50;
@@ -76,7 +78,9 @@ pub(super) fn hoist(dump: &[u8]) -> Option<Hoisted> {
         start = dump.len() - rest.0.len();
     };
     let script = Script::new(main, open)?;
-    let found = script.constant_functions();
+    let constants = script.constants();
+    let is_function = |at: &usize| script.operation(*at) == Some(FUNCTION_NEW);
+    let found: Vec<usize> = constants.iter().copied().filter(is_function).collect();
     if found.is_empty() {
         return None;
     }
@@ -88,7 +92,7 @@ pub(super) fn hoist(dump: &[u8]) -> Option<Hoisted> {
         Some(whole)
     };
     Some(Hoisted {
-        maker: whole(script.maker(&found))?,
+        maker: whole(script.maker(&constants, found.len()))?,
         script: whole(script.without(&found))?,
         count: u8::try_from(found.len()).ok()?,
     })
@@ -305,31 +309,43 @@ impl<'a> Script<'a> {
         is_whole.then_some(Script { main, variables, upvalues })
     }
 
-    /// The instructions that make functions which are the same in every run.
-    fn constant_functions(&self) -> Vec<usize> {
-        let (mut found, mut variables) = (Vec::new(), Vec::new());
+    /// The instructions that give variables a first value which is the same in every run: constants, and
+    /// functions that refer to nothing else.
+    fn constants(&self) -> Vec<usize> {
+        let (mut found, mut variables, mut functions) = (Vec::new(), Vec::new(), 0);
         for (at, instruction) in self.main.code.iter().enumerate() {
-            if instruction.operation() != FUNCTION_NEW || found.len() == MOST || self.repeats(at) {
-                continue;
-            }
-            let register = instruction.register();
-            let Some(variable) = self.variable_begun(at, register) else { continue };
-            // The variable itself is not known yet where its function is made.
-            let is_constant = |upvalue: &u16| {
-                let slot = u32::from(upvalue & 0xff);
-                let variable = self.variable(at, slot);
-                upvalue & IS_LOCAL != 0
-                    && upvalue & IS_CONSTANT != 0
-                    && (slot == register
-                        || variable.is_some_and(|other| variables.contains(&other)))
+            let is_constant = match instruction.operation() {
+                FUNCTION_NEW => functions < MOST && !self.repeats(at),
+                other => LOADS.contains(&other),
             };
-            let upvalues = self.upvalues_of(instruction.operand());
-            if upvalues.is_some_and(|upvalues| upvalues.iter().all(is_constant)) {
-                found.push(at);
-                variables.push(variable);
+            let register = instruction.register();
+            let Some(variable) = self.variable_begun(at, register).filter(|_| is_constant) else {
+                continue;
+            };
+            if instruction.operation() == FUNCTION_NEW {
+                if !self.refers_to(at, *instruction, &variables) {
+                    continue;
+                }
+                functions += 1;
             }
+            found.push(at);
+            variables.push(variable);
         }
         found
+    }
+
+    /// Whether a function that is made refers to nothing but itself and these variables, none of which
+    /// is set again. Itself is not known yet where it is made.
+    fn refers_to(&self, at: usize, make: Instruction, variables: &[usize]) -> bool {
+        let is_constant = |upvalue: &u16| {
+            let slot = u32::from(upvalue & 0xff);
+            let variable = self.variable(at, slot);
+            upvalue & IS_LOCAL != 0
+                && upvalue & IS_CONSTANT != 0
+                && (slot == make.register()
+                    || variable.is_some_and(|variable| variables.contains(&variable)))
+        };
+        self.upvalues_of(make.operand()).is_some_and(|upvalues| upvalues.iter().all(is_constant))
     }
 
     /// Whether the instruction may be met twice in a run: a jump behind it goes back beyond it.
@@ -361,17 +377,21 @@ impl<'a> Script<'a> {
         self.upvalues.get(child).map(Vec::as_slice)
     }
 
-    /// A script that makes the functions at these places. Each variable that one refers to is closed
-    /// before its slot may become another one.
-    fn maker(&self, found: &[usize]) -> Vec<u8> {
+    /// A script that makes what is at these places, and leaves the functions among it, so many, in its
+    /// upvalues. Each variable that one refers to is closed before its slot may become another one.
+    fn maker(&self, constants: &[usize], functions: usize) -> Vec<u8> {
         let close = |slot| Instruction::new(UPVALUES_CLOSE, slot, JUMP_OFFSET as u32);
-        let mut code = Vec::new();
-        for (upvalue, make) in (0..).zip(self.instructions(found)) {
+        let (mut code, mut upvalue) = (Vec::new(), 0);
+        for make in self.instructions(constants) {
             let slot = make.register();
-            code.extend([close(slot), make, Instruction::new(UPVALUE_SET, upvalue, slot)]);
+            code.extend([close(slot), make]);
+            if make.operation() == FUNCTION_NEW {
+                code.push(Instruction::new(UPVALUE_SET, upvalue, slot));
+                upvalue += 1;
+            }
         }
         code.extend([close(0), Instruction::new(RETURN, 0, 1)]);
-        self.main.write(&code, &vec![0; found.len()], &[])
+        self.main.write(&code, &vec![0; functions], &[])
     }
 
     /// The script that takes the functions at these places from its upvalues, which have no names.
@@ -387,6 +407,10 @@ impl<'a> Script<'a> {
         let (lines, variables) = self.main.debug.split_at(self.main.variables_at());
         let debug = [lines, &vec![0; found.len()], variables].concat();
         self.main.write(&code, &upvalues, &debug)
+    }
+
+    fn operation(&self, at: usize) -> Option<u32> {
+        self.main.code.get(at).map(|instruction| instruction.operation())
     }
 
     fn instructions(&self, found: &[usize]) -> impl Iterator<Item = Instruction> {

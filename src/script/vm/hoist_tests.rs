@@ -49,6 +49,18 @@ const COUNTED: &[(usize, &str)] = &[
         "local function outer() local n = 0 return function() n = n + 1 return n end end \
          local f = outer() local function g() return outer() end return f() + g()()",
     ),
+    // What they refer to is a constant.
+    (1, "local n = 1 local function f() return n end return f()"),
+    (
+        1,
+        "local a, s = 1, 'text' local b = 2.5 local c local d = false \
+         local function f() return s, b, c, d end return f(a)",
+    ),
+    (
+        2,
+        "do local n = 1 local function f() return n end f() end \
+         do local n = 2 local function f() return n end f() end",
+    ),
     // Made more than once, or perhaps so.
     (0, "for i = 1, 2 do local function f() end f() end"),
     (0, "for k in pairs({}) do local function f() end f() end"),
@@ -58,7 +70,11 @@ const COUNTED: &[(usize, &str)] = &[
     (1, "for i = 1, 2 do end local function f() end for i = 1, 2 do f() end"),
     // What they refer to may be another thing in another run, or become one.
     (0, "local key = KEYS[1] local function f() return key end return f()"),
-    (0, "local n = 1 local function f() return n end return f()"),
+    (0, "local n = 1 local function f() return n end n = 2 return f()"),
+    (0, "local n = 1 local function f() n = 2 return n end return f()"),
+    (0, "local n = KEYS and 1 local function f() return n end return f()"),
+    (0, "local n = -KEYS[1] local function f() return n end return f()"),
+    (0, "local n = {} local function f() return n end return f()"),
     (0, "local function f() return f end f = 1 return f"),
     (0, "local f f = function() return f end return f"),
     (0, "local a local function b() return a end function a() return b end return b"),
