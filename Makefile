@@ -6,7 +6,7 @@ CXX ?= c++
 VENV := target/venv
 LINK := -Iinclude -Ltarget/release -Wl,-rpath,$(CURDIR)/target/release -lmoonkv
 LUAJIT_TESTS := reference hostile budgets engine atomic kill functions script_libs \
-  host_functions patterns sessions tooling
+  host_functions local_functions patterns sessions tooling
 ASAN_TESTS := cves hostile patterns script_libs globals
 C_EXAMPLES := $(wildcard examples/c/*.c examples/plugin/*.c)
 CPP_EXAMPLES := $(wildcard examples/cpp/*.cpp)

@@ -24,6 +24,9 @@ type Work = (&'static str, u32, &'static str, &'static str);
 
 const FIB: &str =
     "local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end";
+/// The same with something that is another one in each run.
+const COUNTED_FIB: &str = "local calls = 0 local function fib(n) calls = calls + 1 \
+    if n < 2 then return n end return fib(n - 1) + fib(n - 2) end";
 /// Numbers in no order, the same ones on both sides.
 const NUMBERS: &str = "local x = 42 local function numbers(n) local t = {} for j = 1, n do \
     x = (x * 16807) % 2147483647 t[j] = x end return t end";
@@ -35,6 +38,7 @@ const OBJECT: &str = "local Account = {} Account.__index = Account \
 
 const LANGUAGE: &[Work] = &[
     ("fib(25)", 1, FIB, "fib(25)"),
+    ("fib(25), counted", 1, COUNTED_FIB, "fib(25)"),
     ("empty loop", 1_000_000, "", ""),
     ("arithmetic", 200_000, "local x = 1", "x = (x * 3 + i) % 1000003"),
     ("calls of a method", 100_000, OBJECT, "a:add(i)"),

@@ -6,6 +6,8 @@
 
 use super::chunk::Reach;
 use super::guard::Guard;
+#[cfg(feature = "luajit")]
+use super::hoist::Hoisted;
 use super::libraries::Libraries;
 use super::register::{Registered, Worlds};
 use super::trace::Trace;
@@ -221,6 +223,9 @@ pub(super) struct Bridge {
     /// What was seen of it.
     pub(super) reach: Reach,
     pub(super) takes_elements_only: bool,
+    /// What is loaded in its place.
+    #[cfg(feature = "luajit")]
+    pub(super) hoisted: Option<Hoisted>,
     /// The tables that are KEYS and ARGV of scripts which never have them in their hands.
     pub(super) kept: [Kept; 2],
     pub(super) libraries: Libraries,
@@ -257,6 +262,8 @@ impl Bridge {
             compiled: ffi::LUA_NOREF,
             reach: Reach::Anything,
             takes_elements_only: false,
+            #[cfg(feature = "luajit")]
+            hoisted: None,
             kept: [Kept::NONE, Kept::NONE],
             libraries: Libraries::default(),
             globals: ffi::LUA_NOREF,

@@ -57,6 +57,22 @@ pub(crate) unsafe fn load_text(
     }
 }
 
+/// Loads a function that the engine itself has written in LuaJIT's form, and pushes it.
+///
+/// # Safety
+/// Under a protected call, with two free stack slots, called from a function that owns nothing; the
+/// bytes are what LuaJIT could have dumped.
+#[cfg(feature = "luajit")]
+pub(super) unsafe fn load_compiled(l: *mut lua_State, bytes: &[u8]) {
+    let mut rest = Rest { text: bytes.as_ptr(), length: bytes.len() };
+    // SAFETY: the caller's promise.
+    unsafe {
+        if ffi::lua_load(l, read_piece, (&raw mut rest).cast(), c"=[C]".as_ptr()) != ffi::LUA_OK {
+            ffi::lua_error(l);
+        }
+    }
+}
+
 /// The compiler's reader: the next piece, after a look at the limits.
 unsafe extern "C-unwind" fn read_piece(
     l: *mut lua_State,

@@ -8,7 +8,8 @@
 //! `pull.rs` convert replies to Lua values and back; `register.rs` is where libraries of functions
 //! load; `cjson.rs`, `cmsgpack.rs`, `structure.rs` and
 //! `bit.rs` are the libraries of those names. Where LuaJIT runs the scripts, `watchdog.rs` stops what it
-//! compiled and `dialect.rs` makes its libraries those of Lua 5.1. This file ties them to one run.
+//! compiled, `dialect.rs` makes its libraries those of Lua 5.1, and `hoist.rs` finds functions that
+//! need not be made in each run. This file ties them to one run.
 //!
 //! Lua raises by longjmp. So no Rust frame that owns anything is on the stack when Lua can raise:
 //! a C function calls an inner function that does all Rust work and returns plain data, and only
@@ -30,6 +31,8 @@ mod dialect;
 #[cfg_attr(feature = "luajit", allow(dead_code, reason = "LuaJIT's own formats there"))]
 mod format;
 mod guard;
+#[cfg(feature = "luajit")]
+mod hoist;
 mod json_decode;
 mod json_encode;
 mod libraries;
@@ -73,6 +76,9 @@ use std::os::raw::{c_int, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use trace::Trace;
+
+/// What a script is called in errors.
+const SCRIPT: &CStr = c"@user_script";
 
 /// How long a library may take to load, whatever scripts may: as in Redis.
 const LOAD_TIME_MOST: Duration = Duration::from_millis(500);
@@ -216,7 +222,7 @@ impl Vm {
     /// Compiles a script. The error is the one EVAL and SCRIPT LOAD answer.
     pub(crate) fn compile(&mut self, source: &[u8]) -> Result<Function, CommandError> {
         let what = "ERR Error compiling script (new function): ";
-        self.compile_chunk(source, c"@user_script", what)
+        self.compile_chunk(source, SCRIPT, what)
     }
 
     fn compile_chunk(
@@ -440,17 +446,52 @@ const SEEN_THROUGH_MOST: usize = 64 * 1024;
 /// # Safety
 /// A Lua function is on the stack. Cannot raise: a dump takes no memory of Lua's.
 unsafe fn reach(l: *mut ffi::lua_State, source: &[u8]) -> (Reach, bool) {
-    if source.len() > SEEN_THROUGH_MOST {
+    // Of what LuaJIT compiles nothing is seen.
+    if cfg!(feature = "luajit") || source.len() > SEEN_THROUGH_MOST {
         return (Reach::Anything, false);
     }
+    // SAFETY: the caller's promise.
+    let Some(dump) = (unsafe { dump(l) }) else { return (Reach::Anything, false) };
+    let most = if sees_all(source) { Reach::ReadsGlobals } else { Reach::ReadsFields };
+    (chunk::reach(&dump).min(most), chunk::takes_elements_only(&dump))
+}
+
+/// The function on top of the stack as bytes.
+///
+/// # Safety
+/// A Lua function is on the stack. Cannot raise: LuaJIT, which takes memory for it, does so under a
+/// protected call.
+unsafe fn dump(l: *mut ffi::lua_State) -> Option<Vec<u8>> {
     let mut dump: Vec<u8> = Vec::new();
     // SAFETY: the caller's promise; the writer gets the vector, which outlives the call.
     let status = unsafe { ffi::lua_dump_(l, append, (&raw mut dump).cast()) };
-    let most = if sees_all(source) { Reach::ReadsGlobals } else { Reach::ReadsFields };
-    if status != 0 {
-        return (Reach::Anything, false);
+    (status == 0).then_some(dump)
+}
+
+/// Makes the functions that are the same in every run of the script on top of the stack, and puts a
+/// script there that has them already.
+///
+/// # Safety
+/// Under a protected call, with a script on the stack; called from a function that owns nothing.
+#[cfg(feature = "luajit")]
+unsafe fn hoist(l: *mut ffi::lua_State, bridge: *mut Bridge) {
+    // SAFETY: the caller's promise. What is loaded stays in the bridge, so that nothing is owned here
+    // when Lua raises; both scripts have as many upvalues as is told.
+    unsafe {
+        (*bridge).hoisted = dump(l).and_then(|dump| hoist::hoist(&dump));
+        let Some(hoisted) = &(*bridge).hoisted else { return };
+        load::load_compiled(l, &hoisted.maker);
+        ffi::lua_pushvalue(l, -1);
+        ffi::lua_call(l, 0, 0);
+        load::load_compiled(l, &hoisted.script);
+        for upvalue in 1..=c_int::from(hoisted.count) {
+            ffi::lua_getupvalue(l, -2, upvalue);
+            ffi::lua_setupvalue(l, -2, upvalue);
+        }
+        ffi::lua_replace(l, -3);
+        ffi::lua_settop(l, -2);
+        (*bridge).hoisted = None;
     }
-    (chunk::reach(&dump).min(most), chunk::takes_elements_only(&dump))
 }
 
 /// Takes a piece of a dump.
@@ -478,6 +519,11 @@ unsafe extern "C-unwind" fn compile_protected(l: *mut ffi::lua_State) -> c_int {
         let name = (*bridge).chunk_name.as_ptr();
         if load::load_text(l, source.start, source.len, name) != ffi::LUA_OK {
             ffi::lua_error(l);
+        }
+        // A library makes its functions once, and is given its globals later.
+        #[cfg(feature = "luajit")]
+        if (*bridge).chunk_name == SCRIPT && source.len <= SEEN_THROUGH_MOST {
+            hoist(l, bridge);
         }
         ((*bridge).reach, (*bridge).takes_elements_only) =
             reach(l, std::slice::from_raw_parts(source.start, source.len));

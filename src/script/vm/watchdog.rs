@@ -16,7 +16,6 @@ use crate::script::running::Running;
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::cell::{Cell, OnceCell};
-use std::ffi::CStr;
 use std::os::raw::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,11 +35,6 @@ const PROBE: &[u8] =
 /// What the probe's loop may hold before it is rung, and the slack within which it has to notice.
 const PROBE_BYTES: usize = 64 * 1024;
 const PROBE_SLACK: usize = 16 * 1024;
-
-/// How many calls of itself a function's machine code holds. A script's local functions are others
-/// in each run, and so never the ones that were compiled: what is looked at on the way from one call
-/// to the next weighs, and with four, not two, recursion is 15 % faster.
-const RECURSION: &CStr = c"recunroll=4";
 
 /// What the thread needs of stack, with a margin.
 const STACK_BYTES: usize = 64 * 1024;
@@ -228,7 +222,6 @@ impl Watch {
         // SAFETY: the caller's promise; what is pushed here is popped.
         unsafe {
             ffi::luaopen_jit(l);
-            tune(l);
             ffi::lua_settop(l, 0);
             ffi::lua_pushnil(l);
             ffi::lua_setfield(l, ffi::LUA_GLOBALSINDEX, c"jit".as_ptr());
@@ -369,21 +362,6 @@ unsafe extern "C-unwind" fn on_ring(l: *mut lua_State, _event: *mut ffi::lua_Deb
         if is_doomed {
             guard.raise(l);
         }
-    }
-}
-
-/// Sets what the compiler goes by.
-///
-/// # Safety
-/// As [`Watch::prepare`], with the compiler's library loaded.
-unsafe fn tune(l: *mut lua_State) {
-    // SAFETY: the caller's promise; the libraries of LuaJIT are where it keeps them.
-    unsafe {
-        ffi::lua_getfield_(l, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
-        ffi::lua_getfield_(l, -1, c"jit.opt".as_ptr());
-        ffi::lua_getfield_(l, -1, c"start".as_ptr());
-        ffi::lua_pushstring_(l, RECURSION.as_ptr());
-        ffi::lua_call(l, 1, 0);
     }
 }
 

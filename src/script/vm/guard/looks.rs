@@ -9,12 +9,15 @@ use mlua_sys::lua_State;
 use super::super::bridge::Bridge;
 use super::{Doom, Guard};
 
-/// Instructions between two looks at the limits. Measured on PUC 5.1.5: a standing hook costs an empty
-/// loop 3.5 % at 1,000 and 1 % at 10,000, fib(27) 4 % at either.
+/// Instructions between two looks at the limits where something may be up.
 const INTERVAL: u32 = 1_000;
 /// Of so many intervals in a row all but the last end without a look at the clock, which takes about
 /// as long as thirty instructions.
 const INTERVALS_A_LOOK: u32 = 4;
+/// Instructions between two looks where nothing is: there are no long texts that single instructions
+/// could be slow with, and memory is far from its limit. Measured on PUC 5.1.5: a hook that does
+/// nothing costs fib(25) 2 to 3 % at 1,000 instructions and nothing at 100,000.
+const CALM_INTERVAL: u32 = INTERVALS_A_LOOK * INTERVAL;
 /// The interval after a look that came later than [`SLOW`]: single instructions (comparing two strings
 /// of 10 MB) may take milliseconds.
 const SHORT_INTERVAL: u32 = 20;
@@ -45,6 +48,11 @@ impl Guard {
             && !self.heap.has_long_blocks();
         self.passed_over.set(if passes { left } else { 0 });
         passes
+    }
+
+    /// Whether the next look may be further away.
+    fn is_calm(&self) -> bool {
+        !self.heap.has_long_blocks() && self.heap.bytes_in_use() < self.ceiling.get() / 2
     }
 
     /// Looks at the host's wish and the clock, and sees to those who ask of the run. True when the
@@ -199,6 +207,7 @@ impl Guard {
             let since = |before| now.is_some_and(|now| now - before > SLOW);
             match self.looked.replace(now) {
                 Some(before) if since(before) => wanted = SHORT_INTERVAL,
+                Some(_) if self.is_calm() => wanted = CALM_INTERVAL,
                 Some(_) => (),
                 // How fast the script goes is known from the second look on.
                 None => wanted = wanted.min(FIRST_INTERVAL),
