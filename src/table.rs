@@ -69,6 +69,13 @@ pub(crate) struct Location {
     place: u32,
 }
 
+/// A step of a walk: where it begins, and about how many elements are wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) cursor: u64,
+    pub(crate) most: usize,
+}
+
 /// The table. Its clone is a snapshot: cheap, and independent from then on.
 #[derive(Clone)]
 pub(crate) struct Table<E> {
@@ -418,9 +425,11 @@ impl<E: Keyed> Table<E> {
     /// and returns the cursor of the next step, 0 when the walk is complete. An element that is
     /// in the table from the first step to the last is visited at least once.
     ///
-    /// The cursor counts through the segments' addresses with their bits in reverse order, so a
-    /// segment and those it is later split into are neighbours in the walk.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut (impl FnMut(&E) + ?Sized)) -> u64 {
+    /// The walk goes through all addresses an element can have, with their bits in reverse order, so
+    /// that a segment and those it is later split into are neighbours, and the cursor is where in
+    /// that order it goes on: it means the same whatever segments there are by then.
+    pub(crate) fn scan(&self, step: Step, visit: &mut (impl FnMut(&E) + ?Sized)) -> u64 {
+        let Step { cursor, most } = step;
         if self.segments.is_empty() {
             return 0;
         }
@@ -428,9 +437,24 @@ impl<E: Keyed> Table<E> {
         if index >= self.segments.len() {
             index &= self.mask >> 1;
         }
-        self.segments[index].iter().for_each(visit);
+        let segment = &*self.segments[index];
         let mask = self.mask_of(index) as u64;
-        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+        let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
+        if cursor & !mask == 0 && segment.len() <= most {
+            segment.iter().for_each(visit);
+            return next;
+        }
+        let place = |element: &'_ E| (segment_bits(hash(element.key())) as u64).reverse_bits();
+        let all = segment.iter().map(|element| (place(element), element));
+        let mut ahead: SmallVec<[(u64, &E); MEAN_LOAD * 2]> =
+            all.filter(|(place, _)| *place >= cursor.reverse_bits()).collect();
+        ahead.sort_unstable_by_key(|(place, _)| *place);
+        // Those that are in one place are visited together.
+        let last = ahead.get(most.max(1) - 1).map(|(place, _)| *place);
+        let end =
+            last.map_or(ahead.len(), |last| ahead.partition_point(|(place, _)| *place <= last));
+        ahead.iter().take(end).for_each(|(_, element)| visit(element));
+        ahead.get(end).map_or(next, |(place, _)| place.reverse_bits())
     }
 
     /// Tells the table of a deadline that an element at a location was given.
@@ -555,7 +579,7 @@ mod tests {
             }
             let (mut seen, mut cursor) = (HashSet::new(), 0);
             loop {
-                cursor = table.scan(cursor, &mut |e| {
+                cursor = table.scan(Step { cursor, most: 100 }, &mut |e| {
                     seen.insert(e.0.clone());
                 });
                 if cursor == 0 {
@@ -589,19 +613,22 @@ mod tests {
     #[test]
     fn a_scan_visits_what_stays_while_the_table_grows_and_shrinks() {
         let mut table = filled(2_000);
-        let (mut seen, mut cursor, mut step) = (HashSet::new(), 0, 0);
+        let (mut seen, mut cursor, mut count) = (HashSet::new(), 0, 0);
         loop {
-            cursor = table.scan(cursor, &mut |e| {
+            let (mut visited, most) = (0, 1 + count % 40);
+            cursor = table.scan(Step { cursor, most }, &mut |e| {
+                visited += 1;
                 seen.insert(e.0.clone());
             });
+            assert!((1..=most).contains(&visited) || visited == 0 && cursor == 0);
             if cursor == 0 {
                 break;
             }
-            step += 1;
-            for i in 0..40 {
-                table.insert(key(10_000 + step * 40 + i));
+            count += 1;
+            for i in 0..if count < 100 { 40 } else { 0 } {
+                table.insert(key(10_000 + count * 40 + i));
             }
-            if step == 60 {
+            if count == 60 {
                 for i in 500..2_000 {
                     let at = table.find(key(i).key()).unwrap();
                     table.remove(at);
@@ -609,6 +636,24 @@ mod tests {
             }
         }
         assert!((0..500).all(|i| seen.contains(key(i).key())));
+    }
+
+    #[test]
+    fn a_scan_takes_what_is_asked_for_and_visits_each_element_once() {
+        for most in [1, 3, 10, 19, 33, 1_000] {
+            let table = filled(700);
+            let (mut seen, mut cursor, mut steps) = (Vec::new(), 0, 0);
+            loop {
+                cursor = table.scan(Step { cursor, most }, &mut |e| seen.push(e.0.clone()));
+                steps += 1;
+                if cursor == 0 {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), 700);
+            assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 700);
+            assert!(steps >= 700 / most.min(2 * MEAN_LOAD));
+        }
     }
 
     #[test]

@@ -272,8 +272,8 @@ fn hscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if hash.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 2, |cursor, found| match &hash {
-        Some(hash) => hash.scan(cursor, &mut |field, value| {
+    reply_scan(cx.reply, &scan, 2, |step, found| match &hash {
+        Some(hash) => hash.scan(step, &mut |field, value| {
             found(&[field, value]);
         }),
         None => 0,

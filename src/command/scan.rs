@@ -8,6 +8,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::glob;
 use crate::number::parse_loose_u64;
 use crate::reply::ReplyBuf;
+use crate::table::Step;
 use std::num::NonZero;
 
 #[rustfmt::skip]
@@ -90,8 +91,8 @@ fn cursor_from(text: &[u8]) -> Option<u64> {
 
 fn scan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let scan = Scan::parse(&mut args, true)?;
-    walk(cx.reply, &scan, |cursor, found| {
-        cx.keys.scan(cursor, &mut |key, type_name| {
+    walk(cx.reply, &scan, |step, found| {
+        cx.keys.scan(step, &mut |key, type_name| {
             found.visit(&[key], scan.matches_type(type_name));
         })
     });
@@ -99,24 +100,24 @@ fn scan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 /// Answers with the cursor of the next call and the elements that match, each of them `width`
-/// texts of which the first is matched. `step` visits what lies at a cursor and returns the next,
-/// 0 at the end.
+/// texts of which the first is matched. `take` visits what lies at a step's cursor and returns that
+/// of the next, 0 at the end.
 pub(super) fn reply_scan(
     reply: &mut ReplyBuf,
     scan: &Scan<'_>,
     width: usize,
-    mut step: impl FnMut(u64, &mut dyn FnMut(&[&[u8]])) -> u64,
+    mut take: impl FnMut(Step, &mut dyn FnMut(&[&[u8]])) -> u64,
 ) {
-    walk(reply, scan, |cursor, found| {
-        step(cursor, &mut |element| {
+    walk(reply, scan, |step, found| {
+        take(step, &mut |element| {
             debug_assert_eq!(element.len(), width);
             found.visit(element, true);
         })
     });
 }
 
-/// [`reply_scan`], where the step may also refuse an element, which then counts as visited.
-fn walk(reply: &mut ReplyBuf, scan: &Scan<'_>, mut step: impl FnMut(u64, &mut Walk<'_>) -> u64) {
+/// [`reply_scan`], where a step may also refuse an element, which then counts as visited.
+fn walk(reply: &mut ReplyBuf, scan: &Scan<'_>, mut take: impl FnMut(Step, &mut Walk<'_>) -> u64) {
     reply.array(2);
     // The cursor comes first in the reply, and is known last.
     let cursor_at = reply.mark();
@@ -126,7 +127,8 @@ fn walk(reply: &mut ReplyBuf, scan: &Scan<'_>, mut step: impl FnMut(u64, &mut Wa
     let mut walk = Walk { reply, scan, visited: 0, found: 0 };
     let mut cursor = scan.cursor;
     for _ in 0..scan.count.saturating_mul(STEPS_PER_ELEMENT) {
-        cursor = step(cursor, &mut walk);
+        let most = usize::try_from(scan.count - walk.visited).unwrap_or(usize::MAX);
+        cursor = take(Step { cursor, most }, &mut walk);
         if cursor == 0 || walk.visited >= scan.count {
             break;
         }
@@ -207,7 +209,7 @@ mod tests {
         let words: [&[u8]; 5] = [b"0", b"COUNT", b"3", b"MATCH", b"[13]"];
         let scan = Scan::parse(&mut Args::new("hscan", &words), false).unwrap();
         let mut reply = ReplyBuf::new();
-        reply_scan(&mut reply, &scan, 2, |cursor, found| {
+        reply_scan(&mut reply, &scan, 2, |Step { cursor, .. }, found| {
             let (name, next) = (cursor.to_string(), cursor + 1);
             found(&[name.as_bytes(), b"value"]);
             if next < 5 { next } else { 0 }

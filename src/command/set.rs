@@ -272,8 +272,8 @@ fn sscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if set.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 1, |cursor, found| match &set {
-        Some(set) => set.scan(cursor, &mut |member| member.with_bytes(|bytes| found(&[bytes]))),
+    reply_scan(cx.reply, &scan, 1, |step, found| match &set {
+        Some(set) => set.scan(step, &mut |member| member.with_bytes(|bytes| found(&[bytes]))),
         None => 0,
     });
     Ok(())

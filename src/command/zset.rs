@@ -786,13 +786,11 @@ fn zscan(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     if zset.is_some() {
         scan.parse_options(&mut args, false)?;
     }
-    reply_scan(cx.reply, &scan, 2, |cursor, found| match &zset {
-        Some(zset) => {
-            zset.scan(cursor, &mut |member, score| match integer_in_packed(zset, score) {
-                Some(integer) => found(&[member, IntText::new(integer).as_bytes()]),
-                None => found(&[member, F64Text::new(score).as_bytes()]),
-            })
-        }
+    reply_scan(cx.reply, &scan, 2, |step, found| match &zset {
+        Some(zset) => zset.scan(step, &mut |member, score| match integer_in_packed(zset, score) {
+            Some(integer) => found(&[member, IntText::new(integer).as_bytes()]),
+            None => found(&[member, F64Text::new(score).as_bytes()]),
+        }),
         None => 0,
     });
     Ok(())

@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::journal::Change;
 use super::{Keyspace, NEVER, Slot};
 use crate::clients::Event;
-use crate::table::{Keyed, Table};
+use crate::table::{Keyed, Step, Table};
 use crate::value::Value;
 
 impl Keyspace {
@@ -97,9 +97,9 @@ impl Keyspace {
 
     /// One step of SCAN over the live keys, each with the name of its type. Those that have expired
     /// are removed.
-    pub(crate) fn scan(&mut self, cursor: u64, visit: &mut impl FnMut(&[u8], &'static str)) -> u64 {
+    pub(crate) fn scan(&mut self, step: Step, visit: &mut impl FnMut(&[u8], &'static str)) -> u64 {
         let mut expired: Vec<Box<[u8]>> = Vec::new();
-        let next = self.table.scan(cursor, &mut |entry| match self.is_past(entry.deadline()) {
+        let next = self.table.scan(step, &mut |entry| match self.is_past(entry.deadline()) {
             true => expired.push(entry.key().into()),
             false => visit(entry.key(), entry.type_name()),
         });

@@ -9,7 +9,7 @@
 use super::packed::{self, Packed, Pair as Found};
 use super::zset::PackedLimits;
 use super::{Borrowed, Kind, Owned, Storage};
-use crate::table::{Keyed, Table};
+use crate::table::{Keyed, Step, Table};
 
 /// A hash. The clone of a large one shares its pairs until one of the two is changed.
 #[derive(Clone)]
@@ -327,13 +327,13 @@ impl<S: Storage> Hash<S> {
     }
 
     /// One step of HSCAN: the small form is visited whole.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], &[u8])) -> u64 {
+    pub(crate) fn scan(&self, step: Step, visit: &mut dyn FnMut(&[u8], &[u8])) -> u64 {
         match self {
             Hash::Packed(_) => {
                 self.iter().for_each(|(field, value)| visit(field, value));
                 0
             }
-            Hash::Table(table) => table.scan(cursor, &mut |pair| {
+            Hash::Table(table) => table.scan(step, &mut |pair| {
                 let (field, value) = pair.split();
                 visit(field, value);
             }),

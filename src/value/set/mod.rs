@@ -16,7 +16,7 @@ use super::packed::Packed;
 use super::{Borrowed, Kind, Owned, Storage};
 use crate::bytes::same;
 use crate::number::{IntText, parse_i64};
-use crate::table::{Location, Table, hash};
+use crate::table::{Location, Step, Table, hash};
 use member::Stored;
 use smallvec::SmallVec;
 use std::collections::HashSet;
@@ -486,10 +486,10 @@ impl<S: Storage> Set<S> {
     }
 
     /// One step of SSCAN: only a table takes several.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
+    pub(crate) fn scan(&self, step: Step, visit: &mut dyn FnMut(Member<'_>)) -> u64 {
         match &self.0 {
             Form::Table(table) => {
-                table.scan(cursor, &mut |member| visit(Member::Bytes(member.as_bytes())))
+                table.scan(step, &mut |member| visit(Member::Bytes(member.as_bytes())))
             }
             _ => {
                 self.iter().for_each(visit);
@@ -715,7 +715,7 @@ mod tests {
         for set in forms() {
             let (mut seen, mut cursor, mut steps) = (BTreeSet::new(), 0, 0);
             loop {
-                cursor = set.scan(cursor, &mut |member| {
+                cursor = set.scan(Step { cursor, most: 10 }, &mut |member| {
                     seen.insert(text(member));
                 });
                 steps += 1;

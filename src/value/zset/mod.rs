@@ -16,7 +16,7 @@ mod tree;
 
 use std::mem;
 
-use crate::table::{Table, hash};
+use crate::table::{Step, Table, hash};
 use crate::value::listpack::Element;
 
 use super::{Borrowed, Kind, Owned, Storage};
@@ -362,7 +362,7 @@ impl<S: Storage> ZSet<S> {
     /// Visits some members and returns the cursor for the next call, 0 at the
     /// end. A packed set is visited whole; an indexed one in the order of its
     /// index, whose guarantees hold.
-    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
+    pub(crate) fn scan(&self, step: Step, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
         let mut visit_place = |place: Place<'_>| visit(place.member, place.score);
         match &self.form {
             Form::Packed(packed) => {
@@ -370,7 +370,7 @@ impl<S: Storage> ZSet<S> {
                 0
             }
             Form::Indexed(indexed) => {
-                indexed.index.scan(cursor, &mut |entry| visit_place(entry.place()))
+                indexed.index.scan(step, &mut |entry| visit_place(entry.place()))
             }
         }
     }
@@ -603,7 +603,8 @@ mod tests {
         let mut seen = Vec::new();
         let mut cursor = 0;
         loop {
-            cursor = set.scan(cursor, &mut |member, score| seen.push((score, member.to_vec())));
+            let step = Step { cursor, most: 10 };
+            cursor = set.scan(step, &mut |member, score| seen.push((score, member.to_vec())));
             if cursor == 0 {
                 break;
             }
