@@ -50,6 +50,9 @@ pub(super) enum Small<'a> {
 /// The tables of some large sets.
 type Tables<'a> = SmallVec<[&'a Table<Stored>; 8]>;
 
+/// Sets of integers, and of each how many are known to be less than what is sought.
+type Sorted<'a> = SmallVec<[(&'a Ints<&'a [u8]>, usize); 8]>;
+
 /// A member as a set holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member<'a> {
@@ -300,6 +303,21 @@ impl Set {
             return table.in_all(&others, |stored| visit(Member::Bytes(stored.as_bytes())));
         }
         let mut count = 0;
+        let all_ints = others.iter().map(|other| Some((other.ints()?, 0)));
+        if let (Some(ints), Some(mut others)) =
+            (set.ints(), all_ints.collect::<Option<Sorted<'_>>>())
+        {
+            // All are in order, so each search begins where the one before has ended.
+            ints.iter().all(|value| {
+                let everywhere = others.iter_mut().all(|(other, below)| {
+                    *below = other.count_below(value, *below);
+                    other.get(*below) == Some(value)
+                });
+                count += usize::from(everywhere);
+                !everywhere || visit(Member::Integer(value))
+            });
+            return count;
+        }
         set.iter().all(|member| {
             let everywhere = others.iter().all(|other| other.has(member));
             count += usize::from(everywhere);
