@@ -382,7 +382,7 @@ impl<E: Keyed> Table<E> {
         mut visit: impl FnMut(&'a E) -> bool,
     ) -> usize {
         let mut count = 0;
-        let mut sides: SmallVec<[(&Self, Option<&Segment<E>>); 4]> = SmallVec::new();
+        let mut sides: SmallVec<[_; 4]> = SmallVec::new();
         for (index, segment) in self.segments.iter().enumerate() {
             let alike = |other: &&'o Self| other.segment_like(index, self.mask_of(index));
             sides.clear();

@@ -195,3 +195,49 @@ fn a_host_function_counts_into_its_scripts_time() {
     assert!(answer.starts_with("ERR script exceeded its time limit of 20 ms"), "{answer}");
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
+
+/// The answer to a call that is a statement is not made, so it takes nothing of the script's memory.
+#[cfg(not(feature = "luajit"))]
+#[test]
+fn what_nobody_takes_takes_no_memory() {
+    let engine = Engine::new().unwrap();
+    engine.command(&["SETRANGE", "large", "4000000", "x"]).unwrap();
+    let limits = Limits::default().memory(1_000_000);
+    let run = |script: &str| engine.eval_with(&limits, script, NONE, NONE);
+    let statement = "for i = 1, 3 do redis.call('GET', 'large') redis.pcall('GET', 'large') end";
+    assert_eq!(run(&format!("{statement} return 7")).unwrap(), Reply::Integer(7));
+    for taken in ["local v = redis.call('GET', 'large')", "return redis.call('GET', 'large')"] {
+        assert!(message(run(taken)).contains("memory"), "{taken}");
+    }
+}
+
+/// An answer reaches whoever takes it, in whatever way; an error ends a statement as any other call.
+#[test]
+fn answers_reach_whoever_takes_them() {
+    let engine = Engine::new().unwrap();
+    engine.command(&["SET", "k", "value"]).unwrap();
+    for script in [
+        "return redis.call('GET', 'k')",
+        "local v = redis.call('GET', 'k') return v",
+        "redis.call('GET', 'k') return redis.call('GET', 'k')",
+        "return (redis.call('GET', 'k'))",
+        "return ({redis.call('GET', 'k')})[1]",
+        "local a, b = redis.call('GET', 'k') return b == nil and a",
+        "local ok, v = pcall(redis.call, 'GET', 'k') return v",
+        "return coroutine.wrap(function() return redis.call('GET', 'k') end)()",
+        "for v in redis.call, 'GET', 'k' do return v end",
+        "return (string.gsub('k', 'k', function(k) return redis.call('GET', k) end))",
+        "local t = {__index = function(_, k) return redis.call('GET', k) end}
+         return setmetatable({}, t).k",
+        "local t = {} t[redis.call('GET', 'k')] = 1 return next(t)",
+        "return select('#', redis.call('GET', 'k')) == 1 and redis.call('GET', 'k')",
+        "redis.pcall('NONE') redis.pcall('INCR', 'k') return redis.call('GET', 'k')",
+        "return redis.call('SET', 'n', 'value').ok == 'OK' and redis.call('GET', 'n')",
+    ] {
+        let answer = engine.eval(script, NONE, NONE).unwrap();
+        assert_eq!(answer, Reply::Bulk(b"value".to_vec()), "{script}");
+    }
+    let failed = engine.eval("redis.call('SET', 'n', 1) redis.call('INCR', 'k')", NONE, NONE);
+    assert!(message(failed).contains("value is not an integer"));
+    assert_eq!(engine.command(&["GET", "n"]).unwrap(), Reply::Bulk(b"value".to_vec()));
+}

@@ -28,12 +28,14 @@ enum Outcome {
     Panic,
 }
 
-/// `redis.call(command, ...)`: an error ends the script.
+/// `redis.call(command, ...)`: an error ends the script. The answer to a call that is a statement is
+/// not made: most writes are called for what they do.
 pub(super) unsafe extern "C-unwind" fn redis_call(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua on a state with a bridge; `perform` returns plain data.
     unsafe {
         let bridge = Bridge::of_state(l);
         match perform(l, bridge) {
+            Outcome::Reply if !peek::wants_result(l) => return 0,
             Outcome::Reply => push::answer(l, bridge),
             _ => {
                 push::error_answer(l, bridge);
@@ -50,6 +52,7 @@ pub(super) unsafe extern "C-unwind" fn redis_pcall(l: *mut lua_State) -> c_int {
     unsafe {
         let bridge = Bridge::of_state(l);
         match perform(l, bridge) {
+            Outcome::Reply | Outcome::Error if !peek::wants_result(l) => return 0,
             Outcome::Reply => push::answer(l, bridge),
             Outcome::Error => push::error_answer(l, bridge),
             Outcome::Panic => {

@@ -8,7 +8,7 @@
 #[cfg_attr(not(feature = "luajit"), path = "peek_puc.rs")]
 mod layout;
 
-pub(super) use layout::{Value, arguments};
+pub(super) use layout::{Value, arguments, wants_result};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::os::raw::c_int;
@@ -90,7 +90,12 @@ unsafe extern "C-unwind" fn probe(l: *mut lua_State) -> c_int {
         let lists_agree = probe_list(l);
         #[cfg(not(feature = "luajit"))]
         let lists_agree = true;
+        #[cfg(feature = "luajit")]
+        let results_agree = true;
+        #[cfg(not(feature = "luajit"))]
+        let results_agree = probe_results(l);
         *agrees = lists_agree
+            && results_agree
             && match arguments(l) {
                 [a, b, c, d, others @ ..] => {
                     matches!(a.read(), Argument::Text(bytes) if bytes == text)
@@ -106,6 +111,37 @@ unsafe extern "C-unwind" fn probe(l: *mut lua_State) -> c_int {
             };
         0
     }
+}
+
+/// The same for how many results are taken.
+///
+/// # Safety
+/// As [`probe`]; leaves the stack as it was.
+#[cfg(not(feature = "luajit"))]
+unsafe fn probe_results(l: *mut lua_State) -> bool {
+    [(0, false), (1, true), (3, true), (ffi::LUA_MULTRET, true)].iter().all(|&(count, wanted)| {
+        let mut found = !wanted;
+        // SAFETY: the caller's promise; nothing is owned here.
+        unsafe {
+            let top = ffi::lua_gettop(l);
+            ffi::lua_pushcclosure(l, tell_wanted, 0);
+            ffi::lua_pushlightuserdata(l, (&raw mut found).cast());
+            ffi::lua_call(l, 1, count);
+            ffi::lua_settop(l, top);
+        }
+        found == wanted
+    })
+}
+
+/// Tells at an address whether anything of its results is taken.
+#[cfg(not(feature = "luajit"))]
+unsafe extern "C-unwind" fn tell_wanted(l: *mut lua_State) -> c_int {
+    // SAFETY: called by probe_results with the address of a bool.
+    unsafe {
+        *ffi::lua_touserdata(l, 1).cast::<bool>() = wants_result(l);
+        ffi::lua_pushboolean(l, 1);
+    }
+    1
 }
 
 /// The same for a list.

@@ -73,6 +73,16 @@ pub(in super::super) unsafe fn arguments<'a>(l: *mut lua_State) -> &'a [Value] {
     }
 }
 
+/// Whether who called the C function that is running takes anything of its results, which is not
+/// kept in a place of its own.
+///
+/// # Safety
+/// As [`arguments`].
+#[inline]
+pub(in super::super) unsafe fn wants_result(_: *mut lua_State) -> bool {
+    true
+}
+
 impl Value {
     /// The value, if it is of a kind that commands take.
     ///

@@ -15,6 +15,20 @@ struct State {
     status: u8,
     top: *const Value,
     base: *const Value,
+    global: *const c_void,
+    call: *const Call,
+}
+
+/// A call that is running.
+#[repr(C)]
+struct Call {
+    base: *const Value,
+    function: *const Value,
+    top: *const Value,
+    instruction: *const u32,
+    /// How many results are taken, -1 for as many as there are.
+    results: c_int,
+    tail_calls: c_int,
 }
 
 /// A value on the stack.
@@ -65,6 +79,17 @@ pub(in super::super) unsafe fn arguments<'a>(l: *mut lua_State) -> &'a [Value] {
         let state = &*l.cast::<State>();
         std::slice::from_raw_parts(state.base, state.top.offset_from_unsigned(state.base))
     }
+}
+
+/// Whether who called the C function that is running takes anything of its results: not where the
+/// call is a statement.
+///
+/// # Safety
+/// As [`arguments`].
+#[inline]
+pub(in super::super) unsafe fn wants_result(l: *mut lua_State) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (*(*l.cast::<State>()).call).results != 0 }
 }
 
 impl Value {

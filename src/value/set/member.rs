@@ -4,6 +4,7 @@
 //! of the sizes allocators hand out, each reached through one thin pointer: a boxed slice would
 //! carry its length in the pointer and make every slot of the table half as large again.
 
+use crate::bytes::{SHORT_MOST, number};
 use crate::table::Keyed;
 
 /// The longest member that lies in its slot.
@@ -30,12 +31,21 @@ fn block<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     Some(block)
 }
 
+/// A short member and zeros behind it, made of few loads: a call that copies takes longer.
+#[inline]
+fn short(member: &[u8]) -> [u8; INLINE_BYTES] {
+    let (head, tail) = member.split_at_checked(SHORT_MOST).unwrap_or((member, &[]));
+    let [a, b, c, d, e, f, g, h] = number(head).to_le_bytes();
+    let [i, j, k, l, m, n, ..] = number(tail).to_le_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+}
+
 impl Stored {
     /// Copies a member into the form that suits its length.
     pub(super) fn new(member: &[u8]) -> Stored {
         let len = member.len() as u8;
-        if let Some(bytes) = block(member) {
-            return Stored::Inline { len, bytes };
+        if member.len() <= INLINE_BYTES {
+            return Stored::Inline { len, bytes: short(member) };
         }
         match member.len() {
             ..=24 => block(member).map(|b| Stored::To24 { len, bytes: Box::new(b) }),

@@ -28,7 +28,7 @@ use tree::Tree;
 /// What the index takes for each member, on average: its slot, its share of
 /// empty slots and of the segments around them. Measured; the index is not
 /// asked, as it would have to visit every segment.
-const INDEX_BYTES: usize = 40;
+const INDEX_BYTES: usize = 44;
 
 /// Up to which size a sorted set stays packed.
 #[derive(Clone, Copy, Debug)]
