@@ -444,7 +444,7 @@ impl<E: Keyed> Table<E> {
             segment.iter().for_each(visit);
             return next;
         }
-        let place = |element: &'_ E| (segment_bits(hash(element.key())) as u64).reverse_bits();
+        let place = |element: &E| (segment_bits(hash(element.key())) as u64).reverse_bits();
         let all = segment.iter().map(|element| (place(element), element));
         let mut ahead: SmallVec<[(u64, &E); MEAN_LOAD * 2]> =
             all.filter(|(place, _)| *place >= cursor.reverse_bits()).collect();
