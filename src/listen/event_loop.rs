@@ -7,6 +7,8 @@
 //!
 //! What is to be written is written when all have had their turns: whoever is at the other end of
 //! many connections, and runs beside the loop, is woken once for all of them rather than for each.
+//! In return the loop, as long as it does not sleep for longer than a moment, looks out for so long
+//! before it does: whoever sends something then does not have to wake it.
 
 use super::acceptor::Acceptor;
 use super::connection::{
@@ -24,6 +26,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// The token of the wakeups; those of acceptors follow.
@@ -38,6 +41,9 @@ const ROUND: Duration = Duration::from_millis(100);
 
 /// The longest that one round removes expired keys.
 const EXPIRY_BUDGET: Duration = Duration::from_millis(5);
+
+/// How long the loop looks out before it sleeps: about as long as it takes to be woken.
+const LOOKOUT: Duration = Duration::from_micros(20);
 
 /// How many sessions are kept ready for those who come while the engine is busy.
 const SPARE_SESSIONS: usize = 4;
@@ -55,6 +61,10 @@ pub(super) struct EventLoop {
 struct State {
     poll: Poll,
     events: Events,
+    /// Whether others can run while the loop looks out, and whether something came within a moment
+    /// when it last waited.
+    has_company: bool,
+    is_brisk: bool,
     acceptors: Vec<Acceptor>,
     slots: Vec<Slot>,
     /// The slots that are free, and how many are not.
@@ -141,6 +151,8 @@ impl EventLoop {
         let state = State {
             poll,
             events: Events::with_capacity(EVENTS),
+            has_company: available_parallelism().is_ok_and(|count| count.get() > 1),
+            is_brisk: false,
             acceptors,
             slots: Vec::new(),
             free: Vec::new(),
@@ -420,18 +432,42 @@ impl EventLoop {
 }
 
 impl State {
-    /// Sleeps until there is something to do.
+    /// Waits until there is something to do.
     fn wait(&mut self, wakeups: &Wakeups) -> Work {
-        let rests = wakeups.lie_down() && self.again.is_empty();
-        let until = self.deadlines.first().map_or(self.next_round, |(at, _)| *at);
-        let left = until.min(self.next_round).saturating_duration_since(Instant::now());
-        let mut work = self.look(wakeups, if rests { left } else { Duration::ZERO });
+        let seen = if self.is_brisk { self.look_out(wakeups) } else { None };
+        let mut work = seen.unwrap_or_else(|| self.sleep(wakeups));
         let now = Instant::now();
         self.time_out(now);
         work.round = now >= self.next_round;
         if work.round {
             self.next_round = now + ROUND;
         }
+        work
+    }
+
+    /// Looks for something to do again and again, for a moment.
+    fn look_out(&mut self, wakeups: &Wakeups) -> Option<Work> {
+        let end = Instant::now() + LOOKOUT;
+        loop {
+            let work = self.look(wakeups, Duration::ZERO);
+            if work.accepts || !self.turns.is_empty() || wakeups.is_stopping() {
+                return Some(work);
+            }
+            if Instant::now() >= end {
+                return None;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self, wakeups: &Wakeups) -> Work {
+        let rests = wakeups.lie_down() && self.again.is_empty();
+        let until = self.deadlines.first().map_or(self.next_round, |(at, _)| *at);
+        let start = Instant::now();
+        let left = until.min(self.next_round).saturating_duration_since(start);
+        let work = self.look(wakeups, if rests { left } else { Duration::ZERO });
+        self.is_brisk = self.has_company && start.elapsed() < LOOKOUT;
         work
     }
 
