@@ -1,7 +1,8 @@
 #!/bin/sh
 # The RESP door beside redis-server: requests per second by redis-benchmark, one request at a time and
 # 32, in several rounds in which the two take turns: shown is the middle of each column, so that the
-# ratio is the middle of the rounds' ratios; before that what 5,000 idle connections cost. `make bench-listen` runs it. Needs two processors that nobody else uses.
+# ratio is the middle of the rounds' ratios; before that what 5,000 idle connections cost.
+# `make bench-listen` runs it. Needs two processors that nobody else uses.
 set -eu
 MOONKV=${MOONKV:-target/release/moonkv}
 REQUESTS=${REQUESTS:-100000}
@@ -14,9 +15,10 @@ THEIRS=${THEIRS_PORT:-16412}
 command -v "$MOONKV" redis-server redis-benchmark >/dev/null
 "$MOONKV" serve --port "$OURS" >/dev/null &
 OURS_PID=$!
-redis-server --port "$THEIRS" --save '' >/dev/null &
+FOLDER=$(mktemp -d)
+redis-server --port "$THEIRS" --save '' --dir "$FOLDER" >/dev/null &
 THEIRS_PID=$!
-trap 'kill $OURS_PID $THEIRS_PID' EXIT
+trap 'kill $OURS_PID $THEIRS_PID; rm -r "$FOLDER"' EXIT
 for port in "$OURS" "$THEIRS"; do
   until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.1; done
 done

@@ -263,11 +263,12 @@ fn serve_reads_the_files_of_a_redis_server() {
     let _served = Served::start(&words);
     let redis = folder.file("redis");
     let other = [&*main, "--unixsocket", &redis, "--maxmemory-samples", "9"];
-    let Ok(child) = Command::new("redis-server").args(other).stdout(Stdio::null()).spawn() else {
+    let mut theirs = Command::new("redis-server");
+    theirs.args(other).current_dir(&folder.0).stdout(Stdio::null());
+    let Ok(mut child) = theirs.spawn() else {
         println!("SKIPPED: redis-server is not installed here");
         return;
     };
-    let mut child = child;
     while UnixStream::connect(&redis).is_err() {
         assert!(child.try_wait().is_ok_and(|ended| ended.is_none()), "redis-server ended");
     }

@@ -145,26 +145,31 @@ fn reply_len(bytes: &[u8]) -> Option<usize> {
     (at <= bytes.len()).then_some(at)
 }
 
-/// A redis-server of the reference's version; gone with the value.
+/// A redis-server of the reference's version in a folder of its own; gone with the value.
 pub(crate) struct RedisServer {
     child: Child,
+    folder: PathBuf,
     pub(crate) path: PathBuf,
 }
 
 impl RedisServer {
     /// Starts one; none, aloud, where there is none.
     pub(crate) fn start(test: &str) -> Option<RedisServer> {
-        let path = scratch(&format!("{test}-redis.sock"));
+        let folder = scratch(&format!("{test}-redis"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).expect("the folder is new");
+        let path = folder.join("s");
         let spawned = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(&path)
+            .current_dir(&folder)
             .stdout(Stdio::null())
             .spawn();
         let Ok(child) = spawned else {
             println!("{test}: SKIPPED, redis-server is not installed");
             return None;
         };
-        let server = RedisServer { child, path };
+        let server = RedisServer { child, folder, path };
         while UnixStream::connect(&server.path).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -180,7 +185,7 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -147,9 +147,10 @@ fn check(transcript: &str) {
                 lines.collect::<String>()
             };
             different.push(format!(
-                "{line}\n    {}\n    Redis{}\n    here{}",
-                got.0,
+                "{line}\n    Redis: {}{}\n    here: {}{}",
+                expected.0,
                 shown(&expected.1),
+                got.0,
                 shown(&got.1)
             ));
         }

@@ -213,30 +213,35 @@ impl Ours {
     }
 }
 
-/// A redis-server; gone with the value.
+/// A redis-server in a folder of its own, as one that follows writes down what it was sent and
+/// another would begin with that; gone with the value.
 pub struct Theirs {
     child: Child,
+    folder: PathBuf,
     pub path: PathBuf,
 }
 
 impl Theirs {
     /// Starts one; none, aloud, where there is none of the right version.
     pub fn start() -> Option<Theirs> {
-        let path = scratch("redis");
+        let folder = scratch("redis");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).expect("the folder is new");
+        let path = folder.join("s");
         let options = ["--port", "0", "--save", "", "--enable-debug-command", "yes"];
         let spawned = Command::new("redis-server")
             .args(options)
             .args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"])
             .arg("--unixsocket")
             .arg(&path)
-            .current_dir(std::env::temp_dir())
+            .current_dir(&folder)
             .stdout(Stdio::null())
             .spawn();
         let Ok(child) = spawned else {
             println!("SKIPPED: redis-server is not installed");
             return None;
         };
-        let server = Theirs { child, path };
+        let server = Theirs { child, folder, path };
         while UnixStream::connect(&server.path).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -256,6 +261,6 @@ impl Drop for Theirs {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
