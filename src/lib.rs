@@ -67,6 +67,7 @@ mod session;
 mod table;
 mod transfer;
 mod value;
+mod words;
 
 pub use clients::{Origin, Waker};
 pub use command::{CommandInfo, HostCall, HostCommand, commands};
@@ -76,9 +77,8 @@ pub use error::{Error, Traceback};
 pub use listen::{ListenOptions, Listener};
 pub use options::{Clock, Limits, LuaFalse, LuaRandom, OnError, Options};
 pub use reply::{Item, Protocol, Reply, ReplyBuf, Walker};
-#[cfg(feature = "listen")]
-pub use resp::split_words;
 pub use script::{LastError, LogCallback, LogLevel, Profile, ScriptStats};
+pub use words::split_words;
 
 /// The Rust blocks of the guide and the README, run by `cargo test --doc`.
 #[cfg(doctest)]

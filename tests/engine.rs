@@ -469,9 +469,37 @@ fn scripts_that_promise_not_to_write_do_not() {
         ("#!python\nreturn 1", "ERR Unexpected engine in script shebang: #!python"),
         ("#!lua flags=fast\nreturn 1", "ERR Unexpected flag in script shebang: fast"),
         ("#!lua speed=1\nreturn 1", "ERR Unknown lua shebang option: speed=1"),
+        // It is read as a line of words.
+        ("#!'lua'\t \"flags=no-\\x77rites\"\nreturn 1", "1"),
+        ("#!lua \"a b\"\nreturn 1", "ERR Unknown lua shebang option: a b"),
+        ("#!lua flags=\"no-writes\nreturn 1", "ERR Invalid engine in script shebang"),
+        ("#!lua flags=\nreturn 1", "1"),
+        ("#!lua flags=no-writes,\nreturn 1", "ERR Unexpected flag in script shebang: "),
+        ("#!lua flags=allow-oom,,no-writes\nreturn 1", "ERR Unexpected flag in script shebang: "),
+        ("#!lua flags=no-writes\0\nreturn 1", "ERR Invalid script shebang"),
     ] {
         assert_eq!(eval(&engine, script), expected);
     }
+}
+
+#[test]
+fn errors_and_statuses_end_at_a_nul() {
+    let engine = Engine::new().expect("an engine opens");
+    for (script, expected) in [
+        ("return {err = 'MY a\\0b'}", "MY a"),
+        ("return {ok = 'a\\0b'}", "+a"),
+        ("return redis.error_reply('-MY a\\0b')", "MY a"),
+        ("return redis.error_reply('a\\0 b')", "ERR a"),
+        ("return redis.error_reply('a\\0b').err", "ERR a"),
+        ("return #redis.status_reply('a\\0b').ok", "3"),
+        ("error({err = 'MY a\\0b'})", "MY a"),
+        ("error('a\\0b', 0)", "ERR a"),
+        ("return 'a\\0b'", "a\\x00b"),
+    ] {
+        assert_eq!(eval(&engine, script), expected, "{script}");
+    }
+    let infinite = "return {pcall(redis.set_repl, 0/0)}";
+    assert!(eval(&engine, infinite).contains("Invalid replication flags"));
 }
 
 // ---- Callbacks.

@@ -7,9 +7,9 @@
 //! Requests that have come whole can be read ahead of the one that is executed, so that it is known
 //! what will be asked for next. They are given out one by one like others.
 
-use super::inline;
 use crate::error::CommandError;
 use crate::number::parse_i64;
+use crate::words;
 use memchr::{memchr, memchr2};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -284,7 +284,7 @@ impl Decoder {
         let line = rest.get(..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.unquoted.clear();
-        if !inline::split(line, &mut self.unquoted, &mut self.words) {
+        if !words::split(line, &mut self.unquoted, &mut self.words) {
             return Err(CommandError::Protocol("unbalanced quotes in request"));
         }
         self.at += end + 1;

@@ -6,11 +6,7 @@
 #[cfg(feature = "listen")]
 mod decode;
 mod encode;
-#[cfg(feature = "listen")]
-mod inline;
 
 #[cfg(feature = "listen")]
 pub(crate) use decode::{Allowed, Decoder, Step};
 pub(crate) use encode::{encode, request};
-#[cfg(feature = "listen")]
-pub use inline::split_words;

@@ -1,6 +1,8 @@
 //! The first line of a script that starts with `#!`: its engine and flags, as in Redis 7.0.
 
+use super::metadata::first_line;
 use crate::error::CommandError;
+use crate::words::split_words;
 
 /// What a script says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(super) struct ScriptFlags {
     pub(super) declared: bool,
 }
 
+const INVALID_ENGINE: &str = "ERR Invalid engine in script shebang";
+
 /// Flags that are accepted and mean nothing in one process without slots.
 const WITHOUT_EFFECT: [&[u8]; 2] = [b"no-cluster", b"allow-cross-slot-keys"];
 
@@ -24,30 +28,35 @@ pub(super) fn parse(source: &[u8]) -> Result<(ScriptFlags, &[u8]), CommandError>
     if !source.starts_with(b"#!") {
         return Ok((ScriptFlags::default(), source));
     }
-    let end = source.iter().position(|&b| b == b'\n');
-    let end = end.ok_or(CommandError::text("ERR Invalid script shebang"))?;
-    let (line, body) = source.split_at(end);
-    let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
-    let engine = words.next().unwrap_or_default();
+    let line = first_line(source).ok_or(CommandError::text("ERR Invalid script shebang"));
+    let (line, body) = line?;
+    let words = split_words(line).ok_or(CommandError::text(INVALID_ENGINE))?;
+    let (engine, options) = words.split_first().ok_or(CommandError::text(INVALID_ENGINE))?;
     if engine != b"#!lua" {
         return Err(refuse("ERR Unexpected engine in script shebang: ", engine));
     }
     let mut flags = ScriptFlags { declared: true, ..ScriptFlags::default() };
-    for option in words {
-        let Some(names) = option.strip_prefix(b"flags=") else {
-            return Err(refuse("ERR Unknown lua shebang option: ", option));
-        };
-        for name in names.split(|&b| b == b',').filter(|name| !name.is_empty()) {
-            match name {
-                b"no-writes" => flags.no_writes = true,
-                b"allow-oom" => flags.allow_oom = true,
-                b"allow-stale" => flags.allow_stale = true,
-                name if WITHOUT_EFFECT.contains(&name) => (),
-                name => return Err(refuse("ERR Unexpected flag in script shebang: ", name)),
-            }
+    for option in options {
+        match option.strip_prefix(b"flags=") {
+            Some(b"") => (),
+            Some(names) => names.split(|&b| b == b',').try_for_each(|name| flags.set(name))?,
+            None => return Err(refuse("ERR Unknown lua shebang option: ", option)),
         }
     }
     Ok((flags, body))
+}
+
+impl ScriptFlags {
+    fn set(&mut self, name: &[u8]) -> Result<(), CommandError> {
+        match name {
+            b"no-writes" => self.no_writes = true,
+            b"allow-oom" => self.allow_oom = true,
+            b"allow-stale" => self.allow_stale = true,
+            name if WITHOUT_EFFECT.contains(&name) => (),
+            name => return Err(refuse("ERR Unexpected flag in script shebang: ", name)),
+        }
+        Ok(())
+    }
 }
 
 fn refuse(text: &str, what: &[u8]) -> CommandError {

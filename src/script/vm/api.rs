@@ -231,7 +231,7 @@ unsafe extern "C-unwind" fn error_reply(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         let Some(text) = only_string(l) else { return 1 };
-        let text = text.strip_prefix(b"-").unwrap_or(text);
+        let text = pull::line_of(text.strip_prefix(b"-").unwrap_or(text));
         ffi::lua_createtable(l, 0, 3);
         ffi::lua_pushstring_(l, if text.contains(&b' ') { c"" } else { c"ERR " }.as_ptr());
         ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
@@ -293,7 +293,7 @@ unsafe extern "C-unwind" fn set_repl(l: *mut lua_State) -> c_int {
         if ffi::lua_gettop(l) != 1 {
             raise(l, c"ERR redis.set_repl() requires two arguments.");
         }
-        let flags = ffi::lua_tonumber(l, 1) as i64;
+        let flags = pull::truncated(ffi::lua_tonumber(l, 1));
         if flags & !3 != 0 {
             raise(
                 l,

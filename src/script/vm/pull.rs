@@ -5,6 +5,7 @@ use super::api::push_ref;
 use super::bridge::Bridge;
 use super::guard::Guard;
 use super::trace::Trace;
+use crate::error::clipped;
 use crate::number::F64Text;
 use crate::reply::{Protocol, ReplyBuf};
 use mlua_sys as ffi;
@@ -114,9 +115,9 @@ impl Pull<'_> {
         // SAFETY: as value; each `field` leaves one value, popped after use.
         unsafe {
             if let Some(bytes) = self.text_field(refs.err) {
-                self.reply.error_text(bytes);
+                self.reply.error_text(line_of(bytes));
             } else if let Some(bytes) = self.text_field(refs.ok) {
-                self.reply.status_line(bytes);
+                self.reply.status_line(line_of(bytes));
             } else if let Some(number) = self.number_field(refs.double) {
                 self.reply.double(number);
             } else if self.table_field(refs.map) {
@@ -256,8 +257,13 @@ impl Pull<'_> {
     }
 }
 
+/// What an error or a status says: C reads it, so a NUL ends it.
+pub(super) fn line_of(text: &[u8]) -> &[u8] {
+    clipped(text, usize::MAX)
+}
+
 /// A number as C converts it on x86-64: what does not fit is the smallest integer.
-fn truncated(number: f64) -> i64 {
+pub(super) fn truncated(number: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
 }
@@ -270,7 +276,8 @@ pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge, trace: Trace) -
     // SAFETY: fields are read without metatables, strings without conversion.
     unsafe {
         if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
-            let message = [b"ERR ", text(l, -1).unwrap_or(b"unknown error")].concat();
+            let text = text(l, -1).map_or(&b"unknown error"[..], line_of);
+            let message = [b"ERR ", text].concat();
             return Failure { message, place: None, trace };
         }
         let field = |name| {
@@ -280,7 +287,7 @@ pub(super) unsafe fn failure(l: *mut lua_State, bridge: &Bridge, trace: Trace) -
                 ffi::LUA_TNUMBER => {
                     Some(F64Text::new(ffi::lua_tonumber(l, -1)).as_bytes().to_vec())
                 }
-                _ => text(l, -1).map(<[u8]>::to_vec),
+                _ => text(l, -1).map(|text| line_of(text).to_vec()),
             };
             let number = ffi::lua_tonumber(l, -1) as i64;
             ffi::lua_settop(l, -2);

@@ -1,10 +1,12 @@
-//! A line of words, as people type it: blanks part them, quotes hold them together.
+//! A line of words, as people type it: blanks part them, quotes hold them together. Requests that
+//! are typed into a socket, files of parameters and the first lines of scripts are such.
 
+use crate::error::clipped;
 use std::ops::Range;
 
 /// Takes a line apart as a Redis server does with what is typed into a socket: blanks part words,
-/// `"..."` may have escapes such as `\n` and `\x41`, `'...'` is taken as it stands. None where a
-/// quote is not closed, or is closed in the middle of a word.
+/// `"..."` may have escapes such as `\n` and `\x41`, `'...'` is taken as it stands, and a NUL ends
+/// the line. None where a quote is not closed, or is closed in the middle of a word.
 ///
 /// ```
 /// let words = moonkv::split_words(br#"SET greeting "hello\tworld""#).unwrap();
@@ -21,7 +23,7 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// Takes a line apart. The words are appended to `text`, and their places to `words`. False where
 /// a quote is not closed, or is closed in the middle of a word.
 pub(crate) fn split(line: &[u8], text: &mut Vec<u8>, words: &mut Vec<Range<usize>>) -> bool {
-    let mut rest = line;
+    let mut rest = clipped(line, usize::MAX);
     loop {
         while let [first, tail @ ..] = rest
             && is_space(*first)
@@ -48,7 +50,7 @@ fn is_space(byte: u8) -> bool {
 fn word<'a>(mut line: &'a [u8], text: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         line = match line {
-            [] | [b' ' | b'\n' | b'\r' | b'\t' | 0, ..] => return Some(line),
+            [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some(line),
             [b'"', inside @ ..] => return quoted(inside, text).filter(|rest| ends_word(rest)),
             [b'\'', inside @ ..] => return verbatim(inside, text).filter(|rest| ends_word(rest)),
             [byte, rest @ ..] => {
@@ -112,5 +114,29 @@ fn digit(letter: u8) -> u8 {
     match letter {
         b'0'..=b'9' => letter - b'0',
         _ => (letter | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Option<Vec<String>> {
+        let text = |word: Vec<u8>| String::from_utf8(word).unwrap();
+        split_words(line.as_bytes()).map(|words| words.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn words_are_parted_by_blanks_and_held_together_by_quotes() {
+        let split = |line| words(line).unwrap();
+        assert_eq!(split("#!lua  name=a\t"), ["#!lua", "name=a"]);
+        assert_eq!(split("name='a b' \"c\\x41\\n\\q\" '\\''"), ["name=a b", "cA\nq", "'"]);
+        assert_eq!(split("\"\""), [""]);
+        assert_eq!(words("'a"), None);
+        assert_eq!(words("\"a"), None);
+        assert_eq!(words("\"a\\"), None);
+        assert_eq!(words("'a'b"), None);
+        assert_eq!(split("a b\0c d"), ["a", "b"]);
+        assert_eq!(words("'a\0b'"), None);
     }
 }
