@@ -498,8 +498,20 @@ fn errors_and_statuses_end_at_a_nul() {
     ] {
         assert_eq!(eval(&engine, script), expected, "{script}");
     }
-    let infinite = "return {pcall(redis.set_repl, 0/0)}";
-    assert!(eval(&engine, infinite).contains("Invalid replication flags"));
+}
+
+#[test]
+fn odd_arguments_are_taken_as_redis_takes_them() {
+    let engine = Engine::new().expect("an engine opens");
+    for (script, expected) in [
+        ("return {pcall(error, {err = 'MINE'})}", "[null MINE]"),
+        ("return {pcall(error, {err = {}})}", "[null [] []]"),
+        ("return select('#', pcall(error, {}))", "3"),
+        ("return pcall(redis.set_repl, 3) and 1", "1"),
+        ("return pcall(redis.set_repl, 0/0) and 1", "null"),
+    ] {
+        assert_eq!(eval(&engine, script), expected, "{script}");
+    }
 }
 
 // ---- Callbacks.

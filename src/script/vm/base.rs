@@ -45,6 +45,8 @@ pub(super) unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     }
 }
 
+/// A table without such a text stays, and what is in `err` comes behind it: it is so in Redis 7.0.
+///
 /// # Safety
 /// Under a protected call, with a value on the stack.
 unsafe fn replace_by_err_text(l: *mut lua_State) {
@@ -55,8 +57,9 @@ unsafe fn replace_by_err_text(l: *mut lua_State) {
         }
         ffi::lua_pushstring_(l, c"err".as_ptr());
         ffi::lua_rawget_(l, -2);
-        let discarded = if ffi::lua_isstring(l, -1) != 0 { -2 } else { -1 };
-        ffi::lua_remove(l, discarded);
+        if ffi::lua_isstring(l, -1) != 0 {
+            ffi::lua_remove(l, -2);
+        }
     }
 }
 
