@@ -339,6 +339,15 @@ pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
     bytes.get(..end.min(room)).unwrap_or(bytes)
 }
 
+/// A word with which an error ends: as C prints it, and without the line ends behind it. Not every
+/// error takes those away; `tests/odd_words.rs` says which.
+pub(crate) fn last_word(bytes: &[u8]) -> &[u8] {
+    let shown = clipped(bytes, usize::MAX);
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let end = shown.iter().rposition(|byte| !is_break(byte)).map_or(0, |at| at + 1);
+    shown.get(..end).unwrap_or(shown)
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {

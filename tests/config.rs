@@ -82,7 +82,7 @@ fn bad_values_are_refused_and_then_nothing_is_set() {
         (
             "Hash-max-listpack-entries -1",
             format!(
-                "{failed} 'Hash-max-listpack-entries') - argument must be between 0 and 9223372036854775807 inclusive"
+                "{failed} 'hash-max-listpack-entries') - argument must be between 0 and 9223372036854775807 inclusive"
             ),
         ),
         (

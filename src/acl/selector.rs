@@ -159,6 +159,9 @@ impl Selector {
             if !allowed || own.contains(&b'|') {
                 return Err(Wrong::Unknown);
             }
+            if self.commands.contains(&container.number) {
+                return Ok(()); // with any argument already
+            }
             let known = self.first_arguments.entry(container.number).or_default();
             if !known.iter().any(|known| known.eq_ignore_ascii_case(own)) {
                 known.push(own.into());

@@ -9,7 +9,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, container, keyless as row};
 use super::{CATEGORIES, catalog};
 use crate::acl::{DEFAULT, Entry, Selector};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::reply::ReplyBuf;
 use crate::server::hex_digits;
 use crate::session::Order;
@@ -55,6 +55,7 @@ fn cat(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         [wanted] => {
             let is_it = |name: &&&str| name.as_bytes().eq_ignore_ascii_case(wanted);
             let Some(category) = CATEGORIES.iter().find(is_it) else {
+                let wanted = clipped(wanted, usize::MAX);
                 return Err(CommandError::quoting(&[b"ERR Unknown category '", wanted, b"'"]));
             };
             let in_it = catalog().filter(|(_, categories)| categories.contains(category));
@@ -179,12 +180,13 @@ fn genpass(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn dryrun(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let [name, argv @ ..] = args.rest() else { return Err(args.arity_error()) };
     let Some(user) = cx.server.users.find(name) else {
+        let name = clipped(name, usize::MAX);
         return Err(CommandError::quoting(&[b"ERR User '", name, b"' not found"]));
     };
     let found = argv.first().and_then(|command| find(command));
     let found = found.and_then(|found| resolve(found, argv, cx.caller).ok());
     let Some((found, _)) = found else {
-        let word = argv.first().copied().unwrap_or_default();
+        let word = clipped(argv.first().copied().unwrap_or_default(), usize::MAX);
         return Err(CommandError::quoting(&[b"ERR Command '", word, b"' not found"]));
     };
     check_arity(found.command, argv.len())?;

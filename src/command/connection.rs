@@ -10,7 +10,7 @@ use super::spec::tips;
 use super::spec::{Command, Details, Family, Flags, Group, Keys, keyless};
 use crate::acl::{DEFAULT, Reason};
 use crate::clients::{Client, Replies};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::keyspace::Keyspace;
 use crate::number::parse_i64;
 use crate::reply::Protocol;
@@ -189,7 +189,7 @@ fn hello(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             }
             () => {
                 let begin = b"ERR Syntax error in HELLO option '";
-                return Err(CommandError::quoting(&[begin, word, b"'"]));
+                return Err(CommandError::quoting(&[begin, clipped(word, usize::MAX), b"'"]));
             }
         }
     }

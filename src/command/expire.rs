@@ -8,7 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::clients::{Event, words};
-use crate::error::{CommandError, CommandResult, clipped};
+use crate::error::{CommandError, CommandResult, last_word};
 use crate::keyspace::NEVER;
 use crate::number::{IntText, parse_i64};
 
@@ -156,9 +156,8 @@ impl Conditions {
     }
 }
 
-/// C prints the word, so it ends at a NUL.
 fn unsupported_option(word: &[u8]) -> CommandError {
-    CommandError::quoting(&[b"ERR Unsupported option ", clipped(word, usize::MAX)])
+    CommandError::quoting(&[b"ERR Unsupported option ", last_word(word)])
 }
 
 fn expire(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

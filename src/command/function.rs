@@ -7,7 +7,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
 use super::spec::{Beside, Command, Family, Flags, Group, container};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped, last_word};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
@@ -101,7 +101,8 @@ fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (code, options) = args.rest().split_last().ok_or(CommandError::Syntax)?;
     for option in options {
         if !option.eq_ignore_ascii_case(b"replace") {
-            return Err(CommandError::quoting(&[b"ERR Unknown option given: ", option]));
+            let shown = last_word(option);
+            return Err(CommandError::quoting(&[b"ERR Unknown option given: ", shown]));
         }
     }
     let name = cx.scripts()?.load_library(code, !options.is_empty())?;
@@ -213,6 +214,7 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             let missing = CommandError::text("ERR library name argument was not given");
             pattern = Some(args.maybe_next().ok_or(missing)?);
         } else {
+            let word = clipped(word, usize::MAX);
             return Err(CommandError::quoting(&[b"ERR Unknown argument ", word]));
         }
     }

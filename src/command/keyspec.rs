@@ -226,13 +226,13 @@ fn sort_store(argv: &[&[u8]]) -> Option<usize> {
     found
 }
 
-/// Where MIGRATE's keys begin, if it has more than one.
-fn migrated_keys(argv: &[&[u8]]) -> Option<usize> {
+/// What follows MIGRATE's option KEYS, if anything does.
+fn behind_keys(argv: &[&[u8]]) -> Option<usize> {
     let mut at = 6;
     while let Some(word) = argv.get(at) {
         let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
         at += match () {
-            () if is("keys") => return argv.get(3)?.is_empty().then_some(at + 1),
+            () if is("keys") => return argv.get(at + 1).map(|_| at + 1),
             () if is("auth") => 2,
             () if is("auth2") => 3,
             () => 1,
@@ -241,9 +241,15 @@ fn migrated_keys(argv: &[&[u8]]) -> Option<usize> {
     None
 }
 
+/// Where MIGRATE's keys begin, if it has more than one. A key before them is a mistake that the
+/// command tells of: such a call names no keys at all.
+fn migrated_keys(argv: &[&[u8]]) -> Option<usize> {
+    behind_keys(argv).filter(|_| argv.get(3).is_some_and(|key| key.is_empty()))
+}
+
 /// Where MIGRATE's only key is.
 fn migrated_key(argv: &[&[u8]]) -> Option<usize> {
-    if migrated_keys(argv).is_some() { None } else { Some(3) }
+    if behind_keys(argv).is_some() { None } else { Some(3) }
 }
 
 /// What SET does to its key: with GET it reads it too.

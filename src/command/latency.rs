@@ -6,7 +6,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Command, Family, Flags, Group, container, keyless as row};
 use super::{Found, find, numbered};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::server::{Events, Sample};
 
 const HELP: Flags = Flags::LOADING.and(Flags::STALE);
@@ -112,7 +112,7 @@ fn graph(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
     let event = args.next()?;
     let Some((name, events)) = cx.server.latency.find(event) else {
         let begin = b"ERR No samples available for event '";
-        return Err(CommandError::quoting(&[begin, event, b"'"]));
+        return Err(CommandError::quoting(&[begin, clipped(event, usize::MAX), b"'"]));
     };
     let text = draw(name, events, cx.keys.now() / 1000);
     cx.reply.verbatim(b"txt", text.as_bytes());

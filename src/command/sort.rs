@@ -134,7 +134,11 @@ impl<'a> Options<'a> {
             } else if may_store && args.len() > 1 && args.take_word("store") {
                 options.store = Some(args.key()?);
             } else if args.len() > 1 && args.take_word("by") {
-                options.by = Some(Pattern::parse(args.next()?));
+                // The first BY that asks for no order is the last that counts.
+                let by = Pattern::parse(args.next()?);
+                if !options.keeps_order() {
+                    options.by = Some(by);
+                }
             } else if args.len() > 1 && args.take_word("get") {
                 options.get.push(Pattern::parse(args.next()?));
             } else {

@@ -100,9 +100,11 @@ impl Config {
         let mut values = self.values.clone();
         for (at, parameter, name, text) in named {
             let Some(place) = values.get_mut(at) else { continue };
-            let value = parameter.kind.read(text, place).map_err(|why| refused(name, &why))?;
+            // What its value makes wrong is told of the parameter, whatever case it was named in.
+            let refused = |why: &str| refused(&name.to_ascii_lowercase(), why);
+            let value = parameter.kind.read(text, place).map_err(|why| refused(&why))?;
             if parameter.change == Change::Bound && !opens && **place != value[..] {
-                return Err(refused(name, parameter.unbound()));
+                return Err(refused(parameter.unbound()));
             }
             *place = Cow::Owned(value);
         }
