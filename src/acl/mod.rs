@@ -15,7 +15,7 @@ pub(crate) use log::{Entry, Log, Reason};
 pub(crate) use selector::{Need, Selector};
 pub(crate) use user::User;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, clipped};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -119,7 +119,12 @@ impl Users {
         for rule in user::join_selectors(rules)? {
             user.apply(&rule, new_hear_all).map_err(|wrong| {
                 let begin = b"ERR Error in ACL SETUSER modifier '";
-                CommandError::quoting(&[begin, &rule, b"': ", wrong.text().as_bytes()])
+                CommandError::quoting(&[
+                    begin,
+                    clipped(&rule, usize::MAX),
+                    b"': ",
+                    wrong.text().as_bytes(),
+                ])
             })?;
         }
         user.settle();

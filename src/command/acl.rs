@@ -9,7 +9,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::{Command, Family, Flags, Group, container, keyless as row};
 use super::{CATEGORIES, catalog};
 use crate::acl::{DEFAULT, Entry, Selector};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::reply::ReplyBuf;
 use crate::server::hex_digits;
 use crate::session::Order;
@@ -179,6 +179,7 @@ fn genpass(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 fn dryrun(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let [name, argv @ ..] = args.rest() else { return Err(args.arity_error()) };
     let Some(user) = cx.server.users.find(name) else {
+        let name = clipped(name, usize::MAX);
         return Err(CommandError::quoting(&[b"ERR User '", name, b"' not found"]));
     };
     let found = argv.first().and_then(|command| find(command));

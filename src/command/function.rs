@@ -7,7 +7,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
 use super::spec::{Beside, Command, Family, Flags, Group, container};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, clipped};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
@@ -213,6 +213,7 @@ fn list(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
             let missing = CommandError::text("ERR library name argument was not given");
             pattern = Some(args.maybe_next().ok_or(missing)?);
         } else {
+            let word = clipped(word, usize::MAX);
             return Err(CommandError::quoting(&[b"ERR Unknown argument ", word]));
         }
     }
