@@ -83,6 +83,7 @@ fn bad_rules_change_nothing() {
                 hexadecimal characters";
     for (rules, at, why) in [
         ("foo", "foo", "Syntax error"),
+        ("fo\0o", "fo", "Syntax error"),
         ("on (on)", "(on)", "Syntax error"),
         ("+foo", "+foo", unknown),
         ("-foo", "-foo", unknown),

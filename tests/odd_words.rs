@@ -12,7 +12,8 @@ fn answer(calls: &[&[&str]]) -> Reply {
         Ok(reply) => reply,
         Err(error) => Reply::Error(error.to_string()),
     };
-    calls.iter().map(run).last().expect("there is a call")
+    let answers: Vec<Reply> = calls.iter().map(run).collect();
+    answers.into_iter().next_back().expect("there is a call")
 }
 
 fn error(call: &[&str]) -> String {

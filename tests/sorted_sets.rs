@@ -243,6 +243,9 @@ fn scores_change_by_one_look_up_as_they_did_by_several() {
             ("ZRANGE z 0 -1 WITHSCORES", "*8 c 3 a 4 b 6 d 9"),
             ("ZINCRBY z -10 d", "-1"),
             ("ZINCRBY z inf d", "inf"),
+            ("ZINCRBY z NX d", "-ERR syntax error"),
+            ("ZINCRBY z gt Incr", "-ERR syntax error"),
+            ("ZINCRBY z GTX d", "-ERR value is not a valid float"),
             ("ZINCRBY z -inf d", "-ERR resulting score is not a number (NaN)"),
             // What may not be changed is not computed either.
             ("ZADD z NX INCR -inf d", "$-1"),

@@ -119,8 +119,12 @@ impl Users {
         for rule in user::join_selectors(rules)? {
             user.apply(&rule, new_hear_all).map_err(|wrong| {
                 let begin = b"ERR Error in ACL SETUSER modifier '";
-                let rule = clipped(&rule, usize::MAX);
-                CommandError::quoting(&[begin, rule, b"': ", wrong.text().as_bytes()])
+                CommandError::quoting(&[
+                    begin,
+                    clipped(&rule, usize::MAX),
+                    b"': ",
+                    wrong.text().as_bytes(),
+                ])
             })?;
         }
         user.settle();

@@ -293,8 +293,13 @@ fn zadd(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
 }
 
 fn zincrby(cx: &mut Context<'_>, mut args: Args<'_>) -> CommandResult {
-    let (key, delta, member) = (args.key()?, args.float()?, args.next()?);
-    let options = AddOptions { increment: true, ..AddOptions::default() };
+    let key = args.key()?;
+    // As in Redis, the words of ZADD's options are taken for such, and there is no room for them.
+    let options = AddOptions { increment: true, ..AddOptions::parse(&mut args) };
+    if args.rest().len() < 2 {
+        return Err(CommandError::Syntax);
+    }
+    let (delta, member) = (args.float()?, args.next()?);
     increment(cx, key, member, delta, &options)
 }
 

@@ -153,7 +153,8 @@ pub(super) fn read_listpack(reader: &mut Reader<'_>, limits: PackedLimits) -> Op
         told if usize::from(told) / 2 > limits.entries => None,
         _ => ZSet::of_listpack(elements, score_of, |member| marks.add_element(member)),
     };
-    let Some(zset) = in_order.filter(|zset| !marks.clash() && zset.len() * 2 == told.into()) else {
+    let Some(zset) = in_order.filter(|zset| !marks.clash() && zset.len() * 2 == usize::from(told))
+    else {
         return unpack::<Listpack>(packed, limits);
     };
     (!Collection::is_empty(&zset)).then_some(Value::ZSet(zset))
