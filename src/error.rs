@@ -339,13 +339,23 @@ pub(crate) fn clipped(bytes: &[u8], room: usize) -> &[u8] {
     bytes.get(..end.min(room)).unwrap_or(bytes)
 }
 
-/// A word with which an error ends: as C prints it, and without the line ends behind it. Not every
-/// error takes those away; `tests/odd_words.rs` says which.
-pub(crate) fn last_word(bytes: &[u8]) -> &[u8] {
+/// An error's end: as C prints it, and without the line ends behind it. Not every error takes those
+/// away; `tests/odd_words.rs` says which.
+pub(crate) fn error_end(bytes: &[u8]) -> &[u8] {
     let shown = clipped(bytes, usize::MAX);
-    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let end = shown.iter().rposition(|byte| !is_break(byte)).map_or(0, |at| at + 1);
+    let end = shown.iter().rposition(|byte| !is_line_end(byte)).map_or(0, |at| at + 1);
     shown.get(..end).unwrap_or(shown)
+}
+
+/// A text without the line ends around it, as C prints it.
+pub(crate) fn trimmed(bytes: &[u8]) -> &[u8] {
+    let end = error_end(bytes);
+    let start = end.iter().position(|byte| !is_line_end(byte)).unwrap_or(0);
+    end.get(start..).unwrap_or(end)
+}
+
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 impl fmt::Display for CommandError {

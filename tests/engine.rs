@@ -483,7 +483,7 @@ fn scripts_that_promise_not_to_write_do_not() {
 }
 
 #[test]
-fn errors_and_statuses_end_at_a_nul() {
+fn errors_and_statuses_are_lines() {
     let engine = Engine::new().expect("an engine opens");
     for (script, expected) in [
         ("return {err = 'MY a\\0b'}", "MY a"),
@@ -491,6 +491,10 @@ fn errors_and_statuses_end_at_a_nul() {
         ("return redis.error_reply('-MY a\\0b')", "MY a"),
         ("return redis.error_reply('a\\0 b')", "ERR a"),
         ("return redis.error_reply('a\\0b').err", "ERR a"),
+        ("return redis.error_reply('\\na b\\n\\r').err", "\\na b"),
+        ("return redis.error_reply('-\\r\\nab\\r').err", "ERR ab"),
+        ("return {err = '\\na b\\n\\r'}", " a b"),
+        ("return {ok = 'a b\\n'}", "+a b "),
         ("return #redis.status_reply('a\\0b').ok", "3"),
         ("error({err = 'MY a\\0b'})", "MY a"),
         ("error('a\\0b', 0)", "ERR a"),

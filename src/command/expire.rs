@@ -8,7 +8,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::tips;
 use super::spec::{Arity, Command, Family, Flags, Group, Keys, keyed};
 use crate::clients::{Event, words};
-use crate::error::{CommandError, CommandResult, last_word};
+use crate::error::{CommandError, CommandResult, error_end};
 use crate::keyspace::NEVER;
 use crate::number::{IntText, parse_i64};
 
@@ -157,7 +157,7 @@ impl Conditions {
 }
 
 fn unsupported_option(word: &[u8]) -> CommandError {
-    CommandError::quoting(&[b"ERR Unsupported option ", last_word(word)])
+    CommandError::quoting(&[b"ERR Unsupported option ", error_end(word)])
 }
 
 fn expire(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -7,7 +7,7 @@ use super::spec::Arity::{AtLeast, Exactly};
 use super::spec::keyless as row;
 use super::spec::tips;
 use super::spec::{Beside, Command, Family, Flags, Group, container};
-use crate::error::{CommandError, CommandResult, clipped, last_word};
+use crate::error::{CommandError, CommandResult, clipped, error_end};
 use crate::glob;
 use crate::number::parse_i64;
 use crate::reply::ReplyBuf;
@@ -101,7 +101,7 @@ fn load(cx: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (code, options) = args.rest().split_last().ok_or(CommandError::Syntax)?;
     for option in options {
         if !option.eq_ignore_ascii_case(b"replace") {
-            let shown = last_word(option);
+            let shown = error_end(option);
             return Err(CommandError::quoting(&[b"ERR Unknown option given: ", shown]));
         }
     }

@@ -4,8 +4,10 @@ use super::bridge::Bridge;
 use super::chunk::LIBRARIES;
 use super::{call, libraries, pull, register, sandbox, trace};
 use crate::command;
+use crate::error::{clipped, trimmed};
 use crate::reply::Protocol;
 use crate::script::{LogLevel, sha1_hex};
+use memchr::memchr;
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 use std::ffi::CStr;
@@ -226,15 +228,21 @@ unsafe extern "C-unwind" fn sha1hex(l: *mut lua_State) -> c_int {
     }
 }
 
-/// `redis.error_reply(text)`: a text without a code gets `ERR` in front.
+/// `redis.error_reply(text)`: a text without a code gets `ERR` in front. Line ends around what
+/// follows the code are taken away.
 unsafe extern "C-unwind" fn error_reply(l: *mut lua_State) -> c_int {
     // SAFETY: called by Lua; nothing here owns anything.
     unsafe {
         let Some(text) = only_string(l) else { return 1 };
-        let text = pull::line_of(text.strip_prefix(b"-").unwrap_or(text));
+        let text = clipped(text.strip_prefix(b"-").unwrap_or(text), usize::MAX);
+        let (code, message) = match memchr(b' ', text) {
+            Some(end) => text.split_at(end + 1),
+            None => (&b"ERR "[..], text),
+        };
+        let message = trimmed(message);
         ffi::lua_createtable(l, 0, 3);
-        ffi::lua_pushstring_(l, if text.contains(&b' ') { c"" } else { c"ERR " }.as_ptr());
-        ffi::lua_pushlstring_(l, text.as_ptr().cast(), text.len());
+        ffi::lua_pushlstring_(l, code.as_ptr().cast(), code.len());
+        ffi::lua_pushlstring_(l, message.as_ptr().cast(), message.len());
         ffi::lua_concat(l, 2);
         ffi::lua_setfield(l, -2, c"err".as_ptr());
         1

@@ -5,7 +5,7 @@ use super::api::push_ref;
 use super::bridge::Bridge;
 use super::guard::Guard;
 use super::trace::Trace;
-use crate::error::clipped;
+use crate::error::{clipped, error_end};
 use crate::number::F64Text;
 use crate::reply::{Protocol, ReplyBuf};
 use mlua_sys as ffi;
@@ -115,7 +115,7 @@ impl Pull<'_> {
         // SAFETY: as value; each `field` leaves one value, popped after use.
         unsafe {
             if let Some(bytes) = self.text_field(refs.err) {
-                self.reply.error_text(line_of(bytes));
+                self.reply.error_text(error_end(bytes));
             } else if let Some(bytes) = self.text_field(refs.ok) {
                 self.reply.status_line(line_of(bytes));
             } else if let Some(number) = self.number_field(refs.double) {
@@ -258,7 +258,7 @@ impl Pull<'_> {
 }
 
 /// What an error or a status says: C reads it, so a NUL ends it.
-pub(super) fn line_of(text: &[u8]) -> &[u8] {
+fn line_of(text: &[u8]) -> &[u8] {
     clipped(text, usize::MAX)
 }
 
